@@ -1,0 +1,195 @@
+//! The checked job: what the file means. Building it opens nothing, reads no secret and asks no server.
+
+use std::collections::BTreeMap;
+
+use url::Url;
+
+use crate::model::column::ColumnType;
+use crate::model::json_path::JsonPath;
+use crate::paging::Paginator;
+
+/// A job whose every value was checked; only `Job::from_spec` makes one.
+#[derive(Debug, Clone)]
+pub(crate) struct Job {
+    /// Folder name in the destination; `[a-z0-9_-]+`.
+    pub name: String,
+    pub source: Source,
+    /// At least one; names unique.
+    pub streams: Vec<Stream>,
+    pub destination: Destination,
+    pub alias: bool,
+    /// The settings' values after `--set`, for templates.
+    pub settings: BTreeMap<String, SettingValue>,
+    /// SHA-256 of the job file's text, for the manifest.
+    pub config_hash: String,
+}
+
+/// Value of a setting as templates see it.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[serde(untagged)]
+pub(crate) enum SettingValue {
+    Boolean(bool),
+    Integer(i64),
+    Float(f64),
+    Text(String),
+}
+
+/// A remote API: one origin, one credential.
+#[derive(Debug, Clone)]
+pub(crate) struct Source {
+    /// https, or http to loopback or where the job allows it; no user, query or fragment; its path ends with `/`.
+    pub base_url: Url,
+    pub dialect: Dialect,
+    pub auth: Auth,
+    pub limits: SourceLimits,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    Rest,
+    Odata,
+}
+
+/// Bounds of the requests of one source, over all its streams.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SourceLimits {
+    pub in_flight: u32,
+    /// Absent = no such limit was set by the job.
+    pub per_second: Option<u32>,
+    /// Absent = no such limit was set by the job.
+    pub per_minute: Option<u32>,
+}
+
+/// How requests prove who they are; secrets stay references until `Secrets::resolve`.
+#[derive(Debug, Clone)]
+pub(crate) enum Auth {
+    Anonymous,
+    Key { value: SecretSource, place: KeyPlace, prefix: String },
+    Basic { username: TextSource, password: SecretSource },
+    Bearer { token: SecretSource },
+    Oauth2(Box<Oauth2>),
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum KeyPlace {
+    /// Basic with an empty user: what Power Query's Key kind sends.
+    Basic,
+    Header(String),
+    Param(String),
+    Cookie(String),
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Oauth2 {
+    pub grant: Grant,
+    pub client_id: TextSource,
+    /// Absent = a public client.
+    pub client_secret: Option<SecretSource>,
+    pub client_auth: ClientAuth,
+    pub token_url: Url,
+    /// Absent = the provider has no revocation endpoint.
+    pub revoke_url: Option<Url>,
+    pub scopes: Vec<String>,
+    pub token_params: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Grant {
+    AuthorizationCode {
+        authorize_url: Url,
+        authorize_params: BTreeMap<String, String>,
+        redirect: Redirect,
+    },
+    ClientCredentials,
+}
+
+/// Where the authorization server sends the browser back to.
+#[derive(Debug, Clone)]
+pub(crate) enum Redirect {
+    /// `http://127.0.0.1:PORT/callback` on any free port.
+    AnyPort,
+    /// The same on this port.
+    Port(u16),
+    /// A registered address that we do not listen on: its final URL is pasted.
+    Registered(Url),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ClientAuth {
+    Basic,
+    Post,
+}
+
+/// Where a secret is found when the run starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum SecretSource {
+    Environment(String),
+    File(std::path::PathBuf),
+}
+
+/// A text that may be public: typed in the job or found like a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum TextSource {
+    Literal(String),
+    Reference(SecretSource),
+}
+
+/// One dataset of the source.
+#[derive(Debug, Clone)]
+pub(crate) struct Stream {
+    /// `[a-z][a-z0-9_]*`, at most 63 characters.
+    pub name: String,
+    /// Template of the path below `base_url`, without a leading slash.
+    pub path: String,
+    /// Templates; defaults of the source merged in.
+    pub params: Vec<(String, String)>,
+    /// Templates; defaults of the source merged in.
+    pub headers: Vec<(String, String)>,
+    pub records: RecordsAt,
+    pub paginator: Paginator,
+    pub key: Vec<String>,
+    pub columns: BTreeMap<String, ColumnType>,
+}
+
+/// Where the records stand in an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum RecordsAt {
+    /// The job names the path.
+    Path(JsonPath),
+    /// The document when it is an array; OData's `value`, `d.results` or `d`; else the only array among its members.
+    Found,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Destination {
+    pub place: Place,
+    pub format: Format,
+    /// Options by their object_store name.
+    pub options: BTreeMap<String, TextSource>,
+    pub part_bytes_max: u64,
+}
+
+/// A store and the prefix below which the job's folder stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// A folder of this machine, absolute.
+    Local(std::path::PathBuf),
+    /// `az`, `s3` or `gs`.
+    Remote(Url),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    Parquet,
+    Csv,
+}
+
+impl Format {
+    /// Ending of a file of this format, without the dot.
+    pub(crate) fn extension(self) -> &'static str {
+        match self {
+            Format::Parquet => "parquet",
+            Format::Csv => "csv",
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! haul as a library: everything but the process. `main.rs` calls [`cli`] and exits with what it returns.

@@ -1,0 +1,80 @@
+//! Every bound of the program, each with the reason for its number.
+
+use std::time::Duration;
+
+/// One response body after decompression. Pages are counted in megabytes; two wait in the pump at once.
+pub(crate) const PAGE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// An OAuth2 answer; real ones stay under 20 KiB even with large JWTs.
+pub(crate) const TOKEN_BYTES_MAX: u64 = 1024 * 1024;
+/// An OData `$metadata` document; Business Central's is about 5 MB.
+pub(crate) const METADATA_BYTES_MAX: u64 = 32 * 1024 * 1024;
+/// What of a server's text goes into an error: enough to see "login page" or "quota exceeded".
+pub(crate) const EXCERPT_CHARS_MAX: usize = 300;
+/// A URL longer than this is refused before it is sent; common servers stop at 8 to 16 KiB.
+pub(crate) const URL_BYTES_MAX: usize = 32 * 1024;
+
+/// To open a connection, TLS included.
+pub(crate) const CONNECT_WAIT_MAX: Duration = Duration::from_secs(20);
+/// Between two reads of one response; slow reports take minutes before their first byte.
+pub(crate) const STALL_WAIT_MAX: Duration = Duration::from_secs(300);
+/// A token endpoint that takes longer is treated as an unknown outcome.
+pub(crate) const TOKEN_WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// Tries of one page: with full jitter these cover about five minutes of an API's bad moment.
+pub(crate) const ATTEMPTS_MAX: usize = 8;
+/// First wait between tries; doubled each time.
+pub(crate) const RETRY_WAIT_MIN: Duration = Duration::from_millis(500);
+/// Longest wait that we choose ourselves.
+pub(crate) const RETRY_WAIT_MAX: Duration = Duration::from_secs(60);
+/// Longest wait that a server may impose inside a run; a longer one ends the run as a temporary failure.
+pub(crate) const RETRY_AFTER_MAX: Duration = Duration::from_secs(15 * 60);
+/// Times one ambiguous refresh is sent again with the same token.
+pub(crate) const REFRESH_REPLAYS_MAX: usize = 3;
+/// Redirects within the same origin.
+pub(crate) const REDIRECTS_MAX: usize = 5;
+
+/// Pages of one walk; at 60 records a page this is 60 million records.
+pub(crate) const PAGES_MAX: u64 = 1_000_000;
+/// Empty pages in a row that a server with filters may send before its next full one.
+pub(crate) const EMPTY_PAGES_MAX: u64 = 100;
+/// Pages that wait between the reader and the writer.
+pub(crate) const PAGES_QUEUED_MAX: usize = 2;
+/// Requests of one source in flight at once, unless the job says otherwise.
+pub(crate) const REQUESTS_IN_FLIGHT_DEFAULT: u32 = 4;
+
+/// Nesting of one JSON document; jiter's own recursion limit is 200.
+pub(crate) const JSON_DEPTH_MAX: usize = 100;
+/// Columns of one table; Power BI's own limit is 16,000 in a model.
+pub(crate) const COLUMNS_MAX: usize = 2_000;
+/// Characters of a column name; long paths are refused rather than cut.
+pub(crate) const COLUMN_NAME_CHARS_MAX: usize = 128;
+/// Levels of objects that flatten into `a_b_c`; deeper ones become JSON text.
+pub(crate) const FLATTEN_DEPTH_MAX: usize = 8;
+/// Characters of one text value that Power BI keeps.
+pub(crate) const POWERBI_TEXT_CHARS_MAX: usize = 32_000;
+
+/// Records looked at before a column's inferred type is first written.
+pub(crate) const SAMPLE_ROWS: usize = 20_000;
+/// Bytes of JSON after which the sample ends, whatever its rows.
+pub(crate) const SAMPLE_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Rows of one record batch: large enough for columnar work, small enough for the processor's cache.
+pub(crate) const BATCH_ROWS: usize = 8_192;
+/// Rows of one Parquet row group; measured: 131,072 keeps the peak at 45 to 90 MB, a million takes 220.
+pub(crate) const ROW_GROUP_ROWS: usize = 131_072;
+/// Encoded bytes of one row group.
+pub(crate) const ROW_GROUP_BYTES: usize = 32 * 1024 * 1024;
+/// Size of one part; Power Query must buffer a whole part (`Binary.Buffer`).
+pub(crate) const PART_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Bytes of one block of an upload.
+pub(crate) const UPLOAD_BLOCK_BYTES: usize = 8 * 1024 * 1024;
+
+/// A run's lease without renewal; a holder on the same host that died is noticed at once.
+pub(crate) const RUN_LEASE: Duration = Duration::from_secs(120);
+/// A refresh holds its credential at most this long: token wait times replays, with room.
+pub(crate) const REFRESH_LEASE: Duration = Duration::from_secs(300);
+/// How long SQLite waits for another process's transaction.
+pub(crate) const STATE_WAIT_MAX: Duration = Duration::from_secs(30);
+/// How long `login` waits for the browser.
+pub(crate) const LOGIN_WAIT_MAX: Duration = Duration::from_secs(600);
+/// A job file; a larger one is a mistake.
+pub(crate) const JOB_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;

@@ -1,0 +1,8 @@
+//! The values that every room speaks of: tables and their columns, paths into JSON, the report of a run.
+//!
+//! Nothing here does I/O, reads a clock or knows a library of another room.
+
+pub(crate) mod column;
+pub(crate) mod json_path;
+pub(crate) mod manifest;
+pub(crate) mod report;
