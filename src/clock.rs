@@ -11,4 +11,9 @@ impl Clock {
     pub(crate) fn now(self) -> DateTime<Utc> {
         Utc::now()
     }
+
+    /// The same as the standard library spells it.
+    pub(crate) fn system_now(self) -> std::time::SystemTime {
+        self.now().into()
+    }
 }

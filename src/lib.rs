@@ -1,1 +1,21 @@
-//! haul as a library: everything but the process. `main.rs` calls [`cli`] and exits with what it returns.
+//! haul as a library: everything but the process. Rooms and floors are described in `docs/ARCHITECTURE.md`.
+
+mod auth;
+mod cli;
+mod clock;
+mod columns;
+mod demo;
+mod engine;
+mod format;
+mod http;
+mod job;
+mod limits;
+mod model;
+mod paging;
+mod secret;
+mod source;
+mod state;
+mod store;
+mod telemetry;
+
+pub use cli::run_process;

@@ -22,6 +22,10 @@ pub(crate) const TOKEN_WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// Tries of one page: with full jitter these cover about five minutes of an API's bad moment.
 pub(crate) const ATTEMPTS_MAX: usize = 8;
+/// Tries to reach a server that never answered in this run: a wrong host name should show within seconds.
+pub(crate) const ATTEMPTS_FIRST_CONTACT_MAX: usize = 3;
+/// Times a page that came with a good status but cannot be read is asked for again.
+pub(crate) const PAGE_REREADS_MAX: usize = 2;
 /// First wait between tries; doubled each time.
 pub(crate) const RETRY_WAIT_MIN: Duration = Duration::from_millis(500);
 /// Longest wait that we choose ourselves.

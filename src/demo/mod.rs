@@ -19,6 +19,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 mod api;
+mod approve;
 mod grants;
 mod job_file;
 mod memory;
@@ -30,6 +31,7 @@ mod words;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use approve::approve;
 pub(crate) use job_file::{SCHEMA_FILE, job_file};
 
 use grants::Grants;

@@ -5,4 +5,5 @@
 pub(crate) mod column;
 pub(crate) mod json_path;
 pub(crate) mod manifest;
+pub(crate) mod plan;
 pub(crate) mod report;

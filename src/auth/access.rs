@@ -1,0 +1,101 @@
+//! What a source uses at every request: the kind of its credential, with the secrets at hand.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::header::{AUTHORIZATION, COOKIE};
+use http::{HeaderName, HeaderValue};
+
+use super::error::Error;
+use super::grant::Oauth2Client;
+use super::vault::Vault;
+use crate::http::Request;
+use crate::secret::Secret;
+
+/// A kind of authentication with its secrets.
+pub(crate) enum Kind {
+    Anonymous,
+    Header { name: String, value: Secret },
+    Param { name: String, value: Secret },
+    Cookie { name: String, value: Secret },
+    Basic { username: String, password: Secret },
+    Bearer { token: Secret },
+    Oauth2 { client: Box<Oauth2Client>, vault: Arc<Vault> },
+}
+
+/// The credential of one source.
+pub(crate) struct Access {
+    kind: Kind,
+}
+
+/// What a request was sent with, for `refresh_after_401`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// Nothing that could be renewed.
+    Fixed,
+    Token { generation: u64 },
+}
+
+impl Access {
+    pub(crate) fn new(kind: Kind) -> Self {
+        Access { kind }
+    }
+
+    /// Adds the credential to a request that is about to be sent. `refused` is what the API answered 401 to: another
+    /// token is used then, bought if need be.
+    pub(crate) async fn authorize(&self, request: &mut Request, refused: Option<Use>) -> Result<Use, Error> {
+        match &self.kind {
+            Kind::Anonymous => {}
+            Kind::Header { name, value } => {
+                let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| Error::NotAHeader)?;
+                request.headers.insert(name, sensitive(value.expose())?);
+            }
+            Kind::Param { name, value } => {
+                // A next link may bring the parameter along.
+                if !request.url.query_pairs().any(|(found, _)| found == name.as_str()) {
+                    request.url.query_pairs_mut().append_pair(name, value.expose());
+                }
+            }
+            Kind::Cookie { name, value } => {
+                request.headers.insert(COOKIE, sensitive(&format!("{name}={}", value.expose()))?);
+            }
+            Kind::Basic { username, password } => {
+                let pair = STANDARD.encode(format!("{username}:{}", password.expose()));
+                request.headers.insert(AUTHORIZATION, sensitive(&format!("Basic {pair}"))?);
+            }
+            Kind::Bearer { token } => {
+                request.headers.insert(AUTHORIZATION, sensitive(&format!("Bearer {}", token.expose()))?);
+            }
+            Kind::Oauth2 { client, vault } => {
+                let refused = refused.and_then(|refused| match refused {
+                    Use::Fixed => None,
+                    Use::Token { generation } => Some(generation),
+                });
+                let token = vault.token(client, refused).await?;
+                request.headers.insert(AUTHORIZATION, sensitive(&format!("Bearer {}", token.value.expose()))?);
+                return Ok(Use::Token { generation: token.generation });
+            }
+        }
+        Ok(Use::Fixed)
+    }
+
+    /// Token answers bought in this process.
+    pub(crate) fn refreshes(&self) -> u64 {
+        match &self.kind {
+            Kind::Oauth2 { vault, .. } => vault.refreshes(),
+            Kind::Anonymous
+            | Kind::Header { .. }
+            | Kind::Param { .. }
+            | Kind::Cookie { .. }
+            | Kind::Basic { .. }
+            | Kind::Bearer { .. } => 0,
+        }
+    }
+}
+
+fn sensitive(value: &str) -> Result<HeaderValue, Error> {
+    let mut value = HeaderValue::from_str(value).map_err(|_| Error::NotAHeader)?;
+    value.set_sensitive(true);
+    Ok(value)
+}

@@ -1,0 +1,73 @@
+//! What can go wrong with a credential.
+
+use crate::{http, state};
+
+/// A credential problem. No variant holds a token or secret.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("nobody has logged in for {origin} yet")]
+    NeverLoggedIn { origin: String },
+    #[error("the login for {origin} is no longer valid{}", because(.why))]
+    LoginLost { origin: String, why: String },
+    #[error("the login was refused: {why}")]
+    LoginRefused { why: String },
+    #[error("nobody finished the login within {seconds} s")]
+    LoginTimedOut { seconds: u64 },
+    #[error("the pasted text cannot be used: {why}")]
+    Pasted { why: &'static str },
+    #[error("port {port} for the login's redirect cannot be opened")]
+    RedirectPort { port: u16, source: std::io::Error },
+    #[error("the authorization server refuses the client: {why}")]
+    ClientRefused { why: String },
+    #[error("the authorization server's answer cannot be read: {why}")]
+    Unreadable { why: String },
+    #[error("the token could not be refreshed")]
+    Unanswered { source: http::Error },
+    #[error("another process refreshes the token of {origin} and does not finish")]
+    Busy { origin: String },
+    #[error("the stored tokens of {origin} cannot be opened with this vault key")]
+    WrongKey { origin: String },
+    #[error("the vault key {place} cannot be used: {why}")]
+    Key { place: String, why: String },
+    #[error("the record of {id} in the vault cannot be read: {why}")]
+    Record { id: String, why: String },
+    #[error("a credential cannot be sent in a header: it has characters that HTTP does not allow")]
+    NotAHeader,
+    #[error(transparent)]
+    Store(#[from] state::Error),
+}
+
+fn because(why: &str) -> String {
+    if why.is_empty() { String::new() } else { format!(": {why}") }
+}
+
+impl Error {
+    /// What the user can do, where we know it.
+    pub(crate) fn hint(&self) -> Option<String> {
+        match self {
+            Error::NeverLoggedIn { .. } | Error::LoginLost { .. } => {
+                Some("log in once with `haul login JOBFILE`; from then on the token is refreshed by itself".to_owned())
+            }
+            Error::ClientRefused { .. } => {
+                Some("check `client_id`, `client_secret` and `client_auth` under `source.auth.oauth2`".to_owned())
+            }
+            Error::RedirectPort { .. } => {
+                Some("end the program that uses the port, or log in with `haul login --paste`".to_owned())
+            }
+            Error::WrongKey { .. } => {
+                Some("give the key the tokens were stored with (HAUL_VAULT_KEY or vault.key), or log in again".to_owned())
+            }
+            Error::Unanswered { .. } | Error::Busy { .. } => {
+                Some("nothing is lost: the stored token is tried again by the next run".to_owned())
+            }
+            Error::LoginRefused { .. }
+            | Error::LoginTimedOut { .. }
+            | Error::Pasted { .. }
+            | Error::Unreadable { .. }
+            | Error::Key { .. }
+            | Error::Record { .. }
+            | Error::NotAHeader
+            | Error::Store(_) => None,
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! The OAuth2 grants on the wire (RFC 6749, RFC 7636, RFC 7009), over a token channel that never retries by itself.
+
+use chrono::Duration;
+use oauth2::basic::{
+    BasicClient, BasicErrorResponse, BasicErrorResponseType, BasicRevocationErrorResponse, BasicTokenResponse,
+};
+use oauth2::{
+    AuthType, AuthUrl, AuthorizationCode, Client, ClientId, ClientSecret, CsrfToken, EndpointNotSet, EndpointSet,
+    HttpRequest, HttpResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RefreshToken, RequestTokenError,
+    RevocationErrorResponseType, RevocationUrl, Scope, StandardRevocableToken, StandardTokenIntrospectionResponse,
+    TokenResponse, TokenUrl,
+};
+use url::Url;
+
+use super::error::Error;
+use super::record::{Identity, Tokens};
+use crate::clock::Clock;
+use crate::http::{TokenChannel, TokenError, excerpt};
+use crate::model::plan::{ClientAuth, Grant, Oauth2};
+use crate::secret::Secret;
+
+type Configured = Client<
+    BasicErrorResponse,
+    BasicTokenResponse,
+    StandardTokenIntrospectionResponse<oauth2::EmptyExtraTokenFields, oauth2::basic::BasicTokenType>,
+    StandardRevocableToken,
+    BasicRevocationErrorResponse,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointSet,
+>;
+type Failure = RequestTokenError<TokenError, BasicErrorResponse>;
+
+/// How a token request ended.
+pub(super) enum Granted {
+    Yes(Box<Tokens>),
+    /// The server certainly did not act: nothing was spent.
+    NotSent(crate::http::Error),
+    /// The server may have acted: the same token may be sent again.
+    Ambiguous(crate::http::Error),
+    /// The grant itself is no longer valid.
+    InvalidGrant { why: String },
+    /// The client or the request is wrong; says nothing of the grant.
+    Refused { why: String },
+    /// A good status whose body is no token answer: the server may have rotated.
+    Unreadable { why: String },
+}
+
+/// A client of an authorization server, with its secret at hand.
+pub(crate) struct Oauth2Client {
+    plan: Oauth2,
+    base_url: Url,
+    id: String,
+    /// Absent = a public client.
+    secret: Option<Secret>,
+    channel: TokenChannel,
+}
+
+/// An authorization request under way.
+pub(super) struct Authorization {
+    /// For the browser; holds no secret.
+    pub url: Url,
+    pub state: Secret,
+    pub verifier: PkceCodeVerifier,
+}
+
+impl Oauth2Client {
+    /// The client as the job describes it, bound to the source's data path.
+    pub(crate) fn new(plan: Oauth2, base_url: Url, id: String, secret: Option<Secret>) -> Self {
+        Oauth2Client { plan, base_url, id, secret, channel: TokenChannel }
+    }
+
+    pub(crate) fn grant(&self) -> &Grant {
+        &self.plan.grant
+    }
+
+    pub(crate) fn identity(&self) -> Identity {
+        let grant = match self.plan.grant {
+            Grant::AuthorizationCode { .. } => "authorization_code",
+            Grant::ClientCredentials => "client_credentials",
+        };
+        Identity::of(&self.base_url, &self.plan.token_url, &self.id, grant)
+    }
+
+    fn configured(&self) -> Configured {
+        let mut client = BasicClient::new(ClientId::new(self.id.clone()))
+            .set_auth_type(match self.plan.client_auth {
+                ClientAuth::Basic => AuthType::BasicAuth,
+                ClientAuth::Post => AuthType::RequestBody,
+            })
+            .set_token_uri(TokenUrl::from_url(self.plan.token_url.clone()));
+        if let Some(secret) = &self.secret {
+            client = client.set_client_secret(ClientSecret::new(secret.expose().to_owned()));
+        }
+        client
+    }
+
+    /// Begins an authorization request with PKCE S256 and a state that the redirect must bring back.
+    pub(super) fn authorize(
+        &self,
+        authorize_url: &Url,
+        params: &std::collections::BTreeMap<String, String>,
+        redirect: &Url,
+    ) -> Authorization {
+        let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
+        let client = self.configured().set_auth_uri(AuthUrl::from_url(authorize_url.clone()));
+        let redirect = RedirectUrl::from_url(redirect.clone());
+        let mut request = client
+            .authorize_url(CsrfToken::new_random)
+            .set_pkce_challenge(challenge)
+            .set_redirect_uri(std::borrow::Cow::Owned(redirect))
+            .add_scopes(self.scopes());
+        for (name, value) in params {
+            request = request.add_extra_param(name, value);
+        }
+        let (url, state) = request.url();
+        Authorization { url, state: Secret::new(state.secret().clone()), verifier }
+    }
+
+    pub(super) async fn exchange_code(&self, code: &Secret, verifier: PkceCodeVerifier, redirect: &Url) -> Granted {
+        let client = self.configured();
+        let mut request = client
+            .exchange_code(AuthorizationCode::new(code.expose().to_owned()))
+            .set_pkce_verifier(verifier)
+            .set_redirect_uri(std::borrow::Cow::Owned(RedirectUrl::from_url(redirect.clone())));
+        for (name, value) in &self.plan.token_params {
+            request = request.add_extra_param(name, value);
+        }
+        let sent_at = Clock.now();
+        granted(request.request_async(&|request| self.call(request)).await, sent_at)
+    }
+
+    pub(super) async fn refresh(&self, token: &Secret) -> Granted {
+        let client = self.configured();
+        let token = RefreshToken::new(token.expose().to_owned());
+        // No scopes: the answer keeps those of the login (RFC 6749 section 6).
+        let mut request = client.exchange_refresh_token(&token);
+        for (name, value) in &self.plan.token_params {
+            request = request.add_extra_param(name, value);
+        }
+        let sent_at = Clock.now();
+        granted(request.request_async(&|request| self.call(request)).await, sent_at)
+    }
+
+    pub(super) async fn client_credentials(&self) -> Granted {
+        let client = self.configured();
+        let mut request = client.exchange_client_credentials().add_scopes(self.scopes());
+        for (name, value) in &self.plan.token_params {
+            request = request.add_extra_param(name, value);
+        }
+        let sent_at = Clock.now();
+        granted(request.request_async(&|request| self.call(request)).await, sent_at)
+    }
+
+    /// Revokes the refresh token, which ends its family, then the access token. `Ok(false)` = the job names no
+    /// revocation endpoint.
+    pub(super) async fn revoke(&self, tokens: &Tokens) -> Result<bool, Error> {
+        let Some(revoke_url) = &self.plan.revoke_url else { return Ok(false) };
+        let client = self.configured().set_revocation_url(RevocationUrl::from_url(revoke_url.clone()));
+        let refresh = tokens.refresh.iter().map(|token| RefreshToken::new(token.expose().to_owned()).into());
+        let access = oauth2::AccessToken::new(tokens.access.expose().to_owned()).into();
+        for token in refresh.chain([access]) {
+            let request = client.revoke_token(token).map_err(|error| Error::ClientRefused { why: error.to_string() })?;
+            match request.request_async(&|request| self.call(request)).await {
+                Ok(()) => {}
+                // A provider that revokes refresh tokens only; its family is gone already.
+                Err(RequestTokenError::ServerResponse(answer))
+                    if *answer.error() == RevocationErrorResponseType::UnsupportedTokenType => {}
+                Err(RequestTokenError::Request(TokenError::NotSent(source) | TokenError::Ambiguous(source))) => {
+                    return Err(Error::Unanswered { source });
+                }
+                Err(error) => return Err(Error::ClientRefused { why: error.to_string() }),
+            }
+        }
+        Ok(true)
+    }
+
+    fn scopes(&self) -> Vec<Scope> {
+        self.plan.scopes.iter().cloned().map(Scope::new).collect()
+    }
+
+    async fn call(&self, request: HttpRequest) -> Result<HttpResponse, TokenError> {
+        let answer = self.channel.send(request).await?;
+        Ok(if answer.status().is_success() { answer.map(with_plain_expiry) } else { answer })
+    }
+}
+
+/// Some providers (Exact Online) send `expires_in` as a string; RFC 6749 section 5.1 wants a number.
+fn with_plain_expiry(body: Vec<u8>) -> Vec<u8> {
+    let Ok(mut answer) = serde_json::from_slice::<serde_json::Value>(&body) else { return body };
+    let seconds = answer.get("expires_in").and_then(|value| match value {
+        serde_json::Value::String(text) => text.trim().parse::<u64>().ok(),
+        serde_json::Value::Number(number) => number.as_f64().map(|seconds| seconds.max(0.0) as u64),
+        _ => None,
+    });
+    if let Some(object) = answer.as_object_mut() {
+        match seconds {
+            Some(seconds) => object.insert("expires_in".to_owned(), seconds.into()),
+            None => object.remove("expires_in"),
+        };
+        // Optional in practice; some providers leave it out.
+        object.entry("token_type").or_insert_with(|| "bearer".into());
+    }
+    serde_json::to_vec(&answer).unwrap_or(body)
+}
+
+fn granted(answer: Result<BasicTokenResponse, Failure>, sent_at: chrono::DateTime<chrono::Utc>) -> Granted {
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(RequestTokenError::Request(TokenError::NotSent(error))) => return Granted::NotSent(error),
+        Err(RequestTokenError::Request(TokenError::Ambiguous(error))) => return Granted::Ambiguous(error),
+        Err(RequestTokenError::ServerResponse(answer)) => return refused(&answer),
+        Err(RequestTokenError::Parse(_, body)) => return Granted::Unreadable { why: unreadable(&body) },
+        Err(RequestTokenError::Other(why)) => return Granted::Unreadable { why },
+    };
+    let lifetime = answer.expires_in().and_then(|lifetime| Duration::from_std(lifetime).ok());
+    Granted::Yes(Box::new(Tokens {
+        access: Secret::new(answer.access_token().secret().clone()),
+        refresh: answer.refresh_token().map(|token| Secret::new(token.secret().clone())),
+        // Counted from before the request: the server's clock started somewhere after that.
+        expires_at: lifetime.and_then(|lifetime| sent_at.checked_add_signed(lifetime)),
+        lifetime_secs: lifetime.map(|lifetime| lifetime.num_seconds()),
+    }))
+}
+
+fn unreadable(body: &[u8]) -> String {
+    // A JSON body may hold a token under a wrong name: show nothing of it.
+    if body.first().is_some_and(|first| matches!(first, b'{' | b'[' | b'"')) {
+        "JSON without an access token, or an error without a code".to_owned()
+    } else {
+        excerpt(body)
+    }
+}
+
+fn refused(answer: &BasicErrorResponse) -> Granted {
+    let code = answer.error().as_ref().to_owned();
+    let why = match answer.error_description() {
+        Some(description) => format!("{code} ({})", excerpt(description.as_bytes())),
+        None => code,
+    };
+    match answer.error() {
+        BasicErrorResponseType::InvalidGrant => Granted::InvalidGrant { why },
+        BasicErrorResponseType::InvalidClient
+        | BasicErrorResponseType::InvalidRequest
+        | BasicErrorResponseType::InvalidScope
+        | BasicErrorResponseType::UnauthorizedClient
+        | BasicErrorResponseType::UnsupportedGrantType
+        | BasicErrorResponseType::Extension(_) => Granted::Refused { why },
+    }
+}

@@ -1,0 +1,171 @@
+//! The authorization code flow for a person: a URL for the browser, then the redirect, caught on loopback (RFC 8252)
+//! or pasted by hand.
+
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::extract::{RawQuery, State};
+use axum::http::StatusCode;
+use axum::response::Html;
+use axum::routing::get;
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use url::Url;
+
+use super::error::Error;
+use super::grant::{Authorization, Granted, Oauth2Client};
+use super::vault::Vault;
+use crate::limits::LOGIN_WAIT_MAX;
+use crate::model::plan::{Grant, Redirect};
+use crate::secret::Secret;
+
+/// A login under way. Nothing is stored before it is finished.
+pub(crate) struct Login<'a> {
+    client: &'a Oauth2Client,
+    vault: &'a Vault,
+    authorization: Authorization,
+    authorize_url: Url,
+    redirect: Url,
+    /// Absent = the redirect goes to an address that is not ours.
+    listener: Option<TcpListener>,
+}
+
+/// The query of a redirect whose `state` is ours.
+enum Answer {
+    Code(Secret),
+    Refused(String),
+}
+
+impl<'a> Login<'a> {
+    /// Prepares the request and, for a loopback redirect, opens the port first: the provider must find it.
+    /// `None` = the grant needs no login.
+    pub(crate) async fn begin(client: &'a Oauth2Client, vault: &'a Vault) -> Result<Option<Login<'a>>, Error> {
+        let Grant::AuthorizationCode { authorize_url, authorize_params, redirect } = client.grant() else {
+            return Ok(None);
+        };
+        let (listener, redirect) = match redirect {
+            Redirect::Registered(url) => (None, url.clone()),
+            Redirect::AnyPort => listen(0).await?,
+            Redirect::Port(port) => listen(*port).await?,
+        };
+        let authorization = client.authorize(authorize_url, authorize_params, &redirect);
+        let authorize_url = authorize_url.clone();
+        Ok(Some(Login { client, vault, authorization, authorize_url, redirect, listener }))
+    }
+
+    /// Where the person logs in.
+    pub(crate) fn url(&self) -> &Url {
+        &self.authorization.url
+    }
+
+    /// Whether the browser's redirect comes back to this process.
+    pub(crate) fn is_listening(&self) -> bool {
+        self.listener.is_some()
+    }
+
+    /// Waits for the browser's redirect and stores the tokens.
+    pub(crate) async fn finish_by_redirect(mut self) -> Result<(), Error> {
+        let listener = self.listener.take().expect("the caller asked `is_listening`");
+        let caught = Arc::new(Caught {
+            answer: Mutex::default(),
+            arrived: Notify::new(),
+            expect: Expectation { state: self.authorization.state.clone(), authorize_url: self.authorize_url.clone() },
+        });
+        let waiting = Arc::clone(&caught);
+        let server = axum::serve(listener, Router::new().route("/callback", get(catch)).with_state(Arc::clone(&caught)))
+            .with_graceful_shutdown(async move { waiting.arrived.notified().await });
+        let served = tokio::time::timeout(LOGIN_WAIT_MAX, server.into_future()).await;
+        let answer = caught.answer.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        match (answer, served) {
+            (Some(answer), _) => self.finish(answer).await,
+            (None, _) => Err(Error::LoginTimedOut { seconds: LOGIN_WAIT_MAX.as_secs() }),
+        }
+    }
+
+    /// Takes the address at which the browser ended, and stores the tokens.
+    pub(crate) async fn finish_by_paste(self, pasted: &str) -> Result<(), Error> {
+        let url: Url = pasted.trim().parse().map_err(|_| Error::Pasted {
+            why: "the whole address of the page where the browser ended is needed, with `code=` and `state=`",
+        })?;
+        let expect =
+            Expectation { state: self.authorization.state.clone(), authorize_url: self.authorize_url.clone() };
+        let answer = expect.read(url.query().unwrap_or_default()).map_err(|why| Error::Pasted { why })?;
+        self.finish(answer).await
+    }
+
+    async fn finish(self, answer: Answer) -> Result<(), Error> {
+        let code = match answer {
+            Answer::Code(code) => code,
+            Answer::Refused(why) => return Err(Error::LoginRefused { why }),
+        };
+        match self.client.exchange_code(&code, self.authorization.verifier, &self.redirect).await {
+            Granted::Yes(tokens) => self.vault.store_login(&self.client.identity(), &tokens),
+            Granted::NotSent(source) | Granted::Ambiguous(source) => Err(Error::Unanswered { source }),
+            Granted::InvalidGrant { why } => Err(Error::LoginRefused { why }),
+            Granted::Refused { why } => Err(Error::ClientRefused { why }),
+            Granted::Unreadable { why } => Err(Error::Unreadable { why }),
+        }
+    }
+}
+
+async fn listen(port: u16) -> Result<(Option<TcpListener>, Url), Error> {
+    let wrong = |source| Error::RedirectPort { port, source };
+    let listener = TcpListener::bind(("127.0.0.1", port)).await.map_err(wrong)?;
+    let port = listener.local_addr().map_err(wrong)?.port();
+    let url = format!("http://127.0.0.1:{port}/callback").parse().expect("a URL of fixed shape");
+    Ok((Some(listener), url))
+}
+
+/// What makes a redirect ours.
+struct Expectation {
+    state: Secret,
+    authorize_url: Url,
+}
+
+impl Expectation {
+    fn read(&self, query: &str) -> Result<Answer, &'static str> {
+        let value = |wanted: &str| {
+            url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == wanted).map(|(_, value)| value.into_owned())
+        };
+        if value("state").as_deref() != Some(self.state.expose()) {
+            return Err("its `state` is not that of this login");
+        }
+        // RFC 9207: an answer of another server must not be redeemed at this one (mix-up).
+        if let Some(issuer) = value("iss") {
+            let same = issuer.parse::<Url>().is_ok_and(|issuer| issuer.origin() == self.authorize_url.origin());
+            if !same {
+                return Err("it comes from another authorization server (`iss`)");
+            }
+        }
+        if let Some(error) = value("error") {
+            let why = match value("error_description") {
+                Some(description) => format!("{error} ({description})"),
+                None => error,
+            };
+            return Ok(Answer::Refused(crate::http::excerpt(why.as_bytes())));
+        }
+        value("code").map(|code| Answer::Code(Secret::new(code))).ok_or("it holds no `code`")
+    }
+}
+
+struct Caught {
+    answer: Mutex<Option<Answer>>,
+    arrived: Notify,
+    expect: Expectation,
+}
+
+async fn catch(State(caught): State<Arc<Caught>>, RawQuery(query): RawQuery) -> (StatusCode, Html<&'static str>) {
+    match caught.expect.read(&query.unwrap_or_default()) {
+        Ok(answer) => {
+            let page = match &answer {
+                Answer::Code(_) => "<!doctype html><title>haul</title><p>Logged in. You can close this page.</p>",
+                Answer::Refused(_) => "<!doctype html><title>haul</title><p>The login was refused. You can close this page.</p>",
+            };
+            *caught.answer.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(answer);
+            caught.arrived.notify_one();
+            (StatusCode::OK, Html(page))
+        }
+        // A stray or forged request: answered, and the wait goes on.
+        Err(_) => (StatusCode::BAD_REQUEST, Html("<!doctype html><title>haul</title><p>This is not the answer haul waits for.</p>")),
+    }
+}

@@ -1,0 +1,186 @@
+//! The arguments of every verb, with their help.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    published, or done
+  1    failed
+  2    usage or configuration
+  5    a login is needed: `haul login`
+  6    skipped: another run of the job is going on
+  75   temporary failure: trying again is useful
+  130  stopped by Ctrl-C
+  143  stopped by SIGTERM";
+
+/// Scheduled extractor: reads every page of REST and OData APIs behind OAuth2 into typed Parquet or CSV files.
+#[derive(Debug, Parser)]
+#[command(name = "haul", version, about, max_term_width = 100, arg_required_else_help = true, after_help = EXIT_CODES)]
+pub(super) struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// Options of every verb.
+#[derive(Debug, Args)]
+pub(super) struct Global {
+    /// Print one JSON document on standard output, errors included
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// No progress on standard error
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// Folder of the record store (tokens, leases) [default: $XDG_STATE_HOME/haul or ~/.local/state/haul]
+    #[arg(long, value_name = "DIR", env = "HAUL_STATE", hide_env_values = true, global = true)]
+    pub state: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Run a job once: read every stream whole and publish all tables together
+    Run(RunArgs),
+    /// Check job files without asking any server
+    Check(CheckArgs),
+    /// Show the first rows of a stream, with the types a run would give them
+    Preview(PreviewArgs),
+    /// Log in once for a job with OAuth2; its token is refreshed from then on
+    Login(LoginArgs),
+    /// Revoke and forget the tokens of a job
+    Logout(JobArgs),
+    /// List stored credentials: state and expiry, never a value
+    Credentials,
+    /// List the published snapshots of a job
+    Snapshots(JobArgs),
+    /// Start a demo API on this machine and run a whole job against it
+    Demo(DemoArgs),
+    /// Print the JSON Schema of the job file
+    Schema,
+    /// Print completions for a shell
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write those of all verbs
+    Man(ManArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct JobArgs {
+    /// Job file
+    pub file: PathBuf,
+    /// Change a setting of the job for this time
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting)]
+    pub set: Vec<(String, String)>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  haul run jobs/sales.yaml
+  haul run jobs/sales.yaml --stream orders --stream customers
+  haul run jobs/sales.yaml --set division=123 --json > report.json")]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    pub job: JobArgs,
+    /// Read only this stream; the other tables keep what they have (may be repeated)
+    #[arg(long = "stream", value_name = "NAME")]
+    pub streams: Vec<String>,
+    /// Forget the column types that earlier runs found, and read everything anew
+    #[arg(long)]
+    pub full: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  haul check jobs/*.yaml
+  haul check jobs/sales.yaml --json")]
+pub(super) struct CheckArgs {
+    /// Job files
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+    /// Change a setting of the jobs for this time
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting)]
+    pub set: Vec<(String, String)>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  haul preview jobs/sales.yaml
+  haul preview jobs/sales.yaml orders --rows 50")]
+pub(super) struct PreviewArgs {
+    /// Job file
+    pub file: PathBuf,
+    /// Stream; all streams when absent
+    pub stream: Option<String>,
+    /// Rows to show
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub rows: u32,
+    /// Change a setting of the job for this time
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting)]
+    pub set: Vec<(String, String)>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  haul login jobs/sales.yaml            opens the browser on this machine
+  haul login jobs/sales.yaml --paste    for a machine without browser")]
+pub(super) struct LoginArgs {
+    #[command(flatten)]
+    pub job: JobArgs,
+    /// Do not wait for the browser: ask for the address at which it ended
+    #[arg(long)]
+    pub paste: bool,
+    /// Print the address instead of opening the browser
+    #[arg(long)]
+    pub no_browser: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  haul demo
+  haul demo --dir /tmp/try --json
+  haul demo --serve                     keeps the API open, to try other verbs on it")]
+pub(super) struct DemoArgs {
+    /// Folder of the demo: job file, state and tables
+    #[arg(long, value_name = "DIR", default_value = "haul-demo")]
+    pub dir: PathBuf,
+    /// Only serve the API and log in, until Ctrl-C
+    #[arg(long)]
+    pub serve: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CompletionsArgs {
+    /// Shell
+    pub shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ManArgs {
+    /// Write the pages of all verbs into this folder
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+}
+
+fn setting(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("a setting is written NAME=VALUE")?;
+    if name.trim().is_empty() {
+        return Err("the name of the setting is missing".to_owned());
+    }
+    Ok((name.trim().to_owned(), value.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_well_formed() {
+        <Cli as clap::CommandFactory>::command().debug_assert();
+    }
+}

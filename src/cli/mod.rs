@@ -1,0 +1,93 @@
+//! The command line: one verb a file. The only room that prints and that chooses exit codes. In come arguments, out
+//! come results on standard output, everything else on standard error.
+
+mod args;
+mod check;
+mod credentials;
+mod demo;
+mod failure;
+mod login;
+mod manual;
+mod output;
+mod preview;
+mod progress;
+mod run;
+mod signals;
+mod snapshots;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use self::args::{Cli, Verb};
+use self::failure::{Exit, Failure};
+use self::output::Output;
+use crate::engine::Settings;
+use crate::job::load::Environment;
+use crate::secret::Secret;
+
+/// What every verb gets besides its own arguments.
+struct Surroundings {
+    output: Output,
+    settings: Settings,
+}
+
+/// Runs the process with these arguments and returns its exit code.
+pub fn run_process(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
+            // A closed pipe is the reader's choice.
+            let _ = error.print();
+            return exit.code();
+        }
+    };
+    let output = Output::new(cli.global.json, cli.global.quiet);
+    match dispatch(cli, &output) {
+        Ok(exit) => exit.code(),
+        Err(failure) => {
+            output.failure(&failure);
+            failure.exit.code()
+        }
+    }
+}
+
+fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Failure> {
+    let surroundings = || -> Result<Surroundings, Failure> {
+        let state_folder = match &cli.global.state {
+            Some(folder) => folder.clone(),
+            None => Environment::state_folder().ok_or_else(|| {
+                Failure::usage("there is no home folder for the state").hint("name one with `--state` or HAUL_STATE")
+            })?,
+        };
+        let vault_key = Environment::get("HAUL_VAULT_KEY").map(Secret::new);
+        Ok(Surroundings { output: output.clone(), settings: Settings { state_folder, vault_key } })
+    };
+    match cli.verb {
+        Verb::Run(args) => in_runtime(run::run(surroundings()?, args)),
+        Verb::Preview(args) => in_runtime(preview::run(surroundings()?, args)),
+        Verb::Login(args) => in_runtime(login::login(surroundings()?, args)),
+        Verb::Logout(args) => in_runtime(login::logout(surroundings()?, args)),
+        Verb::Credentials => in_runtime(credentials::run(surroundings()?)),
+        Verb::Snapshots(args) => in_runtime(snapshots::run(surroundings()?, args)),
+        Verb::Demo(args) => in_runtime(demo::run(output.clone(), args)),
+        Verb::Check(args) => check::run(output, &args),
+        Verb::Schema => manual::schema(output),
+        Verb::Completions(args) => manual::completions(output, &args),
+        Verb::Man(args) => manual::man(output, &args),
+    }
+}
+
+/// Runs a verb until it is over or a second signal arrives.
+fn in_runtime(verb: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::failed("the runtime cannot be started").cause(&error))?;
+    let ended = runtime.block_on(verb);
+    // Blocking work of a stopped run must not hold the process.
+    runtime.shutdown_timeout(std::time::Duration::from_millis(500));
+    ended
+}

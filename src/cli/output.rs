@@ -1,0 +1,121 @@
+//! The two streams of the process. Every line passes the mask, so that no known secret leaves through a message.
+
+use std::io::{IsTerminal, Write};
+
+use serde::Serialize;
+
+use super::failure::Failure;
+use crate::secret::mask;
+
+/// Where results and messages go.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Output {
+    pub is_json: bool,
+    pub is_quiet: bool,
+}
+
+impl Output {
+    pub(super) fn new(is_json: bool, is_quiet: bool) -> Self {
+        Output { is_json, is_quiet }
+    }
+
+    /// A result for people.
+    pub(super) fn line(self, text: impl AsRef<str>) {
+        write_line(&mut std::io::stdout().lock(), text.as_ref());
+    }
+
+    /// A result for programs: the one JSON document of this process.
+    pub(super) fn json(self, value: &impl Serialize) {
+        let text = serde_json::to_string_pretty(value).expect("reports hold only texts and numbers");
+        self.line(text);
+    }
+
+    /// Bytes of a generated file.
+    pub(super) fn bytes(self, bytes: &[u8]) {
+        // A closed pipe is the reader's choice.
+        let _ = std::io::stdout().lock().write_all(bytes);
+    }
+
+    /// Something for people that is not the result.
+    pub(super) fn note(self, text: impl AsRef<str>) {
+        write_line(&mut std::io::stderr().lock(), text.as_ref());
+    }
+
+    /// Whether progress is drawn, written in lines, or left out.
+    pub(super) fn is_terminal(self) -> bool {
+        std::io::stderr().is_terminal()
+    }
+
+    /// The end of a verb that failed.
+    pub(super) fn failure(self, failure: &Failure) {
+        if self.is_json {
+            self.json(failure);
+            return;
+        }
+        for problem in &failure.problems {
+            self.note(problem.to_string());
+        }
+        self.note(format!("error: {}", failure.error));
+        if let Some(hint) = &failure.hint {
+            self.note(format!("hint: {hint}"));
+        }
+    }
+}
+
+fn write_line(to: &mut impl Write, text: &str) {
+    // A closed pipe is the reader's choice.
+    let _ = writeln!(to, "{}", mask(text));
+}
+
+/// A count with thousands separated: `1,234,567`.
+pub(super) fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+/// A size in the largest unit that leaves a number of at least one: `3.4 MiB`.
+pub(super) fn size(bytes: u64) -> String {
+    let units = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let mut number = bytes as f64;
+    let mut unit = 0;
+    while number >= 1024.0 && unit + 1 < units.len() {
+        number /= 1024.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{bytes} B") } else { format!("{number:.1} {}", units[unit]) }
+}
+
+/// Rows of cells in columns of equal width; numbers to the right.
+pub(super) fn columns(rows: &[Vec<String>], is_right: &[bool]) -> Vec<String> {
+    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
+    let widths: Vec<usize> = (0..is_right.len()).map(|column| width(column).unwrap_or(0)).collect();
+    rows.iter()
+        .map(|row| {
+            let cells = row.iter().enumerate().map(|(column, cell)| {
+                if is_right[column] { format!("{cell:>1$}", widths[column]) } else { format!("{cell:<1$}", widths[column]) }
+            });
+            cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_well() {
+        assert_eq!(count(0), "0");
+        assert_eq!(count(999), "999");
+        assert_eq!(count(1_234_567), "1,234,567");
+        assert_eq!(size(1023), "1023 B");
+        assert_eq!(size(3 * 1024 * 1024 + 400 * 1024), "3.4 MiB");
+    }
+}

@@ -1,0 +1,111 @@
+//! `haul run`: one run of a job, and its report.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::Surroundings;
+use super::args::RunArgs;
+use super::failure::{Exit, Failure};
+use super::output::{Output, columns, count, size};
+use super::progress::telemetry;
+use super::signals::{interrupted, until_signalled};
+use crate::engine::{Context, Ended, Memory, RunOptions, run_job};
+use crate::job::load;
+use crate::model::report::{Outcome, RunReport, SchemaChange, TableOutcome, TableReport};
+
+pub(super) async fn run(around: Surroundings, args: RunArgs) -> Result<Exit, Failure> {
+    let job = load(&args.job.file, &args.job.set)?;
+    let cancel = CancellationToken::new();
+    let ctx = Context::open(job, &around.settings, cancel.clone(), telemetry(around.output))?;
+    let memory = if args.full { Memory::Forgotten } else { Memory::Kept };
+    let options = RunOptions { streams: args.streams, memory };
+    let ended = until_signalled(around.output, &cancel, run_job(Arc::new(ctx), options)).await?;
+    Ok(show(around.output, &ended))
+}
+
+/// Prints a run's report and says how the process ends.
+pub(super) fn show(output: Output, ended: &Ended) -> Exit {
+    if output.is_json {
+        output.json(&ended.report);
+    } else {
+        show_report(output, &ended.report);
+    }
+    match (ended.failure, ended.report.outcome) {
+        (Some(class), _) => class.into(),
+        (None, Outcome::Skipped) => Exit::Skipped,
+        (None, Outcome::Interrupted) => interrupted().exit,
+        (None, Outcome::Published | Outcome::Failed) => Exit::Done,
+    }
+}
+
+fn show_report(output: Output, report: &RunReport) {
+    if report.outcome == Outcome::Published {
+        let snapshot = report.snapshot.as_deref().unwrap_or_default();
+        output.line(format!("published {snapshot} to {}", report.destination));
+        for line in columns(&table_lines(report), &[false, true, true, true, false]) {
+            output.line(format!("  {line}"));
+        }
+        output.line(format!("{} in {:.1} s", source_line(report), report.seconds));
+    }
+    for (name, table) in &report.tables {
+        notes_of(output, name, table);
+    }
+    for warning in &report.warnings {
+        output.note(format!("warning: {warning}"));
+    }
+    if let Some(error) = &report.error {
+        let kind = if report.outcome == Outcome::Skipped { "skipped" } else { "error" };
+        output.note(format!("{kind}: {error}"));
+    }
+    if let Some(hint) = &report.hint {
+        output.note(format!("hint: {hint}"));
+    }
+    if report.error.is_some() && report.outcome != Outcome::Skipped {
+        output.note(match &report.snapshot {
+            Some(snapshot) => format!("nothing was published; readers still see {snapshot}"),
+            None => "nothing was published".to_owned(),
+        });
+    }
+}
+
+fn table_lines(report: &RunReport) -> Vec<Vec<String>> {
+    let line = |(name, table): (&String, &TableReport)| {
+        let pages: u64 = table.walks.iter().map(|walk| walk.pages).sum();
+        let note = match table.outcome {
+            TableOutcome::Kept => "kept from the former snapshot",
+            TableOutcome::Published | TableOutcome::Read | TableOutcome::Failed => "",
+        };
+        let pages = if pages == 0 { String::new() } else { format!("{} pages", count(pages)) };
+        vec![name.clone(), format!("{} rows", count(table.rows)), pages, size(table.bytes), note.to_owned()]
+    };
+    report.tables.iter().map(line).collect()
+}
+
+fn source_line(report: &RunReport) -> String {
+    let source = &report.source;
+    let mut parts = vec![format!("{} requests", count(source.attempts))];
+    if source.retries > 0 {
+        parts.push(format!("{} retried", count(source.retries)));
+    }
+    if source.refreshes > 0 {
+        parts.push(format!("{} token refresh{}", source.refreshes, if source.refreshes == 1 { "" } else { "es" }));
+    }
+    parts.join(", ")
+}
+
+fn notes_of(output: Output, name: &str, table: &TableReport) {
+    for change in &table.schema_changes {
+        output.note(match change {
+            SchemaChange::Added { column, to } => format!("table `{name}`: new column `{column}` ({to})"),
+            SchemaChange::Removed { column, from } => format!("table `{name}`: column `{column}` ({from}) is gone"),
+            SchemaChange::Retyped { column, from, to } => {
+                format!("table `{name}`: column `{column}` was {from}, is {to}")
+            }
+        });
+    }
+    for warning in &table.warnings {
+        let (column, kind) = (&warning.column, warning.kind.replace('_', " "));
+        output.note(format!("warning: table `{name}`, column `{column}`: {} values {kind}", count(warning.count)));
+    }
+}

@@ -1,0 +1,63 @@
+//! Ctrl-C and SIGTERM: the first asks the run to stop, the second ends the process at once. Both are safe: nothing is
+//! visible before the publication's one step.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio_util::sync::CancellationToken;
+
+use super::failure::{Exit, Failure};
+use super::output::Output;
+
+static IS_TERMINATED: AtomicBool = AtomicBool::new(false);
+
+/// The exit code of the signal that arrived.
+pub(super) fn exit() -> Exit {
+    if IS_TERMINATED.load(Ordering::Relaxed) { Exit::Terminated } else { Exit::Interrupted }
+}
+
+/// Does the work; the first signal cancels it, the second drops it.
+pub(super) async fn until_signalled<T>(
+    output: Output,
+    cancel: &CancellationToken,
+    work: impl Future<Output = T>,
+) -> Result<T, Failure> {
+    let mut work = std::pin::pin!(work);
+    tokio::select! {
+        done = &mut work => return Ok(done),
+        () = signal() => {}
+    }
+    if !output.is_quiet {
+        output.note("stopping after the current request; a second signal stops at once");
+    }
+    cancel.cancel();
+    tokio::select! {
+        done = work => Ok(done),
+        () = signal() => Err(interrupted()),
+    }
+}
+
+/// The failure of a verb that a signal ended.
+pub(super) fn interrupted() -> Failure {
+    Failure { exit: exit(), ..Failure::failed("stopped by a signal") }
+}
+
+#[cfg(unix)]
+async fn signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+        // Without handlers the system's default ends the process, which is safe as well.
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => IS_TERMINATED.store(false, Ordering::Relaxed),
+        _ = terminate.recv() => IS_TERMINATED.store(true, Ordering::Relaxed),
+    }
+}
+
+#[cfg(not(unix))]
+async fn signal() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}

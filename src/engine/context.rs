@@ -1,0 +1,131 @@
+//! Everything a run needs, opened: secrets resolved, client, credential, store and record store at hand.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use tokio_util::sync::CancellationToken;
+use ulid::Ulid;
+
+use super::error::Error;
+use crate::auth::{Access, Kind, Oauth2Client, Vault, VaultKey};
+use crate::clock::Clock;
+use crate::http::{Client, Pace};
+use crate::job::load::{Environment, SecretError, Secrets};
+use crate::model::plan::{Auth, Job, KeyPlace, Oauth2};
+use crate::secret::Secret;
+use crate::source::Source;
+use crate::state::RecordStore;
+use crate::store::Store;
+use crate::telemetry::Telemetry;
+
+/// What the operator chose for this machine.
+pub(crate) struct Settings {
+    /// Folder of the record store and the vault key.
+    pub state_folder: PathBuf,
+    /// The vault key from the environment. Absent = the key file of the state folder.
+    pub vault_key: Option<Secret>,
+}
+
+/// Why a context cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OpenError {
+    #[error("{0}")]
+    Secret(#[from] SecretError),
+    #[error("{0}")]
+    Run(#[from] Error),
+}
+
+/// One run's surroundings.
+pub(crate) struct Context {
+    pub job: Job,
+    /// ULID: sorts by time, names parts and snapshots.
+    pub run: String,
+    pub started_at: DateTime<Utc>,
+    pub source: Source,
+    pub store: Store,
+    pub records: Arc<RecordStore>,
+    pub cancel: CancellationToken,
+    pub telemetry: Telemetry,
+}
+
+impl Settings {
+    pub(crate) fn open_records(&self) -> Result<Arc<RecordStore>, Error> {
+        Ok(Arc::new(RecordStore::open(&self.state_folder)?))
+    }
+
+    pub(crate) fn open_vault(&self, records: &Arc<RecordStore>) -> Result<Vault, Error> {
+        let key = match &self.vault_key {
+            Some(key) => VaultKey::from_text(key, "in HAUL_VAULT_KEY")?,
+            None => VaultKey::from_folder(&self.state_folder)?,
+        };
+        Ok(Vault::new(Arc::clone(records), key))
+    }
+}
+
+impl Context {
+    /// Opens what the job names. Secrets are read here and nowhere later.
+    pub(crate) fn open(
+        job: Job,
+        settings: &Settings,
+        cancel: CancellationToken,
+        telemetry: Telemetry,
+    ) -> Result<Self, OpenError> {
+        let records = settings.open_records()?;
+        let kind = open_kind(&job, settings, &records)?;
+        let client = Client::open(&job.source.base_url, Pace::new(job.source.limits), cancel.clone()).map_err(Error::from)?;
+        let store = open_store(&job)?;
+        Ok(Context {
+            run: Ulid::new().to_string(),
+            started_at: Clock.now(),
+            source: Source::new(client, Access::new(kind)),
+            store,
+            records,
+            cancel,
+            telemetry,
+            job,
+        })
+    }
+}
+
+/// The job's folder in its destination.
+pub(crate) fn open_store(job: &Job) -> Result<Store, OpenError> {
+    // The environment first: what the job file says wins.
+    let mut options = Environment::store_options(&job.destination.place);
+    for (name, value) in &job.destination.options {
+        options.push((name.clone(), Secrets::resolve_text(value)?));
+    }
+    Ok(Store::open(&job.destination.place, &job.name, options).map_err(Error::from)?)
+}
+
+fn open_kind(job: &Job, settings: &Settings, records: &Arc<RecordStore>) -> Result<Kind, OpenError> {
+    Ok(match &job.source.auth {
+        Auth::Anonymous => Kind::Anonymous,
+        Auth::Key { value, place, prefix } => {
+            let key = Secrets::resolve(value)?;
+            let value = if prefix.is_empty() { key } else { Secret::new(format!("{prefix}{}", key.expose())) };
+            match place {
+                // Basic with an empty user: what Power Query's Key kind sends.
+                KeyPlace::Basic => Kind::Basic { username: String::new(), password: value },
+                KeyPlace::Header(name) => Kind::Header { name: name.clone(), value },
+                KeyPlace::Param(name) => Kind::Param { name: name.clone(), value },
+                KeyPlace::Cookie(name) => Kind::Cookie { name: name.clone(), value },
+            }
+        }
+        Auth::Basic { username, password } => {
+            Kind::Basic { username: Secrets::resolve_text(username)?, password: Secrets::resolve(password)? }
+        }
+        Auth::Bearer { token } => Kind::Bearer { token: Secrets::resolve(token)? },
+        Auth::Oauth2(plan) => {
+            let vault = Arc::new(settings.open_vault(records)?);
+            Kind::Oauth2 { client: Box::new(open_oauth2(job, plan)?), vault }
+        }
+    })
+}
+
+/// The job's OAuth2 client with its secret at hand; for a run, a login and a logout.
+pub(crate) fn open_oauth2(job: &Job, plan: &Oauth2) -> Result<Oauth2Client, SecretError> {
+    let id = Secrets::resolve_text(&plan.client_id)?;
+    let secret = plan.client_secret.as_ref().map(Secrets::resolve).transpose()?;
+    Ok(Oauth2Client::new(plan.clone(), job.source.base_url.clone(), id, secret))
+}

@@ -1,0 +1,18 @@
+//! The only room where the hands meet: a checked job comes in, a report goes out. It reads every stream whole, turns
+//! pages into parts, seals the tables and publishes them together. The order of steps is kept by types: no `SealedTable`
+//! without a `WalkEnd`, no publication without every table sealed and the lease of the job held.
+
+mod alias;
+mod context;
+mod error;
+mod parts;
+mod preview;
+mod pump;
+mod run;
+mod seal;
+mod stream;
+
+pub(crate) use context::{Context, OpenError, Settings, open_oauth2, open_store};
+pub(crate) use error::{Class, Error};
+pub(crate) use preview::{Preview, preview};
+pub(crate) use run::{Ended, Memory, RunOptions, run_job, text_of};

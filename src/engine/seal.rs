@@ -1,0 +1,129 @@
+//! A table is sealed when every slice was walked to its end and all its files have the same columns. Files from before
+//! a column appeared or widened are rewritten here; they always stand at the front, because columns only grow.
+
+use std::fs::File;
+
+use super::context::Context;
+use super::error::Error;
+use super::parts::{ClosedFile, PartWriter};
+use super::pump::{Pumped, StagedAt, StagedFile, stage};
+use crate::columns::convert;
+use crate::format::{Kind, read_parquet};
+use crate::model::column::Column;
+use crate::model::manifest::Part;
+use crate::model::plan::{Format, Stream};
+use crate::paging::walk::WalkEnd;
+
+/// All files of a table, with one schema. Made from walks that ended, by `seal` alone.
+pub(super) struct SealedTable {
+    parts: Vec<Part>,
+    columns: Vec<Column>,
+    end: WalkEnd,
+}
+
+impl SealedTable {
+    pub(super) fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
+    pub(super) fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    pub(super) fn end(&self) -> &WalkEnd {
+        &self.end
+    }
+
+    pub(super) fn rows(&self) -> u64 {
+        self.parts.iter().map(|part| part.rows).sum()
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.parts.iter().map(|part| part.bytes).sum()
+    }
+}
+
+/// Brings all files of a slice to its final columns and format.
+pub(super) async fn seal(ctx: &Context, stream: &Stream, pumped: Pumped) -> Result<SealedTable, Error> {
+    let kind = match ctx.job.destination.format {
+        Format::Parquet => Kind::Parquet,
+        Format::Csv => Kind::Csv,
+    };
+    let mut writer = PartWriter::new(
+        &ctx.store,
+        &stream.name,
+        &ctx.run,
+        kind,
+        ctx.job.destination.part_bytes_max,
+        pumped.next_number,
+    );
+    let mut parts = Vec::new();
+    for staged in pumped.files {
+        let is_final = staged.columns == pumped.columns;
+        match staged.place {
+            StagedAt::Store(part) if is_final => {
+                stage_all(ctx, stream, kind, &mut parts, close(&mut writer)?).await?;
+                parts.push(part);
+            }
+            place => {
+                let file = open(ctx, stream, &place).await?;
+                rewrite(ctx, stream, kind, file, (&staged.columns, &pumped.columns), &mut writer, &mut parts).await?;
+            }
+        }
+    }
+    stage_all(ctx, stream, kind, &mut parts, close(&mut writer)?).await?;
+    let sealed = SealedTable { parts, columns: pumped.columns, end: pumped.end };
+    if sealed.rows() != sealed.end.records() {
+        let (rows, written) = (sealed.end.records(), sealed.rows());
+        return Err(Error::RowsDiffer { stream: stream.name.clone(), rows, written });
+    }
+    Ok(sealed)
+}
+
+async fn open(ctx: &Context, stream: &Stream, place: &StagedAt) -> Result<File, Error> {
+    match place {
+        StagedAt::Store(part) => Ok(ctx.store.fetch(part).await?),
+        StagedAt::Spool { spooled, .. } => {
+            spooled.reopen().map_err(|source| Error::Spool { stream: stream.name.clone(), source })
+        }
+    }
+}
+
+async fn rewrite(
+    ctx: &Context,
+    stream: &Stream,
+    kind: Kind,
+    file: File,
+    (from, to): (&[Column], &[Column]),
+    writer: &mut PartWriter<'_>,
+    parts: &mut Vec<Part>,
+) -> Result<(), Error> {
+    let unread = |source| Error::Format { stream: stream.name.clone(), doing: "rereading", source };
+    let mut batches = read_parquet(file).map_err(unread)?;
+    while let Some(batch) = tokio::task::block_in_place(|| batches.next()) {
+        let closed = tokio::task::block_in_place(|| {
+            let batch = convert(&batch.map_err(unread)?, from, to)
+                .map_err(|source| Error::Columns { stream: stream.name.clone(), source })?;
+            writer.write(&batch, to)
+        })?;
+        stage_all(ctx, stream, kind, parts, closed).await?;
+    }
+    Ok(())
+}
+
+fn close(writer: &mut PartWriter<'_>) -> Result<Vec<ClosedFile>, Error> {
+    Ok(tokio::task::block_in_place(|| writer.close())?.into_iter().collect())
+}
+
+async fn stage_all(
+    ctx: &Context,
+    stream: &Stream,
+    kind: Kind,
+    parts: &mut Vec<Part>,
+    closed: Vec<ClosedFile>,
+) -> Result<(), Error> {
+    for file in closed {
+        parts.push(stage(ctx, &stream.name, file, kind).await?);
+    }
+    Ok(())
+}

@@ -1,0 +1,234 @@
+//! The two HTTP clients: one for a source's pages, pooled and paced; one for token requests, fresh for every request.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use reqwest::redirect::Policy;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use super::attempts::{Contact, retry_after};
+use super::body::{BodyBound, excerpt, read_bounded};
+use super::error::Error;
+use super::origin::Origin;
+use super::pace::Pace;
+use crate::clock::Clock;
+use crate::limits::{
+    CONNECT_WAIT_MAX, PAGE_BYTES_MAX, REDIRECTS_MAX, STALL_WAIT_MAX, TOKEN_BYTES_MAX, TOKEN_WAIT_MAX,
+};
+use crate::secret::SafeUrl;
+
+const USER_AGENT: &str = concat!("haul/", env!("CARGO_PKG_VERSION"));
+
+/// A GET with its headers; credentials are added by the caller at the moment of use.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    pub url: Url,
+    pub headers: HeaderMap,
+}
+
+/// A whole answer with a status below 300.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    /// Where the answer came from, after redirects within the origin: the base of relative next links.
+    pub url: Url,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+/// What the source was asked, over all its streams.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub attempts: AtomicU64,
+    pub retries: AtomicU64,
+    pub bytes: AtomicU64,
+}
+
+/// Client of one source.
+pub(crate) struct Client {
+    inner: reqwest::Client,
+    origin: Origin,
+    pace: Pace,
+    cancel: CancellationToken,
+    is_reached: AtomicBool,
+    counters: Counters,
+}
+
+impl Client {
+    /// A client whose requests never leave the origin of `base_url`.
+    pub(crate) fn open(base_url: &Url, pace: Pace, cancel: CancellationToken) -> Result<Self, Error> {
+        let origin = Origin::of(base_url);
+        let inner = builder().redirect(same_origin(origin.clone())).build().map_err(|source| Error::Setup { source })?;
+        Ok(Client { inner, origin, pace, cancel, is_reached: AtomicBool::new(false), counters: Counters::default() })
+    }
+
+    pub(crate) fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Whether this source ever answered in this run.
+    pub(crate) fn contact(&self) -> Contact {
+        if self.is_reached.load(Ordering::Relaxed) { Contact::Made } else { Contact::First }
+    }
+
+    /// Sends once and reads the answer to its end. A status of 300 and more is an error.
+    pub(crate) async fn send(&self, request: Request) -> Result<Reply, Error> {
+        self.send_bounded(request, BodyBound { bytes_max: PAGE_BYTES_MAX, limit: "PAGE_BYTES_MAX" }).await
+    }
+
+    /// As `send`, with a bound of its own for the body.
+    pub(crate) async fn send_bounded(&self, request: Request, bound: BodyBound) -> Result<Reply, Error> {
+        self.origin.admit(&request.url)?;
+        self.unless_cancelled(async {
+            let _permit = self.pace.enter().await;
+            self.counters.attempts.fetch_add(1, Ordering::Relaxed);
+            let reply = self.exchange(request, bound).await;
+            if let Err(Error::Status { retry_after: Some(wait), .. }) = &reply {
+                self.pace.hold((*wait).min(crate::limits::RETRY_AFTER_MAX));
+            }
+            reply
+        })
+        .await
+    }
+
+    /// Waits before another try; cut short by a signal.
+    pub(crate) async fn wait(&self, wait: std::time::Duration) -> Result<(), Error> {
+        self.counters.retries.fetch_add(1, Ordering::Relaxed);
+        self.unless_cancelled(async {
+            tokio::time::sleep(wait).await;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn unless_cancelled<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => Err(Error::Interrupted),
+            done = work => done,
+        }
+    }
+
+    async fn exchange(&self, request: Request, bound: BodyBound) -> Result<Reply, Error> {
+        let asked = SafeUrl::new(request.url.clone());
+        let sent = self.inner.get(request.url).headers(request.headers).send();
+        let response = tokio::time::timeout(STALL_WAIT_MAX, sent)
+            .await
+            .map_err(|_| Error::TimedOut { url: asked.clone(), waited: STALL_WAIT_MAX })?
+            .map_err(|source| sending_error(&asked, source))?;
+        self.is_reached.store(true, Ordering::Relaxed);
+        let url = response.url().clone();
+        let status = response.status();
+        let headers = response.headers().clone();
+        let body = read_bounded(response, &asked, bound).await;
+        if !status.is_success() {
+            // The status is the news, even where its body broke off.
+            return Err(status_error(asked, status, &headers, &body.unwrap_or_default()));
+        }
+        let body = body?;
+        self.counters.bytes.fetch_add(body.len() as u64, Ordering::Relaxed);
+        Ok(Reply { url, headers, body })
+    }
+}
+
+fn status_error(url: SafeUrl, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Error {
+    if status.is_redirection() {
+        let to = headers.get(http::header::LOCATION).and_then(|to| to.to_str().ok()).unwrap_or("nowhere");
+        let to = url.expose().join(to).map_or_else(|_| "an unreadable address".to_owned(), |to| SafeUrl::new(to).to_string());
+        return Error::Redirect { url, to };
+    }
+    Error::Status { url, status, retry_after: retry_after(headers, Clock.system_now()), excerpt: excerpt(body) }
+}
+
+fn sending_error(url: &SafeUrl, source: reqwest::Error) -> Error {
+    let url = url.clone();
+    let source = source.without_url();
+    if source.is_redirect() {
+        Error::Redirects { url, max: REDIRECTS_MAX }
+    } else if source.is_connect() {
+        Error::Unreachable { url, source }
+    } else if source.is_timeout() {
+        Error::TimedOut { url, waited: CONNECT_WAIT_MAX }
+    } else {
+        Error::Broken { url, source }
+    }
+}
+
+fn builder() -> reqwest::ClientBuilder {
+    // Installing twice is refused and harmless: the first one stays.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder()
+        .user_agent(USER_AGENT)
+        .connect_timeout(CONNECT_WAIT_MAX)
+        .referer(false)
+        .retry(reqwest::retry::never())
+}
+
+/// Redirects are followed within the origin only; elsewhere the redirect itself becomes the answer, and an error.
+fn same_origin(origin: Origin) -> Policy {
+    Policy::custom(move |attempt| {
+        if attempt.previous().len() > REDIRECTS_MAX {
+            attempt.error("too many redirects")
+        } else if origin.admit(attempt.url()).is_ok() {
+            attempt.follow()
+        } else {
+            attempt.stop()
+        }
+    })
+}
+
+/// How a token request ended, as far as HTTP can tell.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TokenError {
+    /// The request certainly did not reach the server.
+    #[error(transparent)]
+    NotSent(Error),
+    /// The server may or may not have acted.
+    #[error(transparent)]
+    Ambiguous(Error),
+}
+
+/// Sends token requests: a fresh connection each, no redirect, no retry of its own, bounded in time and size.
+#[derive(Debug, Clone)]
+pub(crate) struct TokenChannel;
+
+impl TokenChannel {
+    /// Sends one request and gives the answer with any status below 500.
+    pub(crate) async fn send(&self, request: http::Request<Vec<u8>>) -> Result<http::Response<Vec<u8>>, TokenError> {
+        let url: Url = request.uri().to_string().parse().map_err(|source| TokenError::NotSent(Error::LinkUnreadable { source }))?;
+        let asked = SafeUrl::new(url.clone());
+        let client = builder()
+            .redirect(Policy::none())
+            .pool_max_idle_per_host(0)
+            .build()
+            .map_err(|source| TokenError::NotSent(Error::Setup { source }))?;
+        let (parts, body) = request.into_parts();
+        let sent = client.request(parts.method, url).headers(parts.headers).body(body).send();
+        let timed_out = || TokenError::Ambiguous(Error::TimedOut { url: asked.clone(), waited: TOKEN_WAIT_MAX });
+        let response = tokio::time::timeout(TOKEN_WAIT_MAX, sent).await.map_err(|_| timed_out())?.map_err(|source| {
+            match sending_error(&asked, source) {
+                error @ Error::Unreachable { .. } => TokenError::NotSent(error),
+                error => TokenError::Ambiguous(error),
+            }
+        })?;
+        let status = response.status();
+        let headers = response.headers().clone();
+        let bound = BodyBound { bytes_max: TOKEN_BYTES_MAX, limit: "TOKEN_BYTES_MAX" };
+        let body = tokio::time::timeout(TOKEN_WAIT_MAX, read_bounded(response, &asked, bound))
+            .await
+            .map_err(|_| timed_out())?
+            .map_err(TokenError::Ambiguous)?;
+        if status.is_server_error() || status.is_redirection() {
+            return Err(TokenError::Ambiguous(status_error(asked, status, &headers, &body)));
+        }
+        let mut answer = http::Response::new(body.to_vec());
+        *answer.status_mut() = status;
+        *answer.headers_mut() = headers;
+        Ok(answer)
+    }
+}

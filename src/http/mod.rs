@@ -1,0 +1,17 @@
+//! The only room that speaks HTTP. A request comes in, a whole bounded answer or a typed error goes out. It keeps every
+//! request on the configured origin, spaces requests as the source's limits say, and decides what is worth another try.
+//!
+//! It does not know what a credential, a page or a record is.
+
+mod body;
+mod client;
+pub(crate) mod attempts;
+mod error;
+mod origin;
+mod pace;
+
+pub(crate) use body::{BodyBound, excerpt};
+pub(crate) use client::{Client, Reply, Request, TokenChannel, TokenError};
+pub(crate) use error::Error;
+pub(crate) use origin::Origin;
+pub(crate) use pace::Pace;

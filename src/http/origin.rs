@@ -1,0 +1,89 @@
+//! The origin guard: which URLs a source's requests may go to. A next link or a redirect is only a cursor; it never
+//! chooses the host that sees the credential.
+
+use url::Url;
+
+use super::error::Error;
+use crate::limits::URL_BYTES_MAX;
+use crate::secret::SafeUrl;
+
+/// Scheme, host and port (RFC 6454) that requests are bound to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Origin(url::Origin);
+
+impl Origin {
+    /// The origin of a URL.
+    pub(crate) fn of(url: &Url) -> Self {
+        Origin(url.origin())
+    }
+
+    /// As in `https://api.example.com`.
+    pub(crate) fn text(&self) -> String {
+        self.0.ascii_serialization()
+    }
+
+    /// Resolves a link against the URL of the page that held it and admits it only within this origin.
+    pub(crate) fn join(&self, base: &Url, link: &str) -> Result<Url, Error> {
+        if link.len() > URL_BYTES_MAX {
+            return Err(Error::LinkTooLong { bytes: link.len() });
+        }
+        let mut url = base.join(link.trim()).map_err(|source| Error::LinkUnreadable { source })?;
+        url.set_fragment(None);
+        self.admit(&url)?;
+        Ok(url)
+    }
+
+    /// Refuses a URL of another origin, or one that brings a user or password of its own.
+    pub(crate) fn admit(&self, url: &Url) -> Result<(), Error> {
+        if url.origin() != self.0 || !url.username().is_empty() || url.password().is_some() {
+            return Err(Error::ForeignOrigin { url: SafeUrl::new(url.clone()), origin: self.text() });
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(link: &str, expect: Option<&str>) {
+        let base: Url = "https://api.example.com/v1/orders?page=1".parse().expect("a URL");
+        let joined = Origin::of(&base).join(&base, link);
+        match (joined, expect) {
+            (Ok(url), Some(expect)) => assert_eq!(url.as_str(), expect, "{link}"),
+            (Err(_), None) => {}
+            (got, _) => panic!("{link}: {got:?}"),
+        }
+    }
+
+    #[test]
+    fn links_stay_at_home() {
+        check("?page=2", Some("https://api.example.com/v1/orders?page=2"));
+        check("orders?page=2", Some("https://api.example.com/v1/orders?page=2"));
+        check("/v2/x", Some("https://api.example.com/v2/x"));
+        check("https://api.example.com:443/v1/x", Some("https://api.example.com/v1/x"));
+        check("HTTPS://API.EXAMPLE.COM/v1/x", Some("https://api.example.com/v1/x"));
+        for foreign in [
+            "http://api.example.com/v1/x",
+            "https://api.example.com:8443/v1/x",
+            "https://api.example.com.evil.test/",
+            "https://evil.test/",
+            "//evil.test/x",
+            "\\\\evil.test\\x",
+            "https:\\\\evil.test",
+            "https://api.example.com@evil.test/",
+            "https://user@api.example.com/",
+            "https://api.example.com\t.evil.test/",
+            "https:/\\evil.test/",
+            "https://api.example.com%2eevil.test/",
+            "https://ａpi.example.org/",
+            "https://2130706433/",
+            "javascript:alert(1)",
+            "file:///etc/passwd",
+            "data:text/plain,x",
+            "ftp://api.example.com/",
+        ] {
+            check(foreign, None);
+        }
+    }
+}

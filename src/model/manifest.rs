@@ -1,0 +1,93 @@
+//! What a published dataset says of itself: the immutable manifest of a snapshot, the pointer to it, and the status of
+//! the last run. These are file formats: they outlive us, so each carries a version. No host, principal or query
+//! string ever stands in them.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::column::Column;
+use super::report::{Outcome, TableOutcome, WalkReport};
+
+/// Version of the manifest, pointer and status formats; a reader refuses a higher one.
+pub(crate) const FORMAT_VERSION: u32 = 1;
+
+/// `_latest.json`: the single mutable name, whose change is the commit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Pointer {
+    pub format_version: u32,
+    pub job: String,
+    /// `<seq>-<ulid>`.
+    pub snapshot: String,
+    pub sequence: u64,
+    /// Path of the manifest below the job's folder.
+    pub manifest: String,
+    /// Run that wrote this pointer; tells an own success from somebody else's after a lost answer.
+    pub run: String,
+    pub published_at: DateTime<Utc>,
+}
+
+/// `_snapshots/<seq>-<ulid>.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Manifest {
+    pub format_version: u32,
+    pub job: String,
+    pub snapshot: String,
+    /// Grows by one with every snapshot of the job.
+    pub sequence: u64,
+    pub run: String,
+    pub published_at: DateTime<Utc>,
+    /// Absent = the first snapshot.
+    pub previous: Option<String>,
+    /// SHA-256 of the job file.
+    pub config_hash: String,
+    pub tables: BTreeMap<String, TableManifest>,
+}
+
+/// One table of a snapshot.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct TableManifest {
+    pub columns: Vec<Column>,
+    /// SHA-256 over names and types of the columns.
+    pub schema_hash: String,
+    pub key: Vec<String>,
+    pub rows: u64,
+    pub bytes: u64,
+    pub format: String,
+    /// When the walk that made these parts began. Older than `published_at` when a table kept its former parts.
+    pub as_of: DateTime<Utc>,
+    pub parts: Vec<Part>,
+    pub walks: Vec<WalkReport>,
+}
+
+/// One immutable file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Part {
+    /// Relative to the job's folder.
+    pub path: String,
+    pub rows: u64,
+    pub bytes: u64,
+    pub sha256: String,
+}
+
+/// `_status.json`: the last run of the job, for reports that show it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Status {
+    pub format_version: u32,
+    pub job: String,
+    pub run: String,
+    pub outcome: Outcome,
+    pub started_at: DateTime<Utc>,
+    pub finished_at: DateTime<Utc>,
+    /// Snapshot that readers see after this run. Absent = nothing was ever published.
+    pub snapshot: Option<String>,
+    pub tables: BTreeMap<String, StatusTable>,
+}
+
+/// A table's line in the status.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct StatusTable {
+    pub rows: u64,
+    pub outcome: TableOutcome,
+}

@@ -1,0 +1,117 @@
+//! What a run tells when it is over: one report, the same for people, `--json` and the status file.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::column::ColumnType;
+use crate::paging::walk::EndReason;
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Outcome {
+    /// A new snapshot is visible.
+    Published,
+    /// Nothing new is visible.
+    Failed,
+    /// Another run of the job holds the lease.
+    Skipped,
+    /// Stopped by a signal; nothing new is visible.
+    Interrupted,
+}
+
+/// How one table ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum TableOutcome {
+    /// Its rows are part of the new snapshot.
+    Published,
+    /// Walked whole, but another table failed, so nothing was published.
+    Read,
+    /// It kept its former parts (`--stream` left it out).
+    Kept,
+    Failed,
+}
+
+/// One walk of a stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct WalkReport {
+    pub pages: u64,
+    pub records: u64,
+    /// Why the walk was over.
+    pub ended: EndReason,
+}
+
+/// Values that could not be kept as they came.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct ValueWarning {
+    pub column: String,
+    pub kind: String,
+    pub count: u64,
+}
+
+/// A column that is new, gone or of another type than in the last snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "change")]
+pub(crate) enum SchemaChange {
+    Added { column: String, to: ColumnType },
+    Removed { column: String, from: ColumnType },
+    Retyped { column: String, from: ColumnType, to: ColumnType },
+}
+
+/// One table of a run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct TableReport {
+    pub rows: u64,
+    pub bytes: u64,
+    pub outcome: TableOutcome,
+    pub parts: u64,
+    pub walks: Vec<WalkReport>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub schema_changes: Vec<SchemaChange>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<ValueWarning>,
+    /// Why the table failed. Absent = it did not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// What the source was asked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct SourceReport {
+    /// Requests sent, every attempt counted.
+    pub attempts: u64,
+    /// Attempts that were repeated after an error or a 429.
+    pub retries: u64,
+    /// Bytes of bodies after decompression.
+    pub bytes: u64,
+    /// Tokens bought from the authorization server.
+    pub refreshes: u64,
+}
+
+/// The report of one run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct RunReport {
+    pub job: String,
+    pub run: String,
+    pub outcome: Outcome,
+    /// Snapshot that readers see now. Absent = nothing was ever published.
+    pub snapshot: Option<String>,
+    pub started_at: DateTime<Utc>,
+    pub seconds: f64,
+    /// Where the tables are, without credentials.
+    pub destination: String,
+    pub tables: BTreeMap<String, TableReport>,
+    pub source: SourceReport,
+    /// Why nothing was published. Absent = it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// What to do about it, where we know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// What did not go as it should although the tables are published.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}

@@ -1,0 +1,49 @@
+//! What can go wrong between a stream and a page.
+
+use crate::{auth, http};
+
+/// A page that could not be had. No variant shows record content.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("{place} cannot be filled in: {why}")]
+    Template { place: String, why: String },
+    #[error("`{name}` cannot be sent as a header")]
+    Header { name: String },
+    #[error("{0}")]
+    Http(#[from] http::Error),
+    #[error("{0}")]
+    Auth(#[from] auth::Error),
+    #[error("after {tries} tries: {source}")]
+    GaveUp { tries: usize, source: http::Error },
+    #[error("the answer is {what} instead of JSON: {excerpt}")]
+    NotJson { what: &'static str, excerpt: String },
+    #[error("the answer is no whole JSON document: {why} at byte {at} of {bytes}")]
+    Malformed { why: String, at: usize, bytes: usize },
+    #[error("the answer holds no records: {why}")]
+    NoRecords { why: String },
+    #[error("the `$metadata` document cannot be read: {why}")]
+    Metadata { why: String },
+}
+
+impl Error {
+    /// What the user can do, where we know it.
+    pub(crate) fn hint(&self) -> Option<String> {
+        match self {
+            Error::Http(source) | Error::GaveUp { source, .. } => source.hint(),
+            Error::Auth(source) => source.hint(),
+            Error::NotJson { .. } => Some(
+                "an HTML page often means a login page or a wrong address: check `source.base_url`, `path` and `source.auth`"
+                    .to_owned(),
+            ),
+            Error::NoRecords { .. } => {
+                Some("name the place of the records, for example `records: data.items`; `haul preview` shows an answer".to_owned())
+            }
+            Error::Template { .. } | Error::Header { .. } | Error::Malformed { .. } | Error::Metadata { .. } => None,
+        }
+    }
+
+    /// Whether the page came, but not whole: worth asking for again.
+    pub(super) fn is_unreadable_page(&self) -> bool {
+        matches!(self, Error::Malformed { .. } | Error::NotJson { .. })
+    }
+}

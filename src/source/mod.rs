@@ -1,0 +1,17 @@
+//! From a stream of the job to its pages: requests are built, sent with the credential of the moment, tried again where
+//! that makes sense, and their answers opened into pages. In comes a page token, out goes a `Page`.
+//!
+//! This room does not know columns, files or stores.
+
+mod envelope;
+mod error;
+mod fetch;
+mod metadata;
+mod records;
+mod request;
+
+pub(crate) use error::Error;
+pub(crate) use fetch::Source;
+pub(crate) use metadata::fetched_columns;
+pub(crate) use records::Page;
+pub(crate) use request::{Context, Endpoint};

@@ -1,0 +1,136 @@
+//! Records in one SQLite file: rollback journal and full sync, because a record that was acknowledged must survive the
+//! power going out; a write costs some milliseconds and happens a few times a run.
+
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::clock::Clock;
+use crate::limits::STATE_WAIT_MAX;
+
+/// What can go wrong with the record store.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("the state folder `{folder}` cannot be used")]
+    Folder { folder: PathBuf, source: std::io::Error },
+    #[error("the state folder `{folder}` is open to other users (mode {mode:o}); it holds tokens")]
+    Open { folder: PathBuf, mode: u32 },
+    #[error("the record store `{file}` cannot be {doing}")]
+    Sqlite { file: PathBuf, doing: &'static str, source: rusqlite::Error },
+}
+
+/// A record's value with the version that a swap must name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Versioned {
+    pub key: String,
+    pub version: i64,
+    pub value: String,
+}
+
+/// The record store of this machine; several processes may use it at once.
+pub(crate) struct RecordStore {
+    connection: Mutex<Connection>,
+    file: PathBuf,
+}
+
+impl RecordStore {
+    /// Opens or creates `state.db` in the folder; the folder is made private to the user.
+    pub(crate) fn open(folder: &Path) -> Result<Self, Error> {
+        make_private(folder)?;
+        let file = folder.join("state.db");
+        let wrong = |source| Error::Sqlite { file: file.clone(), doing: "opened", source };
+        let connection = Connection::open(&file).map_err(wrong)?;
+        connection.busy_timeout(STATE_WAIT_MAX).map_err(wrong)?;
+        connection
+            .execute_batch(
+                "PRAGMA journal_mode = DELETE;
+                 PRAGMA synchronous = EXTRA;
+                 CREATE TABLE IF NOT EXISTS records (
+                     key TEXT PRIMARY KEY,
+                     version INTEGER NOT NULL,
+                     value TEXT NOT NULL,
+                     changed_at TEXT NOT NULL
+                 ) STRICT;",
+            )
+            .map_err(wrong)?;
+        Ok(RecordStore { connection: Mutex::new(connection), file })
+    }
+
+    /// The record, or `None` when there is none.
+    pub(crate) fn get(&self, key: &str) -> Result<Option<Versioned>, Error> {
+        self.with("read", |connection| {
+            connection
+                .query_row("SELECT key, version, value FROM records WHERE key = ?1", params![key], versioned)
+                .optional()
+        })
+    }
+
+    /// All records whose key starts with the prefix, by key.
+    pub(crate) fn list(&self, prefix: &str) -> Result<Vec<Versioned>, Error> {
+        self.with("read", |connection| {
+            let mut statement = connection
+                .prepare("SELECT key, version, value FROM records WHERE substr(key, 1, length(?1)) = ?1 ORDER BY key")?;
+            let rows = statement.query_map(params![prefix], versioned)?;
+            rows.collect()
+        })
+    }
+
+    /// Creates the record; `false` = somebody else was first.
+    pub(crate) fn create(&self, key: &str, value: &str) -> Result<bool, Error> {
+        self.with("written", |connection| {
+            let changed = connection.execute(
+                "INSERT INTO records (key, version, value, changed_at) VALUES (?1, 1, ?2, ?3) ON CONFLICT DO NOTHING",
+                params![key, value, Clock.now().to_rfc3339()],
+            )?;
+            Ok(changed == 1)
+        })
+    }
+
+    /// Replaces the record if it still has this version; `false` = it changed meanwhile. Durable when it returns.
+    pub(crate) fn swap(&self, key: &str, version: i64, value: &str) -> Result<bool, Error> {
+        self.with("written", |connection| {
+            let changed = connection.execute(
+                "UPDATE records SET version = version + 1, value = ?3, changed_at = ?4 WHERE key = ?1 AND version = ?2",
+                params![key, version, value, Clock.now().to_rfc3339()],
+            )?;
+            Ok(changed == 1)
+        })
+    }
+
+    fn with<T>(
+        &self,
+        doing: &'static str,
+        work: impl FnOnce(&Connection) -> Result<T, rusqlite::Error>,
+    ) -> Result<T, Error> {
+        // A write waits for the disk; the other tasks of this thread are moved to another one meanwhile.
+        tokio::task::block_in_place(|| {
+            let connection = self.connection.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            work(&connection).map_err(|source| Error::Sqlite { file: self.file.clone(), doing, source })
+        })
+    }
+}
+
+fn versioned(row: &rusqlite::Row<'_>) -> Result<Versioned, rusqlite::Error> {
+    Ok(Versioned { key: row.get(0)?, version: row.get(1)?, value: row.get(2)? })
+}
+
+#[cfg(unix)]
+fn make_private(folder: &Path) -> Result<(), Error> {
+    use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+
+    let wrong = |source| Error::Folder { folder: folder.to_path_buf(), source };
+    if !folder.exists() {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(wrong)?;
+    }
+    let mode = std::fs::metadata(folder).map_err(wrong)?.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(Error::Open { folder: folder.to_path_buf(), mode });
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn make_private(folder: &Path) -> Result<(), Error> {
+    std::fs::create_dir_all(folder).map_err(|source| Error::Folder { folder: folder.to_path_buf(), source })
+}

@@ -1,0 +1,36 @@
+//! The names of everything below a job's folder; no other place makes names. Format version 1:
+//!
+//! ```text
+//! _latest.json                          the pointer; the only mutable name besides aliases and status
+//! _snapshots/<seq>-<ulid>.json          immutable manifests
+//! _status.json                          last run of the job
+//! <table>/data/<run ulid>-<nnn>.parquet immutable parts
+//! <table>/current.parquet               alias: the whole table under one fixed name
+//! ```
+
+/// The pointer.
+pub(crate) const LATEST: &str = "_latest.json";
+/// The last run.
+pub(crate) const STATUS: &str = "_status.json";
+/// Folder of the manifests.
+pub(crate) const SNAPSHOTS: &str = "_snapshots";
+
+/// `<seq>-<ulid>`: sorts by sequence; the run's id tells its maker.
+pub(crate) fn snapshot_id(sequence: u64, run: &str) -> String {
+    format!("{sequence:08}-{run}")
+}
+
+/// Path of a snapshot's manifest below the job's folder.
+pub(crate) fn manifest(snapshot: &str) -> String {
+    format!("{SNAPSHOTS}/{snapshot}.json")
+}
+
+/// Path of a part below the job's folder.
+pub(crate) fn part(table: &str, run: &str, number: u64, extension: &str) -> String {
+    format!("{table}/data/{run}-{number:03}.{extension}")
+}
+
+/// Path of a table's alias below the job's folder.
+pub(crate) fn alias(table: &str, extension: &str) -> String {
+    format!("{table}/current.{extension}")
+}

@@ -1,0 +1,242 @@
+//! Opening a destination and the few operations on it that everything else is built from. A local folder is written by
+//! our own hands where `object_store` does not sync or swap; the rest goes through `object_store`.
+
+use std::path::{Path as FilePath, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use object_store::path::Path;
+use object_store::{
+    GetOptions, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, UpdateVersion,
+};
+use url::Url;
+
+use super::error::Error;
+use crate::model::plan::Place;
+
+/// A job's folder in a store.
+#[derive(Clone)]
+pub(crate) struct Store {
+    backend: Backend,
+    /// For messages: no credential, no query.
+    shown: String,
+}
+
+#[derive(Clone)]
+pub(super) enum Backend {
+    /// The job's folder, absolute.
+    Local(PathBuf),
+    Remote { store: Arc<dyn ObjectStore>, prefix: Path },
+}
+
+/// What a swap must find.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Found {
+    Nothing,
+    /// The object with its entity tag; a local file's content serves as its own tag.
+    Version { etag: Option<String>, version: Option<String>, content: Bytes },
+}
+
+impl Store {
+    /// Opens the job's folder. `options` are object_store's, by name; nothing is written.
+    pub(crate) fn open(place: &Place, job: &str, options: Vec<(String, String)>) -> Result<Self, Error> {
+        match place {
+            Place::Local(folder) => {
+                let folder = folder.join(job);
+                Ok(Store { shown: folder.display().to_string(), backend: Backend::Local(folder) })
+            }
+            Place::Remote(url) => {
+                let shown = format!("{}/{job}", url.as_str().trim_end_matches('/'));
+                let wrong = |why: String| Error::Open { place: shown.clone(), why };
+                let (store, prefix) = open_remote(url, options).map_err(|error| wrong(error.to_string()))?;
+                let prefix = prefix.join(job);
+                Ok(Store { backend: Backend::Remote { store, prefix }, shown })
+            }
+        }
+    }
+
+    /// Where it is, for people.
+    pub(crate) fn shown(&self) -> &str {
+        &self.shown
+    }
+
+    pub(super) fn backend(&self) -> &Backend {
+        &self.backend
+    }
+
+    /// Reads an object with the version that a swap must name.
+    pub(super) async fn read(&self, path: &str) -> Result<Found, Error> {
+        match &self.backend {
+            Backend::Local(folder) => match tokio::fs::read(folder.join(path)).await {
+                Ok(content) => Ok(Found::Version { etag: None, version: None, content: content.into() }),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Found::Nothing),
+                Err(source) => Err(Error::File { path: folder.join(path), doing: "read", source }),
+            },
+            Backend::Remote { store, prefix } => {
+                let wrong = |source| Error::Object { path: path.to_owned(), doing: "read", source };
+                match store.get_opts(&below(prefix, path), GetOptions::default()).await {
+                    Ok(got) => {
+                        let (etag, version) = (got.meta.e_tag.clone(), got.meta.version.clone());
+                        let content = got.bytes().await.map_err(wrong)?;
+                        Ok(Found::Version { etag, version, content })
+                    }
+                    Err(object_store::Error::NotFound { .. }) => Ok(Found::Nothing),
+                    Err(source) => Err(wrong(source)),
+                }
+            }
+        }
+    }
+
+    /// Creates an immutable object. `Ok(false)` = the name is taken.
+    pub(super) async fn create(&self, path: &str, content: Bytes) -> Result<bool, Error> {
+        match &self.backend {
+            Backend::Local(folder) => local::create(folder.join(path), content).await,
+            Backend::Remote { store, prefix } => {
+                let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+                match store.put_opts(&below(prefix, path), PutPayload::from_bytes(content), options).await {
+                    Ok(_) => Ok(true),
+                    Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => Ok(false),
+                    Err(source) => Err(Error::Object { path: path.to_owned(), doing: "written", source }),
+                }
+            }
+        }
+    }
+
+    /// Replaces an object if it still is what was found. `Ok(false)` = it changed meanwhile.
+    pub(super) async fn swap(&self, path: &str, found: &Found, content: Bytes) -> Result<bool, Error> {
+        let (etag, version, former) = match found {
+            Found::Nothing => return self.create(path, content).await,
+            Found::Version { etag, version, content } => (etag, version, content.clone()),
+        };
+        match &self.backend {
+            Backend::Local(folder) => local::swap(folder.join(path), former, content).await,
+            Backend::Remote { store, prefix } => {
+                let update = UpdateVersion { e_tag: etag.clone(), version: version.clone() };
+                let options = PutOptions { mode: PutMode::Update(update), ..PutOptions::default() };
+                match store.put_opts(&below(prefix, path), PutPayload::from_bytes(content), options).await {
+                    Ok(_) => Ok(true),
+                    Err(
+                        object_store::Error::Precondition { .. }
+                        | object_store::Error::AlreadyExists { .. }
+                        | object_store::Error::NotFound { .. },
+                    ) => Ok(false),
+                    Err(source) => Err(Error::Object { path: path.to_owned(), doing: "replaced", source }),
+                }
+            }
+        }
+    }
+
+    /// Writes a mutable object whatever was there: aliases and status, which the next run repairs.
+    pub(super) async fn overwrite(&self, path: &str, content: Bytes) -> Result<(), Error> {
+        match &self.backend {
+            Backend::Local(folder) => local::overwrite(folder.join(path), content).await,
+            Backend::Remote { store, prefix } => store
+                .put_opts(&below(prefix, path), PutPayload::from_bytes(content), PutOptions::default())
+                .await
+                .map(|_| ())
+                .map_err(|source| Error::Object { path: path.to_owned(), doing: "written", source }),
+        }
+    }
+}
+
+/// The object's full name in the store.
+pub(super) fn below(prefix: &Path, path: &str) -> Path {
+    path.split('/').fold(prefix.clone(), |path, part| path.join(part))
+}
+
+fn open_remote(url: &Url, options: Vec<(String, String)>) -> object_store::Result<(Arc<dyn ObjectStore>, Path)> {
+    // The same provider for the store's TLS as for ours; a second installation is refused and harmless.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let (store, prefix) = object_store::parse_url_opts(url, options)?;
+    Ok((Arc::from(store), prefix))
+}
+
+/// Files: written beside, synced, put in place in one step, and the folder synced.
+pub(super) mod local {
+    use super::{Bytes, Error, FilePath, PathBuf};
+
+    /// `Ok(false)` = the name is taken.
+    pub(in crate::store) async fn create(file: PathBuf, content: Bytes) -> Result<bool, Error> {
+        blocking(move || {
+            let made = written(&file, &content)?;
+            place(made, &file)
+        })
+    }
+
+    pub(super) async fn overwrite(file: PathBuf, content: Bytes) -> Result<(), Error> {
+        blocking(move || {
+            let made = written(&file, &content)?;
+            replace(made, &file)
+        })
+    }
+
+    /// Compare-and-swap under a lock of its own file: every haul on this machine asks for the same lock.
+    pub(super) async fn swap(file: PathBuf, former: Bytes, content: Bytes) -> Result<bool, Error> {
+        blocking(move || {
+            let wrong = |source| Error::File { path: file.clone(), doing: "locked", source };
+            let lock = file.with_extension("lock");
+            let lock = std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(&lock).map_err(wrong)?;
+            lock.lock().map_err(wrong)?;
+            let now = std::fs::read(&file).map_err(|source| Error::File { path: file.clone(), doing: "read", source })?;
+            if now != former {
+                return Ok(false);
+            }
+            let made = written(&file, &content)?;
+            replace(made, &file)?;
+            Ok(true)
+        })
+    }
+
+    /// A temporary file in the folder where the file will stand: a rename never crosses file systems.
+    pub(in crate::store) fn beside(file: &FilePath) -> Result<tempfile::NamedTempFile, Error> {
+        let folder = file.parent().expect("a file below the job's folder");
+        let wrong = |source| Error::File { path: folder.to_path_buf(), doing: "created", source };
+        std::fs::create_dir_all(folder).map_err(wrong)?;
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".haul-").suffix(".tmp");
+        // Readers of the folder are other users: the library's 0600 would hide the tables from them.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
+        builder.tempfile_in(folder).map_err(wrong)
+    }
+
+    fn written(file: &FilePath, content: &[u8]) -> Result<tempfile::NamedTempFile, Error> {
+        let mut made = beside(file)?;
+        std::io::Write::write_all(&mut made, content)
+            .map_err(|source| Error::File { path: file.to_path_buf(), doing: "written", source })?;
+        Ok(made)
+    }
+
+    /// Syncs and puts the file under its name; `Ok(false)` = the name is taken.
+    pub(in crate::store) fn place(made: tempfile::NamedTempFile, file: &FilePath) -> Result<bool, Error> {
+        sync(made.as_file(), file)?;
+        match made.persist_noclobber(file) {
+            Ok(_) => sync_folder(file).map(|()| true),
+            Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(Error::File { path: file.to_path_buf(), doing: "created", source: error.error }),
+        }
+    }
+
+    /// Syncs and puts the file under its name, whatever stood there.
+    pub(in crate::store) fn replace(made: tempfile::NamedTempFile, file: &FilePath) -> Result<(), Error> {
+        sync(made.as_file(), file)?;
+        made.persist(file)
+            .map_err(|error| Error::File { path: file.to_path_buf(), doing: "replaced", source: error.error })?;
+        sync_folder(file)
+    }
+
+    fn sync(made: &std::fs::File, file: &FilePath) -> Result<(), Error> {
+        made.sync_all().map_err(|source| Error::File { path: file.to_path_buf(), doing: "synced", source })
+    }
+
+    fn sync_folder(file: &FilePath) -> Result<(), Error> {
+        let folder = file.parent().expect("a file below the job's folder");
+        let wrong = |source| Error::File { path: folder.to_path_buf(), doing: "synced", source };
+        std::fs::File::open(folder).map_err(wrong)?.sync_all().map_err(wrong)
+    }
+
+    /// File work waits for the disk; the other tasks of this thread are moved to another one meanwhile.
+    pub(in crate::store) fn blocking<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+        tokio::task::block_in_place(work)
+    }
+}

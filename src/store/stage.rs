@@ -1,0 +1,223 @@
+//! Files on their way to parts: written to a spool file with their checksum, then put under a new name that is never
+//! overwritten, then compared with what the store says it has.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
+
+use bytes::Bytes;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, WriteMultipart};
+use ring::digest::{Context, SHA256};
+use tempfile::NamedTempFile;
+
+use super::error::Error;
+use super::open::{Backend, Store, below, local};
+use crate::limits::UPLOAD_BLOCK_BYTES;
+use crate::model::manifest::Part;
+
+/// Bytes at the end of a part that are read back: a Parquet footer of a few hundred columns fits.
+const TAIL_BYTES: u64 = 64 * 1024;
+
+/// A file under construction.
+pub(crate) struct Spool {
+    file: NamedTempFile,
+    digest: Context,
+    bytes: u64,
+}
+
+impl Write for Spool {
+    fn write(&mut self, buffer: &[u8]) -> std::io::Result<usize> {
+        let written = self.file.write(buffer)?;
+        self.digest.update(&buffer[..written]);
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// A file whose content is final, with its checksum.
+pub(crate) struct Spooled {
+    file: NamedTempFile,
+    pub bytes: u64,
+    pub sha256: String,
+}
+
+impl Spool {
+    /// The content is final.
+    pub(crate) fn finish(mut self) -> std::io::Result<Spooled> {
+        self.file.flush()?;
+        let digest = self.digest.finish();
+        let sha256 = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Spooled { file: self.file, bytes: self.bytes, sha256 })
+    }
+}
+
+impl Spooled {
+    /// The file, opened once more from its start.
+    pub(crate) fn reopen(&self) -> std::io::Result<File> {
+        self.file.reopen()
+    }
+}
+
+impl Store {
+    /// A new spool file: for a local folder beside the place where the part will stand, so that it is put there without
+    /// copying; else in the system's temporary folder.
+    pub(crate) fn spool(&self, path: &str) -> Result<Spool, Error> {
+        let file = match self.backend() {
+            Backend::Local(folder) => local::beside(&folder.join(path))?,
+            Backend::Remote { .. } => NamedTempFile::new()
+                .map_err(|source| Error::File { path: std::env::temp_dir(), doing: "created", source })?,
+        };
+        Ok(Spool { file, digest: Context::new(&SHA256), bytes: 0 })
+    }
+
+    /// Puts a finished file under a new name and proves that the store has it.
+    pub(crate) async fn stage(&self, spooled: Spooled, path: &str, rows: u64) -> Result<Part, Error> {
+        let part = Part { path: path.to_owned(), rows, bytes: spooled.bytes, sha256: spooled.sha256.clone() };
+        match self.backend() {
+            Backend::Local(folder) => {
+                let file = folder.join(path);
+                let is_new = local::blocking(|| local::place(spooled.file, &file))?;
+                if !is_new {
+                    return Err(Error::Exists { path: path.to_owned() });
+                }
+                let bytes = std::fs::metadata(&file)
+                    .map_err(|source| Error::File { path: file.clone(), doing: "read back", source })?
+                    .len();
+                expect_bytes(path, part.bytes, bytes)?;
+            }
+            Backend::Remote { store, prefix } => {
+                let name = below(prefix, path);
+                upload(store.as_ref(), &name, path, &spooled, PutMode::Create).await?;
+                read_back(store.as_ref(), &name, path, &spooled).await?;
+            }
+        }
+        Ok(part)
+    }
+
+    /// Opens a part for reading; a remote one is fetched into a temporary file first.
+    pub(crate) async fn fetch(&self, part: &Part) -> Result<File, Error> {
+        let fetched = match self.backend() {
+            Backend::Local(folder) => {
+                let path = folder.join(&part.path);
+                File::open(&path).map_err(|source| Error::File { path, doing: "read", source })?
+            }
+            Backend::Remote { store, prefix } => {
+                let wrong = |source| Error::Object { path: part.path.clone(), doing: "read", source };
+                let mut file = tempfile::tempfile()
+                    .map_err(|source| Error::File { path: std::env::temp_dir(), doing: "created", source })?;
+                let mut chunks = store.get(&below(prefix, &part.path)).await.map_err(wrong)?.into_stream();
+                while let Some(chunk) = futures_util::StreamExt::next(&mut chunks).await {
+                    let chunk = chunk.map_err(wrong)?;
+                    file.write_all(&chunk)
+                        .map_err(|source| Error::File { path: std::env::temp_dir(), doing: "written", source })?;
+                }
+                file.seek(SeekFrom::Start(0))
+                    .map_err(|source| Error::File { path: std::env::temp_dir(), doing: "read", source })?;
+                file
+            }
+        };
+        let bytes = fetched.metadata().map_or(0, |metadata| metadata.len());
+        expect_bytes(&part.path, part.bytes, bytes)?;
+        Ok(fetched)
+    }
+
+    /// Makes an alias show the content of one part, without moving its bytes through this process where possible.
+    pub(crate) async fn alias_part(&self, part: &Part, alias: &str) -> Result<(), Error> {
+        match self.backend() {
+            Backend::Local(folder) => {
+                let (from, to) = (folder.join(&part.path), folder.join(alias));
+                local::blocking(|| {
+                    let mut made = local::beside(&to)?;
+                    let wrong = |source| Error::File { path: to.clone(), doing: "written", source };
+                    let mut from = File::open(&from).map_err(wrong)?;
+                    std::io::copy(&mut from, &mut made).map_err(wrong)?;
+                    local::replace(made, &to)
+                })
+            }
+            Backend::Remote { store, prefix } => store
+                .copy(&below(prefix, &part.path), &below(prefix, alias))
+                .await
+                .map_err(|source| Error::Object { path: alias.to_owned(), doing: "written", source }),
+        }
+    }
+
+    /// Makes an alias show a finished file.
+    pub(crate) async fn alias_file(&self, spooled: Spooled, alias: &str) -> Result<(), Error> {
+        match self.backend() {
+            Backend::Local(folder) => {
+                let file = folder.join(alias);
+                local::blocking(|| local::replace(spooled.file, &file))
+            }
+            Backend::Remote { store, prefix } => {
+                upload(store.as_ref(), &below(prefix, alias), alias, &spooled, PutMode::Overwrite).await
+            }
+        }
+    }
+}
+
+fn expect_bytes(path: &str, expected: u64, found: u64) -> Result<(), Error> {
+    if expected == found {
+        return Ok(());
+    }
+    Err(Error::Differs { path: path.to_owned(), why: format!("{found} bytes instead of {expected}") })
+}
+
+/// Small files in one conditional put; larger ones in blocks, so that memory does not grow with the part. Blocks have no
+/// create-only form, but the run's id in the name already keeps two runs apart.
+async fn upload(
+    store: &dyn ObjectStore,
+    name: &Path,
+    path: &str,
+    spooled: &Spooled,
+    mode: PutMode,
+) -> Result<(), Error> {
+    let wrong = |source| Error::Object { path: path.to_owned(), doing: "written", source };
+    let unread = |source| Error::File { path: spooled.file.path().to_path_buf(), doing: "read", source };
+    let mut file = spooled.reopen().map_err(unread)?;
+    if spooled.bytes <= UPLOAD_BLOCK_BYTES as u64 {
+        let mut content = Vec::with_capacity(usize::try_from(spooled.bytes).unwrap_or(0));
+        file.read_to_end(&mut content).map_err(unread)?;
+        let options = PutOptions { mode, ..PutOptions::default() };
+        return match store.put_opts(name, PutPayload::from(content), options).await {
+            // The client repeats a put after a 5xx, so our own success can come back as "exists": the read-back tells.
+            Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => Ok(()),
+            Err(source) => Err(wrong(source)),
+        };
+    }
+    let mut writer = WriteMultipart::new_with_chunk_size(store.put_multipart(name).await.map_err(wrong)?, UPLOAD_BLOCK_BYTES);
+    let mut block = vec![0; UPLOAD_BLOCK_BYTES];
+    loop {
+        let read = file.read(&mut block).map_err(unread)?;
+        if read == 0 {
+            break;
+        }
+        writer.wait_for_capacity(1).await.map_err(wrong)?;
+        writer.write(&block[..read]);
+    }
+    writer.finish().await.map(|_| ()).map_err(wrong)
+}
+
+/// The size and the last bytes, as the store has them, against the file.
+async fn read_back(store: &dyn ObjectStore, name: &Path, path: &str, spooled: &Spooled) -> Result<(), Error> {
+    let wrong = |source| Error::Object { path: path.to_owned(), doing: "read back", source };
+    let found = store.head(name).await.map_err(wrong)?;
+    expect_bytes(path, spooled.bytes, found.size)?;
+    let tail = spooled.bytes.saturating_sub(TAIL_BYTES)..spooled.bytes;
+    if tail.is_empty() {
+        return Ok(());
+    }
+    let found: Bytes = store.get_range(name, tail.clone()).await.map_err(wrong)?;
+    let unread = |source| Error::File { path: spooled.file.path().to_path_buf(), doing: "read", source };
+    let mut file = spooled.reopen().map_err(unread)?;
+    file.seek(SeekFrom::Start(tail.start)).map_err(unread)?;
+    let mut expected = Vec::new();
+    file.read_to_end(&mut expected).map_err(unread)?;
+    if expected != found {
+        return Err(Error::Differs { path: path.to_owned(), why: "its last bytes differ".to_owned() });
+    }
+    Ok(())
+}
