@@ -82,3 +82,5 @@ pub(crate) const STATE_WAIT_MAX: Duration = Duration::from_secs(30);
 pub(crate) const LOGIN_WAIT_MAX: Duration = Duration::from_secs(600);
 /// A job file; a larger one is a mistake.
 pub(crate) const JOB_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// A secret's file; keys and certificates stay below a few KiB.
+pub(crate) const SECRET_FILE_BYTES_MAX: u64 = 64 * 1024;

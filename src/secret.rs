@@ -12,11 +12,11 @@ use url::Url;
 ///
 /// Its value is remembered, so that [`mask`] can remove it from text that came from outside.
 #[derive(Clone)]
-pub struct Secret(SecretString);
+pub(crate) struct Secret(SecretString);
 
 impl Secret {
     /// Takes a secret value and remembers it for [`mask`].
-    pub fn new(value: String) -> Self {
+    pub(crate) fn new(value: String) -> Self {
         remember(&value);
         Secret(SecretString::from(value))
     }
@@ -90,7 +90,7 @@ fn remember(value: &str) {
 }
 
 /// Text with every secret known to this process replaced by `***`, in raw, URL, JSON and base64 spelling.
-pub fn mask(text: &str) -> String {
+pub(crate) fn mask(text: &str) -> String {
     let values = remembered().lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let mut masked = text.to_owned();
     for value in values.iter() {

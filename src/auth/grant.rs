@@ -1,11 +1,13 @@
 //! The OAuth2 grants on the wire (RFC 6749, RFC 7636, RFC 7009), over a token channel that never retries by itself.
 
+use std::pin::Pin;
+
 use chrono::Duration;
 use oauth2::basic::{
     BasicClient, BasicErrorResponse, BasicErrorResponseType, BasicRevocationErrorResponse, BasicTokenResponse,
 };
 use oauth2::{
-    AuthType, AuthUrl, AuthorizationCode, Client, ClientId, ClientSecret, CsrfToken, EndpointNotSet, EndpointSet,
+    AsyncHttpClient, AuthType, AuthUrl, AuthorizationCode, Client, ClientId, ClientSecret, CsrfToken, EndpointNotSet, EndpointSet,
     HttpRequest, HttpResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RefreshToken, RequestTokenError,
     RevocationErrorResponseType, RevocationUrl, Scope, StandardRevocableToken, StandardTokenIntrospectionResponse,
     TokenResponse, TokenUrl,
@@ -55,7 +57,7 @@ pub(crate) struct Oauth2Client {
     id: String,
     /// Absent = a public client.
     secret: Option<Secret>,
-    channel: TokenChannel,
+    wire: Wire,
 }
 
 /// An authorization request under way.
@@ -69,7 +71,7 @@ pub(super) struct Authorization {
 impl Oauth2Client {
     /// The client as the job describes it, bound to the source's data path.
     pub(crate) fn new(plan: Oauth2, base_url: Url, id: String, secret: Option<Secret>) -> Self {
-        Oauth2Client { plan, base_url, id, secret, channel: TokenChannel }
+        Oauth2Client { plan, base_url, id, secret, wire: Wire(TokenChannel) }
     }
 
     pub(crate) fn grant(&self) -> &Grant {
@@ -129,7 +131,7 @@ impl Oauth2Client {
             request = request.add_extra_param(name, value);
         }
         let sent_at = Clock.now();
-        granted(request.request_async(&|request| self.call(request)).await, sent_at)
+        granted(request.request_async(&self.wire).await, sent_at)
     }
 
     pub(super) async fn refresh(&self, token: &Secret) -> Granted {
@@ -141,7 +143,7 @@ impl Oauth2Client {
             request = request.add_extra_param(name, value);
         }
         let sent_at = Clock.now();
-        granted(request.request_async(&|request| self.call(request)).await, sent_at)
+        granted(request.request_async(&self.wire).await, sent_at)
     }
 
     pub(super) async fn client_credentials(&self) -> Granted {
@@ -151,7 +153,7 @@ impl Oauth2Client {
             request = request.add_extra_param(name, value);
         }
         let sent_at = Clock.now();
-        granted(request.request_async(&|request| self.call(request)).await, sent_at)
+        granted(request.request_async(&self.wire).await, sent_at)
     }
 
     /// Revokes the refresh token, which ends its family, then the access token. `Ok(false)` = the job names no
@@ -163,7 +165,7 @@ impl Oauth2Client {
         let access = oauth2::AccessToken::new(tokens.access.expose().to_owned()).into();
         for token in refresh.chain([access]) {
             let request = client.revoke_token(token).map_err(|error| Error::ClientRefused { why: error.to_string() })?;
-            match request.request_async(&|request| self.call(request)).await {
+            match request.request_async(&self.wire).await {
                 Ok(()) => {}
                 // A provider that revokes refresh tokens only; its family is gone already.
                 Err(RequestTokenError::ServerResponse(answer))
@@ -181,9 +183,20 @@ impl Oauth2Client {
         self.plan.scopes.iter().cloned().map(Scope::new).collect()
     }
 
-    async fn call(&self, request: HttpRequest) -> Result<HttpResponse, TokenError> {
-        let answer = self.channel.send(request).await?;
-        Ok(if answer.status().is_success() { answer.map(with_plain_expiry) } else { answer })
+}
+
+/// The token channel as the `oauth2` crate asks for it, with answers brought to the standard's form.
+struct Wire(TokenChannel);
+
+impl<'c> AsyncHttpClient<'c> for Wire {
+    type Error = TokenError;
+    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, TokenError>> + Send + 'c>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        Box::pin(async move {
+            let answer = self.0.send(request).await?;
+            Ok(if answer.status().is_success() { answer.map(with_plain_expiry) } else { answer })
+        })
     }
 }
 

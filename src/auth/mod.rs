@@ -18,4 +18,4 @@ pub(crate) use grant::Oauth2Client;
 pub(crate) use login::Login;
 pub(crate) use record::{CredentialState, Summary};
 pub(crate) use seal::VaultKey;
-pub(crate) use vault::Vault;
+pub(crate) use vault::{Revoked, Vault};

@@ -99,7 +99,8 @@ pub(super) fn columns(rows: &[Vec<String>], is_right: &[bool]) -> Vec<String> {
     rows.iter()
         .map(|row| {
             let cells = row.iter().enumerate().map(|(column, cell)| {
-                if is_right[column] { format!("{cell:>1$}", widths[column]) } else { format!("{cell:<1$}", widths[column]) }
+                let width = widths[column];
+                if is_right[column] { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
             });
             cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
         })

@@ -49,7 +49,8 @@ impl Progress {
                 self.end(&stream, &format!("{stream}: {} rows, {} pages, {:.1} s", count(rows), count(pages), took.as_secs_f64()));
             }
             Event::StreamFailed { stream } => self.end(&stream, &format!("{stream}: failed")),
-            Event::SnapshotPublished { snapshot } => self.say(&format!("published {snapshot}")),
+            // The report says it in full.
+            Event::SnapshotPublished { .. } => {}
             Event::Warned { what } => self.say(&format!("warning: {what}")),
         }
     }

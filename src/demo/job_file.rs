@@ -77,17 +77,16 @@ fn yaml_text(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use saphyr::{LoadableYamlNode as _, Yaml};
 
     #[test]
-    fn the_job_file_is_yaml_and_keeps_any_folder_name() {
-        for folder in ["/tmp/haul-demo/out", "./out", r"C:\Users\Jörg M\out", "/tmp/a: #\"b\"/out", "~"] {
-            let text = job_file("http://127.0.0.1:20000", Path::new(folder));
-            let documents = Yaml::load_from_str(&text).unwrap();
-            assert_eq!(documents.len(), 1);
-            assert_eq!(documents[0]["destination"]["url"].as_str(), Some(folder));
-            assert_eq!(documents[0]["source"]["base_url"].as_str(), Some("http://127.0.0.1:20000/api/v1"));
-            assert_eq!(documents[0]["source"]["defaults"]["paging"]["next_url"].as_str(), Some("links.next"));
+    fn the_job_file_is_a_job_and_keeps_any_folder_name() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for folder in ["/tmp/haul-demo/out", r"/C:\Users\Jörg M\out", "/tmp/a: #\"b\"/out", "/~"] {
+            std::fs::write(file.path(), job_file("http://127.0.0.1:20000", Path::new(folder))).unwrap();
+            let job = crate::job::load(file.path(), &[]).unwrap();
+            assert_eq!(job.destination.place, crate::model::plan::Place::Local(folder.into()));
+            assert_eq!(job.source.base_url.as_str(), "http://127.0.0.1:20000/api/v1/");
+            assert_eq!(job.streams.len(), 3);
         }
     }
 }

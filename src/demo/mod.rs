@@ -55,7 +55,6 @@ const STOP_WAIT_MAX: Duration = Duration::from_secs(5);
 /// - It holds its folder's lock: two processes never write one `api.json`.
 /// - Without `stop` it ends when dropped, though not before answers under way are sent.
 pub(crate) struct DemoApi {
-    port: u16,
     port_changed: bool,
     shared: Arc<Shared>,
     stop: oneshot::Sender<()>,
@@ -154,7 +153,7 @@ impl DemoApi {
         });
         let server = tokio::spawn(async move { serve.await });
         let port_changed = remembered.is_some_and(|before| before != port);
-        Ok(DemoApi { port, port_changed, shared, stop, server, _lock: lock })
+        Ok(DemoApi { port_changed, shared, stop, server, _lock: lock })
     }
 
     /// `http://127.0.0.1:PORT`, without a path: what [`job_file`] wants to know.
@@ -163,8 +162,9 @@ impl DemoApi {
     }
 
     /// The port that the API listens on.
+    #[cfg(test)]
     pub(crate) fn port(&self) -> u16 {
-        self.port
+        self.shared.origin.rsplit(':').next().and_then(|port| port.parse().ok()).unwrap()
     }
 
     /// True when the folder's last port was taken: a credential stored for the old origin does not fit this API.
@@ -178,6 +178,7 @@ impl DemoApi {
     }
 
     /// Counts since the start.
+    #[cfg(test)]
     pub(crate) fn stats(&self) -> DemoStats {
         self.shared.counters.read()
     }

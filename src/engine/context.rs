@@ -76,7 +76,7 @@ impl Context {
         let client = Client::open(&job.source.base_url, Pace::new(job.source.limits), cancel.clone()).map_err(Error::from)?;
         let store = open_store(&job)?;
         Ok(Context {
-            run: Ulid::new().to_string(),
+            run: Ulid::generate().to_string(),
             started_at: Clock.now(),
             source: Source::new(client, Access::new(kind)),
             store,

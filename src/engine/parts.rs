@@ -94,9 +94,7 @@ impl<'a> PartWriter<'a> {
 pub(super) fn verify(stream: &str, file: &ClosedFile, kind: Kind) -> Result<(), Error> {
     match kind {
         Kind::Parquet => {
-            let reopened =
-                file.spooled.reopen().map_err(|source| Error::Spool { stream: stream.to_owned(), source })?;
-            let facts = crate::format::footer_facts(reopened)
+            let facts = crate::format::footer_facts(file.spooled.path())
                 .map_err(|source| Error::Format { stream: stream.to_owned(), doing: "verifying", source })?;
             if facts.rows != file.rows {
                 return Err(Error::RowsDiffer { stream: stream.to_owned(), rows: file.rows, written: facts.rows });

@@ -5,6 +5,7 @@ use arrow::compute::concat_batches;
 
 use super::context::Context;
 use super::error::Error;
+use super::pump::columns_of;
 use super::stream::{options, prepare};
 use crate::columns::{Decoder, convert};
 use crate::model::column::Column;
@@ -56,13 +57,11 @@ pub(crate) async fn preview(ctx: &Context, stream: &Stream, rows_max: usize) -> 
     }
     let mut batches = Vec::new();
     let mut schemas = Vec::new();
-    while let Some(batch) = decoder.next_batch() {
-        schemas.push(decoder.columns().to_vec());
+    let mut next = decoder.finish().map_err(wrong)?;
+    while let Some(batch) = next {
+        schemas.push(columns_of(&decoder, &batch).to_vec());
         batches.push(batch);
-    }
-    for batch in decoder.finish().map_err(wrong)? {
-        schemas.push(decoder.columns().to_vec());
-        batches.push(batch);
+        next = decoder.next_batch();
     }
     let columns = decoder.columns().to_vec();
     let converted: Result<Vec<RecordBatch>, _> =

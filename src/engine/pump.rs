@@ -1,6 +1,7 @@
 //! One slice from the API into files: a reader asks for pages, a writer on a blocking thread turns them into files, a
 //! stager puts these into the store. Bounded channels between them keep memory independent of the number of rows.
 
+use arrow::array::RecordBatch;
 use tokio::sync::mpsc;
 
 use super::context::Context;
@@ -38,7 +39,7 @@ pub(super) enum StagedAt {
     Store(Part),
     /// On this machine as Parquet: CSV is written when the columns are final, because a CSV file cannot be converted
     /// without losing the difference between null and empty.
-    Spool { spooled: Spooled, rows: u64 },
+    Spool(Spooled),
 }
 
 struct Written {
@@ -66,12 +67,8 @@ pub(super) async fn pump_slice(
             write_pages(pages_out, &files_in, options, parts)
         })
     };
-    let reader = read_pages(ctx, stream, endpoint, &pages_in, is_stopped);
-    let reader = async {
-        let end = reader.await;
-        drop(pages_in);
-        end
-    };
+    // The sender goes with the reader: its end is the end of the writer's pages.
+    let reader = read_pages(ctx, stream, endpoint, pages_in, is_stopped);
     let (end, files, written) = tokio::join!(reader, stage_files(ctx, stream, files_out), writer);
     let written = written.expect("the writer does not panic");
     // A writer or stager that stopped closes the reader's channel: their error is the cause, the reader's the echo.
@@ -88,7 +85,7 @@ async fn read_pages(
     ctx: &Context,
     stream: &Stream,
     endpoint: &Endpoint,
-    pages: &mpsc::Sender<(u64, Page)>,
+    pages: mpsc::Sender<(u64, Page)>,
     is_stopped: &tokio_util::sync::CancellationToken,
 ) -> Result<WalkEnd, Error> {
     let mut walk = Walk::new(stream.paginator.clone(), endpoint.total_proof());
@@ -144,11 +141,13 @@ fn write_pages(
     while let Some((number, page)) = pages.blocking_recv() {
         rows += decoder.push(page.records(), number).map_err(wrong)?;
         while let Some(batch) = decoder.next_batch() {
-            send(files, parts.write(&batch, decoder.columns())?)?;
+            send(files, parts.write(&batch, columns_of(&decoder, &batch))?)?;
         }
     }
-    for batch in decoder.finish().map_err(wrong)? {
-        send(files, parts.write(&batch, decoder.columns())?)?;
+    let mut rest = decoder.finish().map_err(wrong)?;
+    while let Some(batch) = rest {
+        send(files, parts.write(&batch, columns_of(&decoder, &batch))?)?;
+        rest = decoder.next_batch();
     }
     send(files, parts.close()?)?;
     Ok(Written {
@@ -157,6 +156,11 @@ fn write_pages(
         rows,
         next_number: parts.next_number,
     })
+}
+
+/// The columns a batch was made with; later records may have changed them since.
+pub(super) fn columns_of<'a>(decoder: &'a Decoder, batch: &RecordBatch) -> &'a [Column] {
+    decoder.columns_of(&batch.schema()).expect("the batch is this decoder's")
 }
 
 fn send(files: &mpsc::Sender<ClosedFile>, closed: impl IntoIterator<Item = ClosedFile>) -> Result<(), Error> {
@@ -176,7 +180,7 @@ async fn stage_files(
         let columns = file.columns.clone();
         let place = match ctx.job.destination.format {
             Format::Parquet => StagedAt::Store(stage(ctx, &stream.name, file, Kind::Parquet).await?),
-            Format::Csv => StagedAt::Spool { rows: file.rows, spooled: file.spooled },
+            Format::Csv => StagedAt::Spool(file.spooled),
         };
         staged.push(StagedFile { columns, place });
     }

@@ -300,7 +300,7 @@ fn walks(read: &ReadStream) -> Vec<WalkReport> {
 fn table_report(read: &ReadStream, former: Option<&TableManifest>) -> TableReport {
     let warnings = read.warnings.iter().map(|warning| ValueWarning {
         column: warning.column.clone(),
-        kind: warning.kind.to_string(),
+        kind: warning.kind.word().to_owned(),
         count: warning.count,
     });
     TableReport {

@@ -6,7 +6,7 @@ use std::fs::File;
 use super::context::Context;
 use super::error::Error;
 use super::parts::{ClosedFile, PartWriter};
-use super::pump::{Pumped, StagedAt, StagedFile, stage};
+use super::pump::{Pumped, StagedAt, stage};
 use crate::columns::convert;
 use crate::format::{Kind, read_parquet};
 use crate::model::column::Column;
@@ -83,7 +83,7 @@ pub(super) async fn seal(ctx: &Context, stream: &Stream, pumped: Pumped) -> Resu
 async fn open(ctx: &Context, stream: &Stream, place: &StagedAt) -> Result<File, Error> {
     match place {
         StagedAt::Store(part) => Ok(ctx.store.fetch(part).await?),
-        StagedAt::Spool { spooled, .. } => {
+        StagedAt::Spool(spooled) => {
             spooled.reopen().map_err(|source| Error::Spool { stream: stream.name.clone(), source })
         }
     }

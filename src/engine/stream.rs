@@ -71,7 +71,7 @@ pub(super) async fn options(
         .map(|column| Column { origin: TypeOrigin::Remembered, ..column })
         .collect();
     let declared: BTreeMap<String, ColumnType> = stream.columns.clone();
-    Ok(Options { declared, fetched, remembered, odata: is_odata })
+    Ok(Options { declared, fetched, remembered, drops_odata_noise: is_odata })
 }
 
 /// Types from `$metadata`. A service without a readable description is walked all the same; its columns are inferred.

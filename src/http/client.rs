@@ -15,7 +15,7 @@ use super::origin::Origin;
 use super::pace::Pace;
 use crate::clock::Clock;
 use crate::limits::{
-    CONNECT_WAIT_MAX, PAGE_BYTES_MAX, REDIRECTS_MAX, STALL_WAIT_MAX, TOKEN_BYTES_MAX, TOKEN_WAIT_MAX,
+    CONNECT_WAIT_MAX, REDIRECTS_MAX, STALL_WAIT_MAX, TOKEN_BYTES_MAX, TOKEN_WAIT_MAX,
 };
 use crate::secret::SafeUrl;
 
@@ -63,10 +63,6 @@ impl Client {
         Ok(Client { inner, origin, pace, cancel, is_reached: AtomicBool::new(false), counters: Counters::default() })
     }
 
-    pub(crate) fn origin(&self) -> &Origin {
-        &self.origin
-    }
-
     pub(crate) fn counters(&self) -> &Counters {
         &self.counters
     }
@@ -76,13 +72,8 @@ impl Client {
         if self.is_reached.load(Ordering::Relaxed) { Contact::Made } else { Contact::First }
     }
 
-    /// Sends once and reads the answer to its end. A status of 300 and more is an error.
-    pub(crate) async fn send(&self, request: Request) -> Result<Reply, Error> {
-        self.send_bounded(request, BodyBound { bytes_max: PAGE_BYTES_MAX, limit: "PAGE_BYTES_MAX" }).await
-    }
-
-    /// As `send`, with a bound of its own for the body.
-    pub(crate) async fn send_bounded(&self, request: Request, bound: BodyBound) -> Result<Reply, Error> {
+    /// Sends once and reads the answer to its end, bounded. A status of 300 and more is an error.
+    pub(crate) async fn send(&self, request: Request, bound: BodyBound) -> Result<Reply, Error> {
         self.origin.admit(&request.url)?;
         self.unless_cancelled(async {
             let _permit = self.pace.enter().await;

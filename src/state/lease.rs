@@ -61,11 +61,10 @@ pub(crate) struct Lease {
     time_to_live: Duration,
 }
 
-/// Who holds it instead, and until when at the latest.
+/// Who holds it instead.
 #[derive(Debug)]
 pub(crate) struct Held {
     pub holder: Holder,
-    pub until: DateTime<Utc>,
 }
 
 /// The answer to an attempt to acquire.
@@ -87,7 +86,7 @@ impl Lease {
                 && *until > now
                 && !former.is_dead()
             {
-                return Ok(Acquired::Held(Held { holder: former.clone(), until: *until }));
+                return Ok(Acquired::Held(Held { holder: former.clone() }));
             }
             let epoch = former.map_or(0, |record| record.epoch) + 1;
             let lease = Lease { store: Arc::clone(store), key: key.clone(), holder: holder.clone(), epoch, time_to_live };

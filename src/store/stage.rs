@@ -56,6 +56,11 @@ impl Spool {
 }
 
 impl Spooled {
+    /// Where the file is now.
+    pub(crate) fn path(&self) -> &std::path::Path {
+        self.file.path()
+    }
+
     /// The file, opened once more from its start.
     pub(crate) fn reopen(&self) -> std::io::Result<File> {
         self.file.reopen()

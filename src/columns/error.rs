@@ -1,0 +1,93 @@
+//! What can be wrong with records and columns.
+
+use std::fmt;
+
+use crate::model::column::ColumnType;
+
+/// Characters of a value that go into an error.
+const VALUE_CHARS_MAX: usize = 60;
+
+/// Where a record stands, counted from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) page: u64,
+    /// Within the page.
+    pub(crate) record: u64,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "record {} of page {}", self.record, self.page)
+    }
+}
+
+/// Why records did not become columns. After any of these the decoder is of no further use.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("column `{column}` is {kind}, but {place} has `{value}`: {why}")]
+    Value { column: String, kind: ColumnType, value: String, why: &'static str, place: Place },
+    #[error("{place} is no valid JSON")]
+    Syntax { place: Place, source: jiter::JiterError },
+    #[error("{place} holds text that is not UTF-8")]
+    NotUtf8 { place: Place, source: std::str::Utf8Error },
+    #[error("{place} is nested deeper than {limit} levels (JSON_DEPTH_MAX)")]
+    TooDeep { place: Place, limit: usize },
+    #[error("the records of page {page} are neither an array of objects nor an object")]
+    NoRecords { page: u64 },
+    #[error("{place} is {found}, not an object")]
+    NoObject { place: Place, found: &'static str },
+    #[error("{place} has the member `{path}` twice")]
+    DuplicateMember { place: Place, path: String },
+    #[error("`{first}` and `{second}` would both become the column `{name}`")]
+    SameName { name: String, first: String, second: String },
+    #[error("the column of `{path}` would have a name of {chars} characters; the limit is {limit} (COLUMN_NAME_CHARS_MAX)")]
+    LongName { path: String, chars: usize, limit: usize },
+    #[error("the table has more than {limit} columns (COLUMNS_MAX); `{path}` is one too many")]
+    ManyColumns { path: String, limit: usize },
+    #[error("column `{column}` cannot turn from {from} into {to} at `{value}` without losing something")]
+    Loss { column: String, from: ColumnType, to: ColumnType, value: String },
+    #[error("column `{column}` has values, but no place in the new columns")]
+    ColumnLost { column: String },
+    #[error("a batch of {found} columns was described as {described} columns")]
+    OtherColumns { found: usize, described: usize },
+    #[error("cannot assemble a record batch")]
+    Batch { source: arrow::error::ArrowError },
+}
+
+/// A value that a column does not take; the decoder adds where it stood.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    pub(super) value: String,
+    pub(super) why: &'static str,
+}
+
+impl Refusal {
+    pub(super) fn of(value: &str, why: &'static str) -> Box<Self> {
+        Box::new(Refusal { value: excerpt(value), why })
+    }
+}
+
+/// The beginning of a value, for a message.
+pub(super) fn excerpt(value: &str) -> String {
+    match value.char_indices().nth(VALUE_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", &value[..end]),
+        None => value.to_owned(),
+    }
+}
+
+/// A path as messages show it.
+pub(super) fn shown(path: &[String]) -> String {
+    path.join(".")
+}
+
+impl Error {
+    /// What the user can do, where we know it.
+    pub(crate) fn hint(&self) -> Option<String> {
+        match self {
+            Error::Value { column, .. } => {
+                Some(format!("declare another type under the stream's `columns`, for example `{column}: text`"))
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! From the text of records to typed columns.
+//!
+//! Comes in: what is known of a table's columns beforehand, and the JSON of one page's records after another.
+//! Goes out: Arrow record batches of a fixed number of rows with the columns they have, and warnings with counts.
+//! There is no tree of values in between; every number and string goes from the page's bytes into its column.
+//!
+//! The same records give the same batches, however they were cut into pages.
+//!
+//! It does not know: where pages come from, what a file is, what a job looks like.
+
+mod cells;
+mod convert;
+mod decode;
+mod digits;
+mod error;
+mod fixed;
+mod infer;
+mod lane;
+mod names;
+mod number;
+mod raw_json;
+mod shape;
+mod temporal;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use convert::convert;
+pub(crate) use decode::{Decoder, Options};
+pub(crate) use error::Error;
+pub(crate) use lane::Warning;
+pub(crate) use names::name_of as column_name;

@@ -1,0 +1,68 @@
+//! Parquet files of ours, read back.
+
+use std::fs::File;
+use std::path::Path;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+};
+
+use crate::limits::BATCH_ROWS;
+
+use super::error::Error;
+
+/// What a finished file says about itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FooterFacts {
+    pub(crate) rows: u64,
+    /// Size of the file.
+    pub(crate) bytes: u64,
+    pub(crate) schema: SchemaRef,
+}
+
+/// The batches of a Parquet file, in order, [`BATCH_ROWS`] rows each but for the last.
+pub(crate) struct ParquetBatches {
+    schema: SchemaRef,
+    inner: ParquetRecordBatchReader,
+}
+
+impl ParquetBatches {
+    pub(crate) fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+}
+
+impl Iterator for ParquetBatches {
+    type Item = Result<RecordBatch, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        Some(self.inner.next()?.map_err(|source| Error::Batch { source }))
+    }
+}
+
+/// Opens a Parquet file for reading. The types are those it was written from.
+pub(crate) fn read_parquet(file: File) -> Result<ParquetBatches, Error> {
+    let metadata = load_footer(&file)?;
+    let inner = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata.clone())
+        .with_batch_size(BATCH_ROWS)
+        .build()
+        .map_err(|source| Error::Parquet { doing: "read", source })?;
+    Ok(ParquetBatches { schema: SchemaRef::clone(metadata.schema()), inner })
+}
+
+/// Reopens a finished file and reads its footer.
+pub(crate) fn footer_facts(path: &Path) -> Result<FooterFacts, Error> {
+    let file = File::open(path).map_err(|source| Error::Io { doing: "reopen", source })?;
+    let bytes = file.metadata().map_err(|source| Error::Io { doing: "measure", source })?.len();
+    let metadata = load_footer(&file)?;
+    let groups = metadata.metadata().row_groups();
+    let rows = groups.iter().map(|group| u64::try_from(group.num_rows()).unwrap_or(0)).sum();
+    Ok(FooterFacts { rows, bytes, schema: SchemaRef::clone(metadata.schema()) })
+}
+
+fn load_footer(file: &File) -> Result<ArrowReaderMetadata, Error> {
+    let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+    ArrowReaderMetadata::load(file, options).map_err(|source| Error::Parquet { doing: "read the footer of", source })
+}

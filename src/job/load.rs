@@ -1,0 +1,189 @@
+//! The door to files and the environment: job files are read here, and secrets found here when a run starts.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use super::check::{JobText, job_from_text};
+use super::problem::Problem;
+use crate::limits::{JOB_FILE_BYTES_MAX, SECRET_FILE_BYTES_MAX};
+use crate::model::plan::{Auth, Job, Place, SecretSource, TextSource};
+use crate::secret::Secret;
+
+/// Why there is no job.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LoadError {
+    #[error("the job file `{}` cannot be read", file.display())]
+    Unreadable { file: PathBuf, source: std::io::Error },
+    #[error("`{}` is a folder; a job file is expected", file.display())]
+    Folder { file: PathBuf },
+    #[error("`{}` is larger than {JOB_FILE_BYTES_MAX} bytes, limit JOB_FILE_BYTES_MAX", file.display())]
+    TooLarge { file: PathBuf },
+    #[error("`{}` is not UTF-8 text", file.display())]
+    NotText { file: PathBuf },
+    #[error("the job file has problems")]
+    Problems(Vec<Problem>),
+}
+
+/// Why a secret cannot be had. Never holds a value.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SecretError {
+    #[error("the environment variable `{name}` is not set")]
+    NotSet { name: String },
+    #[error("the environment variable `{name}` is empty")]
+    EmptyVariable { name: String },
+    #[error("the secret file `{}` cannot be read", file.display())]
+    Unreadable { file: PathBuf, source: std::io::Error },
+    #[error("the secret file `{}` is empty", file.display())]
+    EmptyFile { file: PathBuf },
+}
+
+impl SecretError {
+    /// What the user can do.
+    pub(crate) fn hint(&self) -> Option<String> {
+        Some(match self {
+            SecretError::NotSet { name } | SecretError::EmptyVariable { name } => {
+                format!("the job file asks for it as `${{{name}}}`: set it where haul runs, for example `export {name}=…`")
+            }
+            SecretError::Unreadable { file, .. } | SecretError::EmptyFile { file } => {
+                format!("the job file asks for it as `${{file:{}}}`", file.display())
+            }
+        })
+    }
+}
+
+/// Reads and checks a job file; `-` is standard input. `set` changes settings by name.
+pub(crate) fn load(file: &Path, set: &[(String, String)]) -> Result<Job, LoadError> {
+    let text = if file == Path::new("-") { read_bounded(file, std::io::stdin().lock())? } else { read_file(file)? };
+    let base = std::env::current_dir().map_err(|source| LoadError::Unreadable { file: file.to_path_buf(), source })?;
+    let shown = file.display().to_string();
+    job_from_text(&JobText { file: &shown, text: &text, base: &base }, set).map_err(LoadError::Problems)
+}
+
+fn read_file(file: &Path) -> Result<String, LoadError> {
+    let wrong = |source| LoadError::Unreadable { file: file.to_path_buf(), source };
+    if std::fs::metadata(file).map_err(wrong)?.is_dir() {
+        return Err(LoadError::Folder { file: file.to_path_buf() });
+    }
+    read_bounded(file, std::fs::File::open(file).map_err(wrong)?)
+}
+
+fn read_bounded(file: &Path, from: impl Read) -> Result<String, LoadError> {
+    let mut bytes = Vec::new();
+    from.take(JOB_FILE_BYTES_MAX + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|source| LoadError::Unreadable { file: file.to_path_buf(), source })?;
+    if bytes.len() as u64 > JOB_FILE_BYTES_MAX {
+        return Err(LoadError::TooLarge { file: file.to_path_buf() });
+    }
+    String::from_utf8(bytes).map_err(|_| LoadError::NotText { file: file.to_path_buf() })
+}
+
+/// The environment of the process.
+pub(crate) struct Environment;
+
+impl Environment {
+    /// A variable; `None` = not set, empty, or no text.
+    pub(crate) fn get(name: &str) -> Option<String> {
+        std::env::var(name).ok().filter(|value| !value.is_empty())
+    }
+
+    /// Where the record store stands unless the operator says otherwise (XDG base directory specification).
+    pub(crate) fn state_folder() -> Option<PathBuf> {
+        let xdg = Self::get("XDG_STATE_HOME").map(PathBuf::from).filter(|folder| folder.is_absolute());
+        let home = || Self::get("HOME").map(|home| PathBuf::from(home).join(".local/state"));
+        Some(xdg.or_else(home)?.join("haul"))
+    }
+
+    /// The store's usual variables as object_store's options, sorted by name.
+    pub(crate) fn store_options(place: &Place) -> Vec<(String, String)> {
+        let Place::Remote(url) = place else { return Vec::new() };
+        let prefix = match url.scheme() {
+            "az" => "AZURE_",
+            "s3" => "AWS_",
+            _ => "GOOGLE_",
+        };
+        let mut options: Vec<(String, String)> = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .filter(|(name, _)| name.starts_with(prefix))
+            .map(|(name, value)| (name.to_ascii_lowercase(), value))
+            .collect();
+        options.sort();
+        for (_, value) in options.iter().filter(|(name, _)| is_secret_option(name)) {
+            // Known to the mask from here on.
+            drop(Secret::new(value.clone()));
+        }
+        options
+    }
+}
+
+/// Whether a store's option holds a secret, by its name.
+pub(super) fn is_secret_option(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let secret = ["key", "secret", "token", "password", "sas", "service_account"];
+    let public = ["key_id", "token_file", "_path", "authority", "endpoint"];
+    secret.iter().any(|word| name.contains(word)) && !public.iter().any(|word| name.contains(word))
+}
+
+/// Secrets by their references.
+pub(crate) struct Secrets;
+
+impl Secrets {
+    /// The secret behind a reference.
+    pub(crate) fn resolve(source: &SecretSource) -> Result<Secret, SecretError> {
+        match source {
+            SecretSource::Environment(name) => match std::env::var(name) {
+                Ok(value) if value.is_empty() => Err(SecretError::EmptyVariable { name: name.clone() }),
+                Ok(value) => Ok(Secret::new(value)),
+                Err(_) => Err(SecretError::NotSet { name: name.clone() }),
+            },
+            SecretSource::File(file) => {
+                let wrong = |source| SecretError::Unreadable { file: file.clone(), source };
+                let mut text = String::new();
+                let opened = std::fs::File::open(file).map_err(wrong)?;
+                opened.take(SECRET_FILE_BYTES_MAX).read_to_string(&mut text).map_err(wrong)?;
+                // Editors and `echo` end a file with a line break that is no part of the secret.
+                let value = text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
+                if value.is_empty() {
+                    return Err(SecretError::EmptyFile { file: file.clone() });
+                }
+                Ok(Secret::new(value.to_owned()))
+            }
+        }
+    }
+
+    /// A text that may be a reference.
+    pub(crate) fn resolve_text(source: &TextSource) -> Result<String, SecretError> {
+        match source {
+            TextSource::Literal(text) => Ok(text.clone()),
+            TextSource::Reference(source) => Ok(Self::resolve(source)?.expose().to_owned()),
+        }
+    }
+
+    /// The secrets of a job that a run on this machine would miss.
+    pub(crate) fn missing(job: &Job) -> Vec<SecretError> {
+        sources(job).into_iter().filter_map(|source| Self::resolve(source).err()).collect()
+    }
+}
+
+fn sources(job: &Job) -> Vec<&SecretSource> {
+    let mut sources = Vec::new();
+    let text = |source| match source {
+        &TextSource::Literal(_) => None,
+        TextSource::Reference(source) => Some(source),
+    };
+    match &job.source.auth {
+        Auth::Anonymous => {}
+        Auth::Key { value, .. } => sources.push(value),
+        Auth::Basic { username, password } => {
+            sources.extend(text(username));
+            sources.push(password);
+        }
+        Auth::Bearer { token } => sources.push(token),
+        Auth::Oauth2(oauth2) => {
+            sources.extend(text(&oauth2.client_id));
+            sources.extend(&oauth2.client_secret);
+        }
+    }
+    sources.extend(job.destination.options.values().filter_map(text));
+    sources
+}

@@ -1,0 +1,18 @@
+//! From a job file to a checked job. In comes YAML text, out goes a `Job`, or everything that is wrong with it at once,
+//! each with its place and the remedy. Building a job opens nothing and asks no server; secrets stay references.
+//!
+//! This room does not know how a job is run.
+
+mod check;
+mod check_auth;
+mod check_stream;
+pub(crate) mod load;
+mod problem;
+mod schema;
+mod shape;
+mod spec;
+mod yaml;
+
+pub(crate) use load::{LoadError, load};
+pub(crate) use problem::Problem;
+pub(crate) use schema::schema_text;

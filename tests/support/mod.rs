@@ -1,0 +1,147 @@
+//! What the black-box tests share: a workplace for the binary, a scripted HTTP server, the rigs, and the independent
+//! reader. Nothing here knows the inside of haul.
+
+#![allow(dead_code, missing_docs, unreachable_pub)]
+
+pub mod rigs;
+pub mod server;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A folder of its own for one test: job files, state, output.
+pub struct Workplace {
+    folder: TempDir,
+    env: Vec<(String, String)>,
+}
+
+/// What one call of haul did.
+#[derive(Debug)]
+pub struct Done {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Workplace {
+    pub fn new() -> Self {
+        Workplace { folder: TempDir::new().expect("a temporary folder"), env: Vec::new() }
+    }
+
+    /// An environment variable of every later call.
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Writes a file and gives its path.
+    pub fn file(&self, name: &str, text: &str) -> String {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        std::fs::write(&path, text).expect("a file");
+        path.to_string_lossy().into_owned()
+    }
+
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_haul"));
+        command.args(args).current_dir(self.folder.path()).env_clear();
+        command.env("HAUL_STATE", self.path("state")).env("HOME", self.folder.path()).env("TMPDIR", self.folder.path());
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
+        command.stdin(Stdio::null());
+        command
+    }
+
+    pub fn haul(&self, args: &[&str]) -> Done {
+        Done::of(self.command(args).output().expect("haul starts"))
+    }
+
+    /// Every byte of every file of the workplace and of a call holds none of these.
+    pub fn assert_holds_none_of(&self, done: &[&Done], secrets: &[&str]) {
+        for secret in secrets {
+            for done in done {
+                assert!(
+                    !done.stdout.contains(secret) && !done.stderr.contains(secret),
+                    "a secret was printed: {done:?}"
+                );
+            }
+        }
+        walk(self.folder.path(), &mut |file| {
+            let content = std::fs::read(file).unwrap_or_default();
+            for secret in secrets {
+                let found = content.windows(secret.len()).any(|window| window == secret.as_bytes());
+                assert!(!found, "a secret is in {}", file.display());
+            }
+        });
+    }
+
+    /// All files below a folder of the workplace with their content, to prove that nothing changed.
+    pub fn contents(&self, folder: &str) -> Vec<(PathBuf, Vec<u8>)> {
+        let mut files = Vec::new();
+        walk(&self.path(folder), &mut |file| files.push((file.to_path_buf(), std::fs::read(file).expect("a file"))));
+        files.sort();
+        files
+    }
+}
+
+fn walk(folder: &Path, visit: &mut impl FnMut(&Path)) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    for entry in entries {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() { walk(&path, visit) } else { visit(&path) }
+    }
+}
+
+impl Done {
+    pub fn of(output: Output) -> Self {
+        Done {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8(output.stdout).expect("UTF-8"),
+            stderr: String::from_utf8(output.stderr).expect("UTF-8"),
+        }
+    }
+
+    /// The report of a call with `--json`.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("no JSON ({error}): {self:?}"))
+    }
+
+    #[track_caller]
+    pub fn expect_code(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "{self:?}");
+        self
+    }
+
+    #[track_caller]
+    pub fn expect_says(self, texts: &[&str]) -> Self {
+        for text in texts {
+            assert!(self.stderr.contains(text) || self.stdout.contains(text), "`{text}` is not said: {self:?}");
+        }
+        self
+    }
+}
+
+/// A job that reads one stream `items` of a source into `out`, with further lines for the source and the stream.
+pub fn job(base_url: &str, source: &str, stream: &str) -> String {
+    format!(
+        "job: test\nsource:\n  base_url: {base_url}\n{}streams:\n  - name: items\n    path: /items\n{}destination:\n  url: out\n",
+        indent(source, 2),
+        indent(stream, 4),
+    )
+}
+
+fn indent(text: &str, by: usize) -> String {
+    text.lines().map(|line| format!("{}{line}\n", " ".repeat(by))).collect()
+}
+
+/// Ends a process that this test started, the way a container scheduler does.
+pub fn terminate(pid: u32, signal: &str) {
+    let status = Command::new("kill").args([signal, &pid.to_string()]).status().expect("kill runs");
+    assert!(status.success());
+}

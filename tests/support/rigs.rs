@@ -1,0 +1,100 @@
+//! The real servers of `tests/rigs`, started for one test and ended with it.
+
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+
+/// A running rig; its standard input is a pipe whose end ends the rig, so that a dead test leaves nothing behind.
+pub struct Rig {
+    child: Child,
+    /// What it printed when it was ready.
+    pub ready: Value,
+}
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/rigs")
+}
+
+fn command(program: &str) -> Command {
+    let folder = folder();
+    assert!(
+        folder.join("node_modules").exists() && folder.join(".venv").exists(),
+        "the test servers are not installed: run `tests/rigs/install`"
+    );
+    let file = folder.join(program);
+    let mut command =
+        if program.ends_with(".py") { Command::new(folder.join(".venv/bin/python")) } else { Command::new("node") };
+    command.arg(file);
+    command
+}
+
+impl Rig {
+    pub fn start(program: &str, args: &[&str]) -> Self {
+        let mut child = command(program)
+            .args(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{program} does not start ({error}): run `tests/rigs/install`"));
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
+        let ready = serde_json::from_str(&line).unwrap_or_else(|_| panic!("{program} is not ready; it said `{line}`"));
+        Rig { child, ready }
+    }
+
+    pub fn url(&self) -> &str {
+        self.text("url")
+    }
+
+    pub fn text(&self, name: &str) -> &str {
+        self.ready[name].as_str().unwrap_or_else(|| panic!("no `{name}` in {}", self.ready))
+    }
+
+    /// GET of one of the rig's own pages, as JSON.
+    pub fn get(&self, path: &str) -> Value {
+        let text = get(&format!("{}{path}", self.url()));
+        serde_json::from_str(&text).unwrap_or_else(|_| panic!("no JSON at {path}: {text}"))
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs one of the rigs' commands to its end and gives its standard output.
+pub fn output_of(program: &str, args: &[&str]) -> String {
+    let output = command(program).args(args).stdin(Stdio::null()).output().expect("the command starts");
+    assert!(output.status.success(), "{program} {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("UTF-8").trim().to_owned()
+}
+
+/// Rows that DuckDB reads; `sas` is added to every URL of the query by the reader.
+pub fn read(sql: &str, sas: Option<&str>) -> Value {
+    let mut args = Vec::new();
+    if let Some(sas) = sas {
+        args.extend(["--sas", sas]);
+    }
+    args.push(sql);
+    serde_json::from_str(&output_of("read.py", &args)).expect("JSON")
+}
+
+/// The body of a GET over plain HTTP.
+pub fn get(url: &str) -> String {
+    use std::io::{Read, Write};
+
+    let url: url::Url = url.parse().expect("a URL");
+    let address = (url.host_str().expect("a host"), url.port().expect("a port"));
+    let mut stream = std::net::TcpStream::connect(address).expect("the rig is there");
+    let target = &url[url::Position::BeforePath..url::Position::AfterQuery];
+    write!(stream, "GET {target} HTTP/1.0\r\nHost: {}:{}\r\n\r\n", address.0, address.1).expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default()
+}
