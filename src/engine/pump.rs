@@ -42,6 +42,12 @@ pub(super) enum StagedAt {
     Spool(Spooled),
 }
 
+/// What the reader hands to the writer. Without an `End` the walk broke off, and what was read is thrown away.
+enum Fed {
+    Page(u64, Page),
+    End,
+}
+
 struct Written {
     columns: Vec<Column>,
     warnings: Vec<Warning>,
@@ -57,7 +63,7 @@ pub(super) async fn pump_slice(
     options: Options,
     is_stopped: &tokio_util::sync::CancellationToken,
 ) -> Result<Pumped, Error> {
-    let (pages_in, pages_out) = mpsc::channel::<(u64, Page)>(PAGES_QUEUED_MAX);
+    let (pages_in, pages_out) = mpsc::channel::<Fed>(PAGES_QUEUED_MAX);
     let (files_in, files_out) = mpsc::channel::<ClosedFile>(1);
     let writer = {
         let (store, name, run) = (ctx.store.clone(), stream.name.clone(), ctx.run.clone());
@@ -73,8 +79,10 @@ pub(super) async fn pump_slice(
     let written = written.expect("the writer does not panic");
     // A writer or stager that stopped closes the reader's channel: their error is the cause, the reader's the echo.
     let files = files?;
-    let written = written?;
-    let end = end?;
+    let (written, end) = match (written, end) {
+        (Err(Error::Stopped), Err(error)) => return Err(error),
+        (written, end) => (written?, end?),
+    };
     if written.rows != end.records() {
         return Err(Error::RowsDiffer { stream: stream.name.clone(), rows: end.records(), written: written.rows });
     }
@@ -85,7 +93,7 @@ async fn read_pages(
     ctx: &Context,
     stream: &Stream,
     endpoint: &Endpoint,
-    pages: mpsc::Sender<(u64, Page)>,
+    pages: mpsc::Sender<Fed>,
     is_stopped: &tokio_util::sync::CancellationToken,
 ) -> Result<WalkEnd, Error> {
     let mut walk = Walk::new(stream.paginator.clone(), endpoint.total_proof());
@@ -110,12 +118,16 @@ async fn read_pages(
             records: page.facts.records,
             bytes: page.records().len() as u64,
         });
-        if pages.send((number, page.clone())).await.is_err() {
+        if pages.send(Fed::Page(number, page.clone())).await.is_err() {
             return Err(Error::Stopped);
         }
         match step {
             Step::More(_) => before = Some(page),
-            Step::End(end) => return Ok(end),
+            Step::End(end) => {
+                // A writer that is gone tells its own error.
+                let _ = pages.send(Fed::End).await;
+                return Ok(end);
+            }
         }
     }
 }
@@ -129,7 +141,7 @@ fn page_error(stream: &str, page: u64, source: crate::source::Error) -> Error {
 }
 
 fn write_pages(
-    mut pages: mpsc::Receiver<(u64, Page)>,
+    mut pages: mpsc::Receiver<Fed>,
     files: &mpsc::Sender<ClosedFile>,
     options: Options,
     mut parts: PartWriter<'_>,
@@ -138,7 +150,12 @@ fn write_pages(
     let wrong = |source| Error::Columns { stream: stream.clone(), source };
     let mut decoder = Decoder::new(options).map_err(wrong)?;
     let mut rows = 0;
-    while let Some((number, page)) = pages.blocking_recv() {
+    loop {
+        let (number, page) = match pages.blocking_recv() {
+            Some(Fed::Page(number, page)) => (number, page),
+            Some(Fed::End) => break,
+            None => return Err(Error::Stopped),
+        };
         rows += decoder.push(page.records(), number).map_err(wrong)?;
         while let Some(batch) = decoder.next_batch() {
             send(files, parts.write(&batch, columns_of(&decoder, &batch))?)?;
