@@ -109,7 +109,9 @@ mod tests {
     fn a_secret_is_masked_in_every_spelling_and_never_printed() {
         let secret = Secret::new("s3cr3t/+\"value".to_owned());
         assert_eq!(format!("{secret:?}"), "***");
-        for spelling in ["s3cr3t/+\"value", "s3cr3t%2F%2B%22value", "s3cr3t/+\\\"value", &STANDARD.encode("s3cr3t/+\"value")] {
+        for spelling in
+            ["s3cr3t/+\"value", "s3cr3t%2F%2B%22value", "s3cr3t/+\\\"value", &STANDARD.encode("s3cr3t/+\"value")]
+        {
             assert_eq!(mask(&format!("before {spelling} after")), "before *** after");
         }
     }

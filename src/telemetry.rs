@@ -7,14 +7,35 @@ use std::time::Duration;
 /// Something that happened. No event carries a URL, a secret or record content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Event {
-    StreamBegan { stream: String },
-    PageRead { stream: String, records: u64, bytes: u64 },
-    PartStaged { stream: String, rows: u64, bytes: u64 },
-    StreamSealed { stream: String, rows: u64, pages: u64, took: Duration },
-    StreamFailed { stream: String },
-    SnapshotPublished { snapshot: String },
+    StreamBegan {
+        stream: String,
+    },
+    PageRead {
+        stream: String,
+        records: u64,
+        bytes: u64,
+    },
+    PartStaged {
+        stream: String,
+        rows: u64,
+        bytes: u64,
+    },
+    StreamSealed {
+        stream: String,
+        rows: u64,
+        pages: u64,
+        took: Duration,
+    },
+    StreamFailed {
+        stream: String,
+    },
+    SnapshotPublished {
+        snapshot: String,
+    },
     /// Odd, but nothing is lost.
-    Warned { what: String },
+    Warned {
+        what: String,
+    },
 }
 
 /// Where events go.

@@ -34,7 +34,9 @@ pub(crate) struct Access {
 pub(crate) enum Use {
     /// Nothing that could be renewed.
     Fixed,
-    Token { generation: u64 },
+    Token {
+        generation: u64,
+    },
 }
 
 impl Access {

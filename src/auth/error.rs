@@ -54,9 +54,9 @@ impl Error {
             Error::RedirectPort { .. } => {
                 Some("end the program that uses the port, or log in with `haul login --paste`".to_owned())
             }
-            Error::WrongKey { .. } => {
-                Some("give the key the tokens were stored with (HAUL_VAULT_KEY or vault.key), or log in again".to_owned())
-            }
+            Error::WrongKey { .. } => Some(
+                "give the key the tokens were stored with (HAUL_VAULT_KEY or vault.key), or log in again".to_owned(),
+            ),
             Error::Unanswered { .. } | Error::Busy { .. } => {
                 Some("nothing is lost: the stored token is tried again by the next run".to_owned())
             }

@@ -7,10 +7,10 @@ use oauth2::basic::{
     BasicClient, BasicErrorResponse, BasicErrorResponseType, BasicRevocationErrorResponse, BasicTokenResponse,
 };
 use oauth2::{
-    AsyncHttpClient, AuthType, AuthUrl, AuthorizationCode, Client, ClientId, ClientSecret, CsrfToken, EndpointNotSet, EndpointSet,
-    HttpRequest, HttpResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RefreshToken, RequestTokenError,
-    RevocationErrorResponseType, RevocationUrl, Scope, StandardRevocableToken, StandardTokenIntrospectionResponse,
-    TokenResponse, TokenUrl,
+    AsyncHttpClient, AuthType, AuthUrl, AuthorizationCode, Client, ClientId, ClientSecret, CsrfToken, EndpointNotSet,
+    EndpointSet, HttpRequest, HttpResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RefreshToken,
+    RequestTokenError, RevocationErrorResponseType, RevocationUrl, Scope, StandardRevocableToken,
+    StandardTokenIntrospectionResponse, TokenResponse, TokenUrl,
 };
 use url::Url;
 
@@ -43,11 +43,17 @@ pub(super) enum Granted {
     /// The server may have acted: the same token may be sent again.
     Ambiguous(crate::http::Error),
     /// The grant itself is no longer valid.
-    InvalidGrant { why: String },
+    InvalidGrant {
+        why: String,
+    },
     /// The client or the request is wrong; says nothing of the grant.
-    Refused { why: String },
+    Refused {
+        why: String,
+    },
     /// A good status whose body is no token answer: the server may have rotated.
-    Unreadable { why: String },
+    Unreadable {
+        why: String,
+    },
 }
 
 /// A client of an authorization server, with its secret at hand.
@@ -164,7 +170,8 @@ impl Oauth2Client {
         let refresh = tokens.refresh.iter().map(|token| RefreshToken::new(token.expose().to_owned()).into());
         let access = oauth2::AccessToken::new(tokens.access.expose().to_owned()).into();
         for token in refresh.chain([access]) {
-            let request = client.revoke_token(token).map_err(|error| Error::ClientRefused { why: error.to_string() })?;
+            let request =
+                client.revoke_token(token).map_err(|error| Error::ClientRefused { why: error.to_string() })?;
             match request.request_async(&self.wire).await {
                 Ok(()) => {}
                 // A provider that revokes refresh tokens only; its family is gone already.
@@ -182,7 +189,6 @@ impl Oauth2Client {
     fn scopes(&self) -> Vec<Scope> {
         self.plan.scopes.iter().cloned().map(Scope::new).collect()
     }
-
 }
 
 /// The token channel as the `oauth2` crate asks for it, with answers brought to the standard's form.

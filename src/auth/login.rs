@@ -72,8 +72,9 @@ impl<'a> Login<'a> {
             expect: Expectation { state: self.authorization.state.clone(), authorize_url: self.authorize_url.clone() },
         });
         let waiting = Arc::clone(&caught);
-        let server = axum::serve(listener, Router::new().route("/callback", get(catch)).with_state(Arc::clone(&caught)))
-            .with_graceful_shutdown(async move { waiting.arrived.notified().await });
+        let server =
+            axum::serve(listener, Router::new().route("/callback", get(catch)).with_state(Arc::clone(&caught)))
+                .with_graceful_shutdown(async move { waiting.arrived.notified().await });
         let served = tokio::time::timeout(LOGIN_WAIT_MAX, server.into_future()).await;
         let answer = caught.answer.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
         match (answer, served) {
@@ -87,8 +88,7 @@ impl<'a> Login<'a> {
         let url: Url = pasted.trim().parse().map_err(|_| Error::Pasted {
             why: "the whole address of the page where the browser ended is needed, with `code=` and `state=`",
         })?;
-        let expect =
-            Expectation { state: self.authorization.state.clone(), authorize_url: self.authorize_url.clone() };
+        let expect = Expectation { state: self.authorization.state.clone(), authorize_url: self.authorize_url.clone() };
         let answer = expect.read(url.query().unwrap_or_default()).map_err(|why| Error::Pasted { why })?;
         self.finish(answer).await
     }
@@ -125,7 +125,9 @@ struct Expectation {
 impl Expectation {
     fn read(&self, query: &str) -> Result<Answer, &'static str> {
         let value = |wanted: &str| {
-            url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == wanted).map(|(_, value)| value.into_owned())
+            url::form_urlencoded::parse(query.as_bytes())
+                .find(|(name, _)| name == wanted)
+                .map(|(_, value)| value.into_owned())
         };
         if value("state").as_deref() != Some(self.state.expose()) {
             return Err("its `state` is not that of this login");
@@ -159,13 +161,18 @@ async fn catch(State(caught): State<Arc<Caught>>, RawQuery(query): RawQuery) -> 
         Ok(answer) => {
             let page = match &answer {
                 Answer::Code(_) => "<!doctype html><title>haul</title><p>Logged in. You can close this page.</p>",
-                Answer::Refused(_) => "<!doctype html><title>haul</title><p>The login was refused. You can close this page.</p>",
+                Answer::Refused(_) => {
+                    "<!doctype html><title>haul</title><p>The login was refused. You can close this page.</p>"
+                }
             };
             *caught.answer.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(answer);
             caught.arrived.notify_one();
             (StatusCode::OK, Html(page))
         }
         // A stray or forged request: answered, and the wait goes on.
-        Err(_) => (StatusCode::BAD_REQUEST, Html("<!doctype html><title>haul</title><p>This is not the answer haul waits for.</p>")),
+        Err(_) => (
+            StatusCode::BAD_REQUEST,
+            Html("<!doctype html><title>haul</title><p>This is not the answer haul waits for.</p>"),
+        ),
     }
 }

@@ -146,7 +146,8 @@ impl Vault {
             return Ok(None);
         }
         let Some(tokens) = record.tokens(&self.key)? else { return Ok(None) };
-        let early = Duration::from_secs(tokens.lifetime_secs.map_or(0, |secs| (secs / 5).clamp(0, EARLY_SECS_MAX)) as u64);
+        let early =
+            Duration::from_secs(tokens.lifetime_secs.map_or(0, |secs| (secs / 5).clamp(0, EARLY_SECS_MAX)) as u64);
         let is_good = tokens.expires_at.is_none_or(|expires_at| Clock.now() + early < expires_at);
         Ok(is_good.then_some(AccessToken { value: tokens.access, generation: record.generation }))
     }
@@ -186,7 +187,9 @@ impl Vault {
                 None => client.client_credentials().await,
             };
             match granted {
-                Granted::NotSent(_) | Granted::Ambiguous(_) | Granted::Unreadable { .. } if replays < REFRESH_REPLAYS_MAX => {
+                Granted::NotSent(_) | Granted::Ambiguous(_) | Granted::Unreadable { .. }
+                    if replays < REFRESH_REPLAYS_MAX =>
+                {
                     replays += 1;
                     tokio::time::sleep(RETRY_WAIT_MIN * replays as u32).await;
                 }

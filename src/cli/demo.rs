@@ -71,7 +71,8 @@ pub(super) async fn run(output: Output, args: DemoArgs) -> Result<Exit, Failure>
 
 /// Writes the job file where there is none, or where the API's address changed.
 fn prepare(api: &DemoApi, folder: &Path) -> Result<DemoFolder, Failure> {
-    let wrong = |error: std::io::Error| Failure::failed(format!("`{}` cannot be written", folder.display())).cause(&error);
+    let wrong =
+        |error: std::io::Error| Failure::failed(format!("`{}` cannot be written", folder.display())).cause(&error);
     let folder = std::path::absolute(folder).map_err(wrong)?;
     let file = folder.join("demo.yaml");
     if api.port_changed() || !file.exists() {
@@ -103,7 +104,9 @@ async fn login_if_needed(output: Output, api: &DemoApi, demo: &DemoFolder) -> Re
 
 fn open(job: &Job, settings: &Settings) -> Result<(Oauth2Client, Vault), Failure> {
     let Auth::Oauth2(plan) = &job.source.auth else {
-        return Err(Failure::usage("the demo's job file no longer uses OAuth2").hint("delete it, and run the demo again"));
+        return Err(
+            Failure::usage("the demo's job file no longer uses OAuth2").hint("delete it, and run the demo again")
+        );
     };
     let records = settings.open_records()?;
     Ok((open_oauth2(job, plan)?, settings.open_vault(&records)?))
@@ -140,7 +143,9 @@ fn show_tables(output: Output, demo: &DemoFolder) -> Result<(), Failure> {
     let crate::model::plan::Place::Local(out) = &job.destination.place else { return Ok(()) };
     for (table, _) in DemoApi::row_counts() {
         let file = out.join(&job.name).join(layout::alias(table, "parquet"));
-        let wrong = |error: &dyn std::error::Error| Failure::failed(format!("`{}` cannot be read", file.display())).cause(error);
+        let wrong = |error: &dyn std::error::Error| {
+            Failure::failed(format!("`{}` cannot be read", file.display())).cause(error)
+        };
         let Ok(opened) = std::fs::File::open(&file) else { continue };
         let mut batches = read_parquet(opened).map_err(|error| wrong(&error))?;
         if let Some(batch) = batches.next() {

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use crate::engine::{Class, text_of};
-use crate::job::{LoadError, Problem};
 use crate::job::load::SecretError;
+use crate::job::{LoadError, Problem};
 
 /// Exit codes; never reused for another meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

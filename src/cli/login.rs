@@ -43,7 +43,12 @@ pub(super) async fn login(around: Surroundings, args: LoginArgs) -> Result<Exit,
         });
         finished.await?.ok_or_else(interrupted)??;
     }
-    done(output, &client, "logged in", &format!("logged in; `haul run {}` uses it from now on", args.job.file.display()));
+    done(
+        output,
+        &client,
+        "logged in",
+        &format!("logged in; `haul run {}` uses it from now on", args.job.file.display()),
+    );
     Ok(Exit::Done)
 }
 

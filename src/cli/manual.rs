@@ -26,7 +26,8 @@ pub(super) fn man(output: &Output, args: &ManArgs) -> Result<Exit, Failure> {
         output.bytes(&page(command)?);
         return Ok(Exit::Done);
     };
-    let wrong = |error: std::io::Error| Failure::failed(format!("`{}` cannot be written", folder.display())).cause(&error);
+    let wrong =
+        |error: std::io::Error| Failure::failed(format!("`{}` cannot be written", folder.display())).cause(&error);
     std::fs::create_dir_all(folder).map_err(wrong)?;
     for verb in command.get_subcommands().filter(|verb| verb.get_name() != "help") {
         let name = format!("haul-{}", verb.get_name());

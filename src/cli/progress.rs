@@ -31,7 +31,8 @@ pub(super) fn telemetry(output: Output) -> Telemetry {
     if output.is_quiet {
         return Telemetry::new(|_| {});
     }
-    let target = if output.is_terminal() { ProgressDrawTarget::stderr_with_hz(8) } else { ProgressDrawTarget::hidden() };
+    let target =
+        if output.is_terminal() { ProgressDrawTarget::stderr_with_hz(8) } else { ProgressDrawTarget::hidden() };
     let bars = MultiProgress::with_draw_target(target);
     let progress = Arc::new(Mutex::new(Progress { output, bars, streams: BTreeMap::new() }));
     Telemetry::new(move |event| {
@@ -46,7 +47,10 @@ impl Progress {
             Event::PageRead { stream, records, .. } => self.count(&stream, records),
             Event::PartStaged { .. } => {}
             Event::StreamSealed { stream, rows, pages, took } => {
-                self.end(&stream, &format!("{stream}: {} rows, {} pages, {:.1} s", count(rows), count(pages), took.as_secs_f64()));
+                self.end(
+                    &stream,
+                    &format!("{stream}: {} rows, {} pages, {:.1} s", count(rows), count(pages), took.as_secs_f64()),
+                );
             }
             Event::StreamFailed { stream } => self.end(&stream, &format!("{stream}: failed")),
             // The report says it in full.
@@ -90,4 +94,3 @@ impl Progress {
         self.bars.suspend(|| self.output.note(text));
     }
 }
-

@@ -45,7 +45,8 @@ pub(super) fn interrupted() -> Failure {
 async fn signal() {
     use tokio::signal::unix::{SignalKind, signal};
 
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
         // Without handlers the system's default ends the process, which is safe as well.
         return std::future::pending().await;
     };

@@ -7,10 +7,10 @@ use super::Surroundings;
 use super::args::JobArgs;
 use super::failure::{Exit, Failure};
 use super::output::{columns, count, size};
+use super::signals::until_signalled;
 use crate::engine::open_store;
 use crate::job::load;
 use crate::model::manifest::Manifest;
-use super::signals::until_signalled;
 
 pub(super) async fn run(around: Surroundings, args: JobArgs) -> Result<Exit, Failure> {
     let job = load(&args.file, &args.set)?;

@@ -7,9 +7,7 @@ use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
 use jiter::{Jiter, JiterError, JiterErrorType, JsonErrorType, Peek};
 
-use crate::limits::{
-    BATCH_ROWS, COLUMNS_MAX, FLATTEN_DEPTH_MAX, JSON_DEPTH_MAX, SAMPLE_BYTES_MAX, SAMPLE_ROWS,
-};
+use crate::limits::{BATCH_ROWS, COLUMNS_MAX, FLATTEN_DEPTH_MAX, JSON_DEPTH_MAX, SAMPLE_BYTES_MAX, SAMPLE_ROWS};
 use crate::model::column::{Column, ColumnType, TypeOrigin};
 
 use super::convert::schema_of;
@@ -28,16 +26,16 @@ pub(crate) struct Options {
     pub(crate) fetched: Vec<Column>,
     /// Columns of the last snapshot in their order; these may widen.
     pub(crate) remembered: Vec<Column>,
-    /// Leave out what OData adds to records: `…@odata.…`, `__metadata`, `__deferred`.
-    pub(crate) drops_odata_noise: bool,
+    /// The records come from OData: `…@odata.…`, `__metadata` and `__deferred` are the protocol's, and left out.
+    pub(crate) is_odata: bool,
 }
 
 /// Turns pages of records into batches.
 ///
 /// - Every batch but the first and the last has [`BATCH_ROWS`] rows, or fewer where their JSON reaches
 ///   [`SAMPLE_BYTES_MAX`]; the first has up to [`SAMPLE_ROWS`]. Pages play no part in it.
-/// - Columns: fetched ones in their order, declared ones by name, remembered ones in their order, then the others in
-///   the order of their first appearance.
+/// - Columns stand in the order in which their fields first appear, those of the sample that never appear behind them.
+///   A column that has its place keeps it.
 /// - After an error nothing that comes out is of any use.
 #[derive(Debug)]
 pub(crate) struct Decoder {
@@ -45,7 +43,11 @@ pub(crate) struct Decoder {
     lanes: Vec<Lane>,
     /// Lanes by the folded name of their column.
     by_name: HashMap<String, usize>,
-    drops_odata_noise: bool,
+    /// Fields in the order of their first appearance.
+    appeared: Vec<FieldAt>,
+    /// Lanes in the order of the columns, from the first batch on.
+    order: Vec<usize>,
+    is_odata: bool,
     /// Number of the record being read, over all pages; it stamps the fields that the record has.
     stamp: u64,
     place: Place,
@@ -64,7 +66,9 @@ impl Decoder {
             shape: Shape::new(),
             lanes: Vec::new(),
             by_name: HashMap::new(),
-            drops_odata_noise: options.drops_odata_noise,
+            appeared: Vec::new(),
+            order: Vec::new(),
+            is_odata: options.is_odata,
             stamp: 0,
             place: Place { page: 0, record: 0 },
             rows: 0,
@@ -93,7 +97,7 @@ impl Decoder {
                 decoder.know(Column { origin: TypeOrigin::Remembered, ..column })?;
             }
         }
-        decoder.renew_view();
+        decoder.renew_empty_view();
         Ok(decoder)
     }
 
@@ -184,7 +188,7 @@ impl Decoder {
             let field = match next {
                 Ok(Some(key)) => match known.find(key) {
                     Some(field) => field,
-                    None => known.add(key, self.drops_odata_noise && is_odata_noise(key)),
+                    None => known.add(key, self.is_odata && is_odata_noise(key)),
                 },
                 Ok(None) => return Ok(()),
                 Err(source) => return Err(self.syntax(source)),
@@ -201,6 +205,9 @@ impl Decoder {
         }
         if field.stamp == self.stamp {
             return Err(Error::DuplicateMember { place: self.place, path: shown(&self.shape.path(at)) });
+        }
+        if field.stamp == 0 {
+            self.appeared.push(at);
         }
         field.stamp = self.stamp;
         let peek = match jiter.peek() {
@@ -246,9 +253,11 @@ impl Decoder {
         let field = self.shape.field(at);
         let mut lane = field.lane();
         if lane.is_none() && field.child().is_none() {
+            // A declared column whose field no record showed so far may be this one; its type decides, not ours.
             let name = name_of(&self.shape.path(at))?;
-            let known = self.by_name.get(&folded(&name)).copied();
-            if known.is_some_and(|known| self.lanes[known].keeps_objects()) {
+            let known = self.by_name.get(&folded(&name)).map(|known| &self.lanes[*known]);
+            let is_seen = |home| self.shape.field(home).stamp > 0;
+            if known.is_some_and(|known| known.is_fixed() && !known.home.is_some_and(is_seen)) {
                 lane = Some(self.lane_for(at)?);
             }
         }
@@ -272,7 +281,8 @@ impl Decoder {
         let start = jiter.current_index();
         jiter.known_skip(peek).map_err(|source| self.syntax(source))?;
         let place = self.place;
-        let text = std::str::from_utf8(jiter.slice_to_current(start)).map_err(|source| Error::NotUtf8 { place, source })?;
+        let text =
+            std::str::from_utf8(jiter.slice_to_current(start)).map_err(|source| Error::NotUtf8 { place, source })?;
         // The record itself and the objects above are levels, too.
         let depth_max = JSON_DEPTH_MAX - self.shape.nodes[at.0].path().len() - 1;
         let json = compact(text, depth_max).map_err(|TooDeep| Error::TooDeep { place, limit: JSON_DEPTH_MAX })?;
@@ -342,8 +352,10 @@ impl Decoder {
     }
 
     fn emit(&mut self) -> Result<(), Error> {
-        let shown_lanes = self.lanes.iter_mut().filter(|lane| lane.is_shown());
-        let arrays = shown_lanes.map(|lane| lane.take(self.rows)).collect();
+        self.renew_order();
+        let rows = self.rows;
+        let shown: Vec<usize> = self.order.iter().copied().filter(|lane| self.lanes[*lane].is_shown()).collect();
+        let arrays = shown.into_iter().map(|lane| self.lanes[lane].take(rows)).collect();
         self.renew_view();
         let options = RecordBatchOptions::new().with_match_field_names(true).with_row_count(Some(self.rows));
         let batch = RecordBatch::try_new_with_options(self.arrow_schema(), arrays, &options)
@@ -355,11 +367,34 @@ impl Decoder {
         Ok(())
     }
 
+    /// Gives a place to every lane that has none.
+    fn renew_order(&mut self) {
+        let mut is_placed = vec![false; self.lanes.len()];
+        for lane in &self.order {
+            is_placed[*lane] = true;
+        }
+        let appeared = self.appeared.drain(..).filter_map(|at| self.shape.field(at).lane());
+        for lane in appeared.chain(0..self.lanes.len()) {
+            if !is_placed[lane] {
+                is_placed[lane] = true;
+                self.order.push(lane);
+            }
+        }
+    }
+
     fn renew_view(&mut self) {
-        let columns: Vec<Column> = self.lanes.iter().filter(|lane| lane.is_shown()).map(published).collect();
+        let lanes = self.order.iter().map(|lane| &self.lanes[*lane]);
+        let columns: Vec<Column> = lanes.filter(|lane| lane.is_shown()).map(published).collect();
         if self.views.last().is_none_or(|(_, known)| *known != columns) {
             self.views.push((schema_of(&columns), columns));
         }
+    }
+
+    /// The columns before the first record: in the order of their lanes, none of which has its place yet.
+    fn renew_empty_view(&mut self) {
+        self.renew_order();
+        self.renew_view();
+        self.order.clear();
     }
 
     fn refused(&self, lane: usize, refusal: Refusal) -> Error {

@@ -40,7 +40,9 @@ pub(crate) enum Error {
     DuplicateMember { place: Place, path: String },
     #[error("`{first}` and `{second}` would both become the column `{name}`")]
     SameName { name: String, first: String, second: String },
-    #[error("the column of `{path}` would have a name of {chars} characters; the limit is {limit} (COLUMN_NAME_CHARS_MAX)")]
+    #[error(
+        "the column of `{path}` would have a name of {chars} characters; the limit is {limit} (COLUMN_NAME_CHARS_MAX)"
+    )]
     LongName { path: String, chars: usize, limit: usize },
     #[error("the table has more than {limit} columns (COLUMNS_MAX); `{path}` is one too many")]
     ManyColumns { path: String, limit: usize },

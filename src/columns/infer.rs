@@ -56,11 +56,9 @@ impl Lane {
                 }
             }
             ColumnType::Text => {}
-            ColumnType::Boolean
-            | ColumnType::Date
-            | ColumnType::DateTime
-            | ColumnType::Instant
-            | ColumnType::Json => self.turn_into(ColumnType::Text)?,
+            ColumnType::Boolean | ColumnType::Date | ColumnType::DateTime | ColumnType::Instant | ColumnType::Json => {
+                self.turn_into(ColumnType::Text)?
+            }
         }
         self.put_number(row, number);
         Ok(())

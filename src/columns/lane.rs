@@ -212,7 +212,9 @@ impl Lane {
                 number.write_to(&mut text);
                 self.put_text(row, &text);
             }
-            Cells::Boolean(_) | Cells::Date(_) | Cells::Micros(_) => unreachable!("no number is put where none is kept"),
+            Cells::Boolean(_) | Cells::Date(_) | Cells::Micros(_) => {
+                unreachable!("no number is put where none is kept")
+            }
         }
     }
 

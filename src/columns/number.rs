@@ -23,6 +23,8 @@ const DOUBLE_DIGITS_SAFE: u32 = 15;
 pub(super) const DOUBLE_INTEGER_MAX: u64 = 1 << 53;
 /// Exponents beyond this are equal for our purposes: no decimal and no double reaches them.
 const EXPONENT_MAX: i64 = 100_000;
+/// Where we stop counting an exponent: far beyond the digits that a page could hold to balance it.
+const EXPONENT_READ_MAX: i64 = 1 << 40;
 
 /// `10^exponent` for an exponent up to 38.
 pub(super) fn power_of_ten(exponent: u32) -> i128 {
@@ -154,7 +156,7 @@ impl<'a> Number<'a> {
     }
 
     /// Appends the one spelling that a value has in a text column: plain digits without trailing zeros up to 38 of
-    /// them, `1.5e-40` beyond. Doubles are spelled as short as they read back.
+    /// them, `1.5e-40` beyond, and as it was given where its digits or exponent have no end. Doubles are spelled as short as they read back.
     pub(super) fn write_to(&self, out: &mut String) {
         if !self.fits_decimal() && self.fits_float() {
             return write_float(self.to_float(), out);
@@ -163,7 +165,7 @@ impl<'a> Number<'a> {
     }
 
     fn write_exactly(&self, out: &mut String) {
-        if self.digits > DIGITS_MAX {
+        if self.digits > DIGITS_MAX || self.exponent.abs() > EXPONENT_MAX {
             return out.push_str(self.text);
         }
         let sign = if self.negative { "-" } else { "" };
@@ -293,7 +295,7 @@ fn exponent_at(bytes: &[u8], mut at: usize) -> Option<(i64, usize)> {
     let start = at;
     let mut power = 0_i64;
     while let Some(byte) = bytes.get(at).filter(|byte| byte.is_ascii_digit()) {
-        power = (power * 10 + i64::from(byte - b'0')).min(EXPONENT_MAX);
+        power = (power * 10 + i64::from(byte - b'0')).min(EXPONENT_READ_MAX);
         at += 1;
     }
     (at > start).then_some((if negative { -power } else { power }, at))
@@ -332,6 +334,8 @@ mod tests {
         check("-1.25e-300", Some("-1.25e-300"));
         check("1e400", Some("1e400"));
         check("1e-400", Some("1e-400"));
+        check("1e99999999999999999999", Some("1e99999999999999999999"));
+        check(&format!("0.{}1e200001", "0".repeat(200_000)), Some("1"));
         check("", None);
         check("-", None);
         check("1.", None);
@@ -349,7 +353,8 @@ mod tests {
         assert_eq!(integer("9223372036854775808"), None);
         assert_eq!(integer("1.5"), None);
         assert_eq!(integer("1.0"), Some(1));
-        let decimal = |text: &str, precision, scale| Number::parse(text).expect("a number").to_decimal(precision, scale);
+        let decimal =
+            |text: &str, precision, scale| Number::parse(text).expect("a number").to_decimal(precision, scale);
         assert_eq!(decimal("-12.5", 18, 4), Some(-125_000));
         assert_eq!(decimal("12.50000", 18, 4), Some(125_000));
         assert_eq!(decimal("12.00001", 18, 4), None);
@@ -363,7 +368,8 @@ mod tests {
     #[test]
     fn a_double_is_taken_only_where_it_loses_nothing() {
         let fits = |text: &str| Number::parse(text).expect("a number").fits_float();
-        for text in ["0", "1.5", "9007199254740992", "1e300", "-2.5e-300", "0.30000000000000004", "0.10000000000000001"] {
+        for text in ["0", "1.5", "9007199254740992", "1e300", "-2.5e-300", "0.30000000000000004", "0.10000000000000001"]
+        {
             assert!(fits(text), "{text}");
         }
         for text in ["9007199254740993", "123456789012345678", "1e400", "1e-400", "0.123456789012345678"] {
@@ -376,7 +382,8 @@ mod tests {
 
     #[test]
     fn fast_paths_agree_with_the_exact_path() {
-        for text in ["0", "-0", "7", "-42", "999999999999999999", "1.5", "-0.25", "12.3400", "99999999999999.9", "1e3"] {
+        for text in ["0", "-0", "7", "-42", "999999999999999999", "1.5", "-0.25", "12.3400", "99999999999999.9", "1e3"]
+        {
             let number = Number::parse(text).expect("a number");
             if let Some(value) = short_integer(text.as_bytes()) {
                 assert_eq!(Some(value), number.to_integer(), "{text}");

@@ -40,7 +40,7 @@ pub(super) struct Moment {
 impl Moment {
     /// Days since 1970 of the date as written; `None` where the clock was not at midnight.
     pub(super) fn midnight_days(&self) -> Option<i32> {
-        (self.wall_micros % DAY_MICROS == 0).then(|| (self.wall_micros / DAY_MICROS) as i32)
+        (self.wall_micros % DAY_MICROS == 0).then_some((self.wall_micros / DAY_MICROS) as i32)
     }
 }
 
@@ -239,7 +239,8 @@ mod tests {
         check("1969-12-31", Some((Shape::Date, "1969-12-31")));
         check("0001-01-01", Some((Shape::Date, "0001-01-01")));
         check("9999-12-31", Some((Shape::Date, "9999-12-31")));
-        for text in ["2023-02-29", "1900-02-29", "2024-13-01", "2024-00-10", "2024-01-00", "2024-1-31", "20240131", ""] {
+        for text in ["2023-02-29", "1900-02-29", "2024-13-01", "2024-00-10", "2024-01-00", "2024-1-31", "20240131", ""]
+        {
             check(text, None);
         }
         for text in ["2024-01-31 ", " 2024-01-31", "2024-01-3x", "2024/01/31", "12:30:00", "ä24-01-31"] {
@@ -259,7 +260,9 @@ mod tests {
         for text in ["2024-01-31T24:00:00", "2024-01-31T10:60", "2024-01-31T10:20:60", "2024-01-31T10", "2024-01-31T"] {
             check(text, None);
         }
-        for text in ["2024-01-31T10:20:30.", "2024-01-31T10:20:30z", "2024-01-31T10:20:30+1", "2024-01-31T10:20:30+19:00"] {
+        for text in
+            ["2024-01-31T10:20:30.", "2024-01-31T10:20:30z", "2024-01-31T10:20:30+1", "2024-01-31T10:20:30+19:00"]
+        {
             check(text, None);
         }
     }
@@ -286,7 +289,8 @@ mod tests {
 
     #[test]
     fn the_shown_range_ends_with_its_years() {
-        for (text, expect) in [("1899-12-31", false), ("1900-01-01", true), ("9999-12-31", true), ("0000-01-01", false)] {
+        for (text, expect) in [("1899-12-31", false), ("1900-01-01", true), ("9999-12-31", true), ("0000-01-01", false)]
+        {
             let moment = parse(text).expect("a date");
             assert_eq!(is_micros_shown(moment.utc_micros), expect, "{text}");
         }

@@ -19,8 +19,11 @@ pub(super) async fn write_alias(ctx: &Context, table: &str, manifest: &TableMani
                 files.push(ctx.store.fetch(part).await?);
             }
             let spool = ctx.store.spool(&alias)?;
-            let spool = tokio::task::block_in_place(|| concat(kind, files, spool))
-                .map_err(|source| Error::Format { stream: table.to_owned(), doing: "joining", source })?;
+            let spool = tokio::task::block_in_place(|| concat(kind, files, spool)).map_err(|source| Error::Format {
+                stream: table.to_owned(),
+                doing: "joining",
+                source,
+            })?;
             let spooled = spool.finish().map_err(|source| Error::Spool { stream: table.to_owned(), source })?;
             Ok(ctx.store.alias_file(spooled, &alias).await?)
         }

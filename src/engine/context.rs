@@ -73,7 +73,8 @@ impl Context {
     ) -> Result<Self, OpenError> {
         let records = settings.open_records()?;
         let kind = open_kind(&job, settings, &records)?;
-        let client = Client::open(&job.source.base_url, Pace::new(job.source.limits), cancel.clone()).map_err(Error::from)?;
+        let client =
+            Client::open(&job.source.base_url, Pace::new(job.source.limits), cancel.clone()).map_err(Error::from)?;
         let store = open_store(&job)?;
         Ok(Context {
             run: Ulid::generate().to_string(),

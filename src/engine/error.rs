@@ -117,7 +117,9 @@ fn of_http(error: &http::Error) -> Class {
 
 fn of_auth(error: &auth::Error) -> Class {
     match error {
-        auth::Error::NeverLoggedIn { .. } | auth::Error::LoginLost { .. } | auth::Error::LoginRefused { .. } => Class::Login,
+        auth::Error::NeverLoggedIn { .. } | auth::Error::LoginLost { .. } | auth::Error::LoginRefused { .. } => {
+            Class::Login
+        }
         auth::Error::Unanswered { .. } | auth::Error::Busy { .. } | auth::Error::Store(_) => Class::Temporary,
         _ => Class::Failed,
     }

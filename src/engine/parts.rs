@@ -71,8 +71,7 @@ impl<'a> PartWriter<'a> {
     pub(super) fn close(&mut self) -> Result<Option<ClosedFile>, Error> {
         let Some(open) = self.open.take() else { return Ok(None) };
         let (spool, encoded) = open.encoder.finish().map_err(|source| self.format_error("closing", source))?;
-        let spooled =
-            spool.finish().map_err(|source| Error::Spool { stream: self.stream.to_owned(), source })?;
+        let spooled = spool.finish().map_err(|source| Error::Spool { stream: self.stream.to_owned(), source })?;
         Ok(Some(ClosedFile { spooled, rows: encoded.rows, columns: open.columns, path: open.path }))
     }
 
@@ -94,8 +93,11 @@ impl<'a> PartWriter<'a> {
 pub(super) fn verify(stream: &str, file: &ClosedFile, kind: Kind) -> Result<(), Error> {
     match kind {
         Kind::Parquet => {
-            let facts = crate::format::footer_facts(file.spooled.path())
-                .map_err(|source| Error::Format { stream: stream.to_owned(), doing: "verifying", source })?;
+            let facts = crate::format::footer_facts(file.spooled.path()).map_err(|source| Error::Format {
+                stream: stream.to_owned(),
+                doing: "verifying",
+                source,
+            })?;
             if facts.rows != file.rows {
                 return Err(Error::RowsDiffer { stream: stream.to_owned(), rows: file.rows, written: facts.rows });
             }

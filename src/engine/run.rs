@@ -261,9 +261,10 @@ async fn write_status(ctx: &Context, report: &RunReport) -> Result<(), Error> {
     if report.snapshot.is_none() {
         return Ok(());
     }
-    let tables = report.tables.iter().map(|(name, table)| {
-        (name.clone(), StatusTable { rows: table.rows, outcome: table.outcome })
-    });
+    let tables = report
+        .tables
+        .iter()
+        .map(|(name, table)| (name.clone(), StatusTable { rows: table.rows, outcome: table.outcome }));
     let status = Status {
         format_version: FORMAT_VERSION,
         job: report.job.clone(),
@@ -343,7 +344,8 @@ fn empty_report() -> TableReport {
 }
 
 fn schema_changes(former: &[Column], now: &[Column]) -> Vec<SchemaChange> {
-    let find = |columns: &[Column], name: &str| columns.iter().find(|column| column.name == name).map(|column| column.kind);
+    let find =
+        |columns: &[Column], name: &str| columns.iter().find(|column| column.name == name).map(|column| column.kind);
     let mut changes: Vec<SchemaChange> = now
         .iter()
         .filter_map(|column| match find(former, &column.name) {

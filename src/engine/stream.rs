@@ -71,7 +71,7 @@ pub(super) async fn options(
         .map(|column| Column { origin: TypeOrigin::Remembered, ..column })
         .collect();
     let declared: BTreeMap<String, ColumnType> = stream.columns.clone();
-    Ok(Options { declared, fetched, remembered, drops_odata_noise: is_odata })
+    Ok(Options { declared, fetched, remembered, is_odata })
 }
 
 /// Types from `$metadata`. A service without a readable description is walked all the same; its columns are inferred.
@@ -95,7 +95,8 @@ async fn fetch_columns(ctx: &Context, stream: &Stream, endpoint: &Endpoint) -> R
         .filter(|(name, _)| is_selected(name))
         .map(|(name, kind)| {
             let path = vec![name];
-            let name = columns::column_name(&path).map_err(|source| Error::Columns { stream: stream.name.clone(), source })?;
+            let name =
+                columns::column_name(&path).map_err(|source| Error::Columns { stream: stream.name.clone(), source })?;
             Ok(Column { name, path, kind, origin: TypeOrigin::Fetched })
         })
         .collect()

@@ -13,8 +13,8 @@ use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 
 use super::encode::{Encoded, Kind};
 use super::error::{Error, shown};
-use super::read::read_parquet;
 use super::parquet::{parquet_schema, properties};
+use super::read::read_parquet;
 
 /// Joins finished files of one kind and one schema, in order, into one. Gives the sink back, flushed, not synced.
 pub(crate) fn concat<W: Write + Send>(kind: Kind, inputs: Vec<File>, sink: W) -> Result<W, Error> {
@@ -57,12 +57,12 @@ fn concat_parquet<W: Write + Send>(
     let mut rows = 0;
     for (at, input) in inputs.enumerate() {
         let source = input.try_clone().map_err(|source| Error::Io { doing: "reopen", source })?;
-        let reader =
-            SerializedFileReader::new(source).map_err(|source| Error::Parquet { doing: "read the footer of", source })?;
+        let reader = SerializedFileReader::new(source)
+            .map_err(|source| Error::Parquet { doing: "read the footer of", source })?;
         let described = reader.metadata().file_metadata().schema_descr();
         if described.root_schema() != &*root {
-            let found = parquet_to_arrow_schema(described, None)
-                .map_or_else(|error| error.to_string(), |found| shown(&found));
+            let found =
+                parquet_to_arrow_schema(described, None).map_or_else(|error| error.to_string(), |found| shown(&found));
             return Err(Error::OtherInput { input: at + 1, expected: shown(schema), found });
         }
         for group in reader.metadata().row_groups() {

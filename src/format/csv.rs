@@ -193,7 +193,8 @@ fn write_decimal(units: i128, scale: usize, out: &mut Vec<u8>) {
 
 fn write_float(value: f64, out: &mut Vec<u8>) {
     let size = value.abs();
-    let written = if size != 0.0 && !(1e-5..1e16).contains(&size) { write!(out, "{value:e}") } else { write!(out, "{value}") };
+    let written =
+        if size != 0.0 && !(1e-5..1e16).contains(&size) { write!(out, "{value:e}") } else { write!(out, "{value}") };
     written.expect("writing to memory cannot fail");
 }
 

@@ -11,7 +11,9 @@ pub(crate) enum Error {
     Batch { source: arrow::error::ArrowError },
     #[error("a batch does not have the file's columns: the file has {expected}, the batch {found}")]
     OtherSchema { expected: String, found: String },
-    #[error("input {input} of a joined Parquet file does not have its columns: the file has {expected}, the input {found}")]
+    #[error(
+        "input {input} of a joined Parquet file does not have its columns: the file has {expected}, the input {found}"
+    )]
     OtherInput { input: usize, expected: String, found: String },
     #[error("column `{column}` has the Arrow type {found}, which no CSV file of ours holds")]
     UnknownType { column: String, found: String },

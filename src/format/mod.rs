@@ -11,6 +11,8 @@ mod encode;
 mod error;
 mod parquet;
 mod read;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use concat::concat;
 pub(crate) use encode::{Encoder, Kind};

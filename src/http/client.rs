@@ -14,9 +14,7 @@ use super::error::Error;
 use super::origin::Origin;
 use super::pace::Pace;
 use crate::clock::Clock;
-use crate::limits::{
-    CONNECT_WAIT_MAX, REDIRECTS_MAX, STALL_WAIT_MAX, TOKEN_BYTES_MAX, TOKEN_WAIT_MAX,
-};
+use crate::limits::{CONNECT_WAIT_MAX, REDIRECTS_MAX, STALL_WAIT_MAX, TOKEN_BYTES_MAX, TOKEN_WAIT_MAX};
 use crate::secret::SafeUrl;
 
 const USER_AGENT: &str = concat!("haul/", env!("CARGO_PKG_VERSION"));
@@ -59,7 +57,8 @@ impl Client {
     /// A client whose requests never leave the origin of `base_url`.
     pub(crate) fn open(base_url: &Url, pace: Pace, cancel: CancellationToken) -> Result<Self, Error> {
         let origin = Origin::of(base_url);
-        let inner = builder().redirect(same_origin(origin.clone())).build().map_err(|source| Error::Setup { source })?;
+        let inner =
+            builder().redirect(same_origin(origin.clone())).build().map_err(|source| Error::Setup { source })?;
         Ok(Client { inner, origin, pace, cancel, is_reached: AtomicBool::new(false), counters: Counters::default() })
     }
 
@@ -130,7 +129,10 @@ impl Client {
 fn status_error(url: SafeUrl, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Error {
     if status.is_redirection() {
         let to = headers.get(http::header::LOCATION).and_then(|to| to.to_str().ok()).unwrap_or("nowhere");
-        let to = url.expose().join(to).map_or_else(|_| "an unreadable address".to_owned(), |to| SafeUrl::new(to).to_string());
+        let to = url
+            .expose()
+            .join(to)
+            .map_or_else(|_| "an unreadable address".to_owned(), |to| SafeUrl::new(to).to_string());
         return Error::Redirect { url, to };
     }
     Error::Status { url, status, retry_after: retry_after(headers, Clock.system_now()), excerpt: excerpt(body) }
@@ -191,7 +193,11 @@ pub(crate) struct TokenChannel;
 impl TokenChannel {
     /// Sends one request and gives the answer with any status below 500.
     pub(crate) async fn send(&self, request: http::Request<Vec<u8>>) -> Result<http::Response<Vec<u8>>, TokenError> {
-        let url: Url = request.uri().to_string().parse().map_err(|source| TokenError::NotSent(Error::LinkUnreadable { source }))?;
+        let url: Url = request
+            .uri()
+            .to_string()
+            .parse()
+            .map_err(|source| TokenError::NotSent(Error::LinkUnreadable { source }))?;
         let asked = SafeUrl::new(url.clone());
         let client = builder()
             .redirect(Policy::none())
@@ -201,12 +207,13 @@ impl TokenChannel {
         let (parts, body) = request.into_parts();
         let sent = client.request(parts.method, url).headers(parts.headers).body(body).send();
         let timed_out = || TokenError::Ambiguous(Error::TimedOut { url: asked.clone(), waited: TOKEN_WAIT_MAX });
-        let response = tokio::time::timeout(TOKEN_WAIT_MAX, sent).await.map_err(|_| timed_out())?.map_err(|source| {
-            match sending_error(&asked, source) {
-                error @ Error::Unreachable { .. } => TokenError::NotSent(error),
-                error => TokenError::Ambiguous(error),
-            }
-        })?;
+        let response =
+            tokio::time::timeout(TOKEN_WAIT_MAX, sent).await.map_err(|_| timed_out())?.map_err(|source| {
+                match sending_error(&asked, source) {
+                    error @ Error::Unreachable { .. } => TokenError::NotSent(error),
+                    error => TokenError::Ambiguous(error),
+                }
+            })?;
         let status = response.status();
         let headers = response.headers().clone();
         let bound = BodyBound { bytes_max: TOKEN_BYTES_MAX, limit: "TOKEN_BYTES_MAX" };

@@ -53,11 +53,13 @@ impl Error {
                 "credentials never leave the configured origin; if the API moved, change `source.base_url`".to_owned(),
             ),
             Error::Unreachable { .. } => Some(
-                "check `source.base_url`, name resolution, proxy (HTTPS_PROXY) and certificates on this machine".to_owned(),
+                "check `source.base_url`, name resolution, proxy (HTTPS_PROXY) and certificates on this machine"
+                    .to_owned(),
             ),
             Error::Status { status, .. } => match status.as_u16() {
                 401 | 403 => Some(
-                    "the API refuses the credential: check `source.auth`, the scopes, and `haul credentials`".to_owned(),
+                    "the API refuses the credential: check `source.auth`, the scopes, and `haul credentials`"
+                        .to_owned(),
                 ),
                 404 | 410 => Some("check `source.base_url` and the stream's `path`".to_owned()),
                 _ => None,
@@ -77,7 +79,9 @@ impl Error {
     /// Whether the same run may succeed later without anybody changing anything.
     pub(crate) fn is_temporary(&self) -> bool {
         match self {
-            Error::Unreachable { .. } | Error::TimedOut { .. } | Error::Broken { .. } | Error::WaitTooLong { .. } => true,
+            Error::Unreachable { .. } | Error::TimedOut { .. } | Error::Broken { .. } | Error::WaitTooLong { .. } => {
+                true
+            }
             Error::Status { status, .. } => status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429),
             Error::ForeignOrigin { .. }
             | Error::LinkTooLong { .. }

@@ -3,9 +3,9 @@
 //!
 //! It does not know what a credential, a page or a record is.
 
+pub(crate) mod attempts;
 mod body;
 mod client;
-pub(crate) mod attempts;
 mod error;
 mod origin;
 mod pace;

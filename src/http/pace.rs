@@ -27,7 +27,8 @@ impl Pace {
             let quota = Quota::with_period(window / per.get())?.allow_burst(NonZeroU32::MIN);
             Some(RateLimiter::direct(quota))
         };
-        let rates = [spaced(limits.per_second, Duration::from_secs(1)), spaced(limits.per_minute, Duration::from_secs(60))];
+        let rates =
+            [spaced(limits.per_second, Duration::from_secs(1)), spaced(limits.per_minute, Duration::from_secs(60))];
         Pace {
             in_flight: Semaphore::new(limits.in_flight as usize),
             rates: rates.into_iter().flatten().collect(),

@@ -104,8 +104,9 @@ fn check_job_name(name: &str, problems: &mut Problems<'_>) {
         && name.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
         && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_');
     if !is_plain || RESERVED.contains(&name) {
-        let draft = wrong(format!("`{name}` cannot be a job's name"))
-            .allowed(format!("a-z, 0-9, - and _, starting with a letter or digit, at most {JOB_NAME_CHARS_MAX} characters"));
+        let draft = wrong(format!("`{name}` cannot be a job's name")).allowed(format!(
+            "a-z, 0-9, - and _, starting with a letter or digit, at most {JOB_NAME_CHARS_MAX} characters"
+        ));
         problems.at("job", draft);
     }
 }
@@ -128,14 +129,20 @@ fn check_settings(
         })
         .collect();
     for name in defaults.keys().filter(|name| !is_name(name)) {
-        problems.at(&format!("settings.{name}"), wrong(format!("`{name}` cannot be a setting's name")).allowed("a-z, 0-9 and _, starting with a letter"));
+        problems.at(
+            &format!("settings.{name}"),
+            wrong(format!("`{name}` cannot be a setting's name")).allowed("a-z, 0-9 and _, starting with a letter"),
+        );
     }
     for (name, typed) in set {
         let Some(value) = settings.get_mut(name) else {
             let known: Vec<&str> = defaults.keys().map(String::as_str).collect();
             let near = nearest(name, known.iter().copied()).map(|near| format!("did you mean `{near}`?"));
             let allowed = if known.is_empty() { "the job has no settings".to_owned() } else { known.join(", ") };
-            problems.at("settings", wrong(format!("`--set {name}`: there is no such setting")).allowed(allowed).maybe_hint(near));
+            problems.at(
+                "settings",
+                wrong(format!("`--set {name}`: there is no such setting")).allowed(allowed).maybe_hint(near),
+            );
             continue;
         };
         let parsed = match value {
@@ -197,7 +204,10 @@ pub(super) fn check_url(text: &str, path: &str, allow_http: bool, problems: &mut
         }
     };
     if !url.username().is_empty() || url.password().is_some() {
-        problems.at(path, wrong("an address must not hold a user or password").hint("use `source.auth.basic` with a reference"));
+        problems.at(
+            path,
+            wrong("an address must not hold a user or password").hint("use `source.auth.basic` with a reference"),
+        );
         return None;
     }
     match url.scheme() {
@@ -291,18 +301,40 @@ fn check_option(place: &Place, name: &str, path: &str, problems: &mut Problems<'
         Place::Remote(url) => match url.scheme() {
             "az" => (
                 AzureConfigKey::from_str(name).is_ok(),
-                &["account_name", "access_key", "sas_token", "client_id", "client_secret", "tenant_id", "endpoint", "use_emulator", "allow_http"],
+                &[
+                    "account_name",
+                    "access_key",
+                    "sas_token",
+                    "client_id",
+                    "client_secret",
+                    "tenant_id",
+                    "endpoint",
+                    "use_emulator",
+                    "allow_http",
+                ],
             ),
             "s3" => (
                 AmazonS3ConfigKey::from_str(name).is_ok(),
-                &["access_key_id", "secret_access_key", "region", "endpoint", "token", "virtual_hosted_style_request", "allow_http"],
+                &[
+                    "access_key_id",
+                    "secret_access_key",
+                    "region",
+                    "endpoint",
+                    "token",
+                    "virtual_hosted_style_request",
+                    "allow_http",
+                ],
             ),
-            _ => (GoogleConfigKey::from_str(name).is_ok(), &["service_account", "service_account_key", "application_credentials", "base_url"]),
+            _ => (
+                GoogleConfigKey::from_str(name).is_ok(),
+                &["service_account", "service_account_key", "application_credentials", "base_url"],
+            ),
         },
     };
     if !is_known {
         let near = nearest(name, usual.iter().copied()).map(|near| format!("did you mean `{near}`?"));
-        let allowed = if usual.is_empty() { "a folder has no options".to_owned() } else { format!("{}, …", usual.join(", ")) };
+        let allowed =
+            if usual.is_empty() { "a folder has no options".to_owned() } else { format!("{}, …", usual.join(", ")) };
         problems.at(path, wrong(format!("`{name}` is no option of this store")).allowed(allowed).maybe_hint(near));
     }
 }

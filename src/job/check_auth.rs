@@ -41,7 +41,10 @@ fn check_key(spec: &KeySpec, problems: &mut Problems<'_>) -> Option<Auth> {
     let mut places = places.into_iter().flatten();
     let place = places.next().unwrap_or(KeyPlace::Basic);
     if places.next().is_some() {
-        problems.at(path, wrong("a key has one place").allowed("one of header, param, cookie; none = Basic with an empty user"));
+        problems.at(
+            path,
+            wrong("a key has one place").allowed("one of header, param, cookie; none = Basic with an empty user"),
+        );
     }
     let name = match &place {
         KeyPlace::Header(name) | KeyPlace::Param(name) | KeyPlace::Cookie(name) => name.as_str(),
@@ -114,7 +117,10 @@ fn check_redirect(spec: &Oauth2Spec, problems: &mut Problems<'_>) -> Option<Redi
             }
         },
         (Some(_), Some(_)) => {
-            problems.at("source.auth.oauth2", wrong("a login has one redirect").allowed("one of redirect_port, redirect_url"));
+            problems.at(
+                "source.auth.oauth2",
+                wrong("a login has one redirect").allowed("one of redirect_port, redirect_url"),
+            );
             None
         }
     }

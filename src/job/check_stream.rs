@@ -27,7 +27,10 @@ pub(super) fn check_streams(spec: &JobSpec, problems: &mut Problems<'_>) -> Vec<
         let path = format!("streams[{index}]");
         if !is_name(&stream.name) {
             let allowed = format!("a-z, 0-9 and _, starting with a letter, at most {STREAM_NAME_CHARS_MAX} characters");
-            problems.at(&format!("{path}.name"), wrong(format!("`{}` cannot be a stream's name", stream.name)).allowed(allowed));
+            problems.at(
+                &format!("{path}.name"),
+                wrong(format!("`{}` cannot be a stream's name", stream.name)).allowed(allowed),
+            );
         }
         if !names.insert(stream.name.clone()) {
             problems.at(&format!("{path}.name"), wrong(format!("a second stream is named `{}`", stream.name)));
@@ -97,7 +100,8 @@ fn check_headers(
     let mut headers = defaults.clone();
     headers.extend(own.clone());
     for (name, value) in &headers {
-        let place = if own.contains_key(name) { format!("{path}.headers") } else { "source.defaults.headers".to_owned() };
+        let place =
+            if own.contains_key(name) { format!("{path}.headers") } else { "source.defaults.headers".to_owned() };
         let place = format!("{place}.{name}");
         check_template(value, &place, problems);
         if RESERVED_HEADERS.contains(&name.to_ascii_lowercase().as_str()) {
@@ -136,7 +140,11 @@ fn check_key(key: &[String], path: &str, problems: &mut Problems<'_>) -> Vec<Str
     key.to_vec()
 }
 
-fn check_columns(stream: &StreamSpec, path: &str, problems: &mut Problems<'_>) -> BTreeMap<String, crate::model::column::ColumnType> {
+fn check_columns(
+    stream: &StreamSpec,
+    path: &str,
+    problems: &mut Problems<'_>,
+) -> BTreeMap<String, crate::model::column::ColumnType> {
     let mut columns = BTreeMap::new();
     let mut seen = BTreeSet::new();
     for (name, kind) in &stream.columns {
@@ -171,7 +179,9 @@ fn check_paging(spec: &PagingSpec, path: &str, problems: &mut Problems<'_>) -> P
 
 fn check_cursor(spec: &CursorSpec, path: &str, problems: &mut Problems<'_>) -> Paginator {
     let from = [
-        spec.from.as_ref().map(|text| CursorFrom::Body(check_path(text, &format!("{path}.from"), problems).unwrap_or_default())),
+        spec.from
+            .as_ref()
+            .map(|text| CursorFrom::Body(check_path(text, &format!("{path}.from"), problems).unwrap_or_default())),
         spec.from_header.clone().map(CursorFrom::Header),
         spec.from_last_record.as_ref().map(|text| {
             CursorFrom::LastRecord(check_path(text, &format!("{path}.from_last_record"), problems).unwrap_or_default())
@@ -196,7 +206,12 @@ fn optional_path(text: Option<&String>, path: &str, problems: &mut Problems<'_>)
     text.and_then(|text| check_path(text, path, problems))
 }
 
-fn check_total(body: Option<&String>, header: Option<&String>, path: &str, problems: &mut Problems<'_>) -> Option<TotalAt> {
+fn check_total(
+    body: Option<&String>,
+    header: Option<&String>,
+    path: &str,
+    problems: &mut Problems<'_>,
+) -> Option<TotalAt> {
     match (body, header) {
         (None, None) => None,
         (Some(text), None) => check_path(text, &format!("{path}.total"), problems).map(TotalAt::Body),

@@ -42,7 +42,9 @@ impl SecretError {
     pub(crate) fn hint(&self) -> Option<String> {
         Some(match self {
             SecretError::NotSet { name } | SecretError::EmptyVariable { name } => {
-                format!("the job file asks for it as `${{{name}}}`: set it where haul runs, for example `export {name}=…`")
+                format!(
+                    "the job file asks for it as `${{{name}}}`: set it where haul runs, for example `export {name}=…`"
+                )
             }
             SecretError::Unreadable { file, .. } | SecretError::EmptyFile { file } => {
                 format!("the job file asks for it as `${{file:{}}}`", file.display())
@@ -142,7 +144,8 @@ impl Secrets {
                 let opened = std::fs::File::open(file).map_err(wrong)?;
                 opened.take(SECRET_FILE_BYTES_MAX).read_to_string(&mut text).map_err(wrong)?;
                 // Editors and `echo` end a file with a line break that is no part of the secret.
-                let value = text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
+                let value =
+                    text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
                 if value.is_empty() {
                     return Err(SecretError::EmptyFile { file: file.clone() });
                 }

@@ -59,7 +59,8 @@ impl<'s> Shape<'s, '_, '_> {
         let found = type_of(node);
         let fits = types.iter().any(|wanted| *wanted == found || *wanted == "number" && found == "integer");
         if !fits {
-            let wanted: Vec<&str> = types.iter().filter(|wanted| **wanted != "null").map(|wanted| word(wanted)).collect();
+            let wanted: Vec<&str> =
+                types.iter().filter(|wanted| **wanted != "null").map(|wanted| word(wanted)).collect();
             let message = format!("`{}` is {}, expected {}", leaf(path), described(node), wanted.join(" or "));
             let is_number = types.contains(&"string") && matches!(found, "integer" | "number" | "boolean");
             let hint = is_number.then(|| "put the value in quotes".to_owned());
@@ -99,9 +100,7 @@ impl<'s> Shape<'s, '_, '_> {
             let places = self.places_of(name);
             (!places.is_empty()).then(|| format!("`{name}` belongs to {}", places.join(" or ")))
         };
-        wrong(format!("unknown key `{name}` in {place}"))
-            .allowed(known.join(", "))
-            .maybe_hint(near.or_else(elsewhere))
+        wrong(format!("unknown key `{name}` in {place}")).allowed(known.join(", ")).maybe_hint(near.or_else(elsewhere))
     }
 
     /// Sections of a job file that know this key.
@@ -129,10 +128,13 @@ impl<'s> Shape<'s, '_, '_> {
             self.check(node, only, path);
             return;
         }
-        let is_plain = |choice: &&Value| choice.get("properties").is_none() && choice.get("const").is_none() && choice.get("enum").is_none();
+        let is_plain = |choice: &&Value| {
+            choice.get("properties").is_none() && choice.get("const").is_none() && choice.get("enum").is_none()
+        };
         if real.iter().all(is_plain) {
             if !real.iter().any(|choice| Some(type_of(node)) == choice.get("type").and_then(Value::as_str)) {
-                let message = format!("`{}` is {}, expected a text, a number or true/false", leaf(path), described(node));
+                let message =
+                    format!("`{}` is {}, expected a text, a number or true/false", leaf(path), described(node));
                 self.problems.at_mark(node.mark, path, wrong(message));
             }
             return;
@@ -170,7 +172,8 @@ impl<'s> Shape<'s, '_, '_> {
         } else {
             nearest(&typed, names.iter().copied()).map(|near| format!("did you mean `{near}`?"))
         };
-        let draft = wrong(format!("`{typed}` is no kind of `{}`", leaf(path))).allowed(names.join(", ")).maybe_hint(hint);
+        let draft =
+            wrong(format!("`{typed}` is no kind of `{}`", leaf(path))).allowed(names.join(", ")).maybe_hint(hint);
         self.problems.at_mark(mark, path, draft);
     }
 
@@ -197,7 +200,8 @@ impl<'s> Shape<'s, '_, '_> {
 fn words_of(schema: &Value) -> Vec<&str> {
     let one = schema.get("const").and_then(Value::as_str);
     let several = schema.get("enum").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
-    let nested = schema.get("oneOf").and_then(Value::as_array).into_iter().flatten().flat_map(|choice| words_of(choice));
+    let nested =
+        schema.get("oneOf").and_then(Value::as_array).into_iter().flatten().flat_map(|choice| words_of(choice));
     one.into_iter().chain(several).chain(nested).collect()
 }
 

@@ -181,10 +181,7 @@ pub(crate) enum ClientAuthSpec {
 /// A reference to a secret: `${NAME}` reads the environment, `${file:/path}` a file. Never the secret itself.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(transparent)]
-pub(crate) struct SecretRef(
-    #[schemars(regex(pattern = r"^\$\{(file:.+|[A-Za-z_][A-Za-z0-9_]*)\}$"))]
-    pub String,
-);
+pub(crate) struct SecretRef(#[schemars(regex(pattern = r"^\$\{(file:.+|[A-Za-z_][A-Za-z0-9_]*)\}$"))] pub String);
 
 /// What streams inherit.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]

@@ -143,7 +143,10 @@ impl<'a> Reader<'a> {
                 (Event::DocumentEnd | Event::Nothing, _) => {}
                 (Event::StreamEnd, _) => return Ok(()),
                 (_, mark) => {
-                    return Err(SyntaxError { mark, why: "a job file holds one document; a second one begins here".to_owned() });
+                    return Err(SyntaxError {
+                        mark,
+                        why: "a job file holds one document; a second one begins here".to_owned(),
+                    });
                 }
             }
         }
@@ -199,7 +202,8 @@ impl<'a> Reader<'a> {
                 _ => return Err(SyntaxError { mark, why: "a key must be a plain word".to_owned() }),
             };
             if let Some((former, _)) = members.iter().find(|(key, _)| key.name == name) {
-                let why = format!("the key `{name}` stands here a second time; the first is in line {}", former.mark.line);
+                let why =
+                    format!("the key `{name}` stands here a second time; the first is in line {}", former.mark.line);
                 return Err(SyntaxError { mark, why });
             }
             let (event, value_mark) = self.next()?;
@@ -263,10 +267,13 @@ mod tests {
 
     #[test]
     fn scalars_follow_the_core_schema() {
-        check("a: 1\nb: -2.5\nc: yes\nd: 'true'\ne: true\nf: ~\ng: 1.2.3\nh: +7\ni: .inf\nj: 0x1F\nk: 2024-01-31", json!({
-            "a": 1, "b": -2.5, "c": "yes", "d": "true", "e": true, "f": null, "g": "1.2.3", "h": 7, "i": ".inf",
-            "j": "0x1F", "k": "2024-01-31"
-        }));
+        check(
+            "a: 1\nb: -2.5\nc: yes\nd: 'true'\ne: true\nf: ~\ng: 1.2.3\nh: +7\ni: .inf\nj: 0x1F\nk: 2024-01-31",
+            json!({
+                "a": 1, "b": -2.5, "c": "yes", "d": "true", "e": true, "f": null, "g": "1.2.3", "h": 7, "i": ".inf",
+                "j": "0x1F", "k": "2024-01-31"
+            }),
+        );
         check("a: &x [1]\nb: *x", json!({ "a": [1], "b": [1] }));
     }
 

@@ -15,7 +15,10 @@ pub(crate) enum ColumnType {
     Null,
     Boolean,
     Integer,
-    Decimal { precision: u8, scale: u8 },
+    Decimal {
+        precision: u8,
+        scale: u8,
+    },
     Float,
     Date,
     DateTime,
@@ -64,7 +67,10 @@ impl FromStr for ColumnType {
             "date" => ColumnType::Date,
             "datetime" => ColumnType::DateTime,
             "instant" => ColumnType::Instant,
-            _ => return decimal_from(word).ok_or_else(|| format!("`{word}` is no column type; allowed: {COLUMN_TYPE_WORDS}")),
+            _ => {
+                return decimal_from(word)
+                    .ok_or_else(|| format!("`{word}` is no column type; allowed: {COLUMN_TYPE_WORDS}"));
+            }
         })
     }
 }

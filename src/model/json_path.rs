@@ -26,7 +26,9 @@ impl FromStr for JsonPath {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = |why: &str| format!("`{text}` is no path: {why}; write member names as `data.items` or `$['@odata.nextLink']`");
+        let wrong = |why: &str| {
+            format!("`{text}` is no path: {why}; write member names as `data.items` or `$['@odata.nextLink']`")
+        };
         let mut members = Vec::new();
         let mut rest = text.trim();
         if rest.is_empty() {
@@ -40,7 +42,11 @@ impl FromStr for JsonPath {
         }
         while !rest.is_empty() {
             if let Some(after) = rest.strip_prefix('[') {
-                let quote = after.chars().next().filter(|q| *q == '\'' || *q == '"').ok_or_else(|| wrong("only quoted names stand in brackets"))?;
+                let quote = after
+                    .chars()
+                    .next()
+                    .filter(|q| *q == '\'' || *q == '"')
+                    .ok_or_else(|| wrong("only quoted names stand in brackets"))?;
                 let after = &after[1..];
                 let end = after.find(quote).ok_or_else(|| wrong("a quote is not closed"))?;
                 members.push(after[..end].to_owned());

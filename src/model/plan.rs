@@ -95,11 +95,7 @@ pub(crate) struct Oauth2 {
 
 #[derive(Debug, Clone)]
 pub(crate) enum Grant {
-    AuthorizationCode {
-        authorize_url: Url,
-        authorize_params: BTreeMap<String, String>,
-        redirect: Redirect,
-    },
+    AuthorizationCode { authorize_url: Url, authorize_params: BTreeMap<String, String>, redirect: Redirect },
     ClientCredentials,
 }
 

@@ -15,10 +15,27 @@ pub(crate) enum Paginator {
     Unstated,
     LinkHeader,
     Odata,
-    NextUrl { path: JsonPath },
-    Cursor { from: CursorFrom, send: CursorSend, has_more: Option<JsonPath> },
-    Offset { param: String, size_param: String, size: u64, bounds: Bounds },
-    Page { param: String, first: u64, size: Option<PageSize>, total_pages: Option<JsonPath>, bounds: Bounds },
+    NextUrl {
+        path: JsonPath,
+    },
+    Cursor {
+        from: CursorFrom,
+        send: CursorSend,
+        has_more: Option<JsonPath>,
+    },
+    Offset {
+        param: String,
+        size_param: String,
+        size: u64,
+        bounds: Bounds,
+    },
+    Page {
+        param: String,
+        first: u64,
+        size: Option<PageSize>,
+        total_pages: Option<JsonPath>,
+        bounds: Bounds,
+    },
 }
 
 /// Where a cursor's next value stands.

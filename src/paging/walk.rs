@@ -2,8 +2,8 @@
 //! round in circles or stopping short in silence.
 
 use std::collections::HashSet;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde::{Deserialize, Serialize};
 
@@ -133,15 +133,15 @@ impl Error {
     /// What the user can do, where we know it.
     pub(crate) fn hint(&self) -> Option<&'static str> {
         match self {
-            Error::Unstated { .. } => {
-                Some("say how further pages are found, for example `paging: { next_url: next }`, or `paging: none` if one page is all")
-            }
-            Error::Loop { .. } | Error::RepeatedBody { .. } => {
-                Some("check the stream's `paging`: the parameter may be ignored by the server; where the last page repeats past the end, name `total` or `total_pages`")
-            }
-            Error::TotalDiffers { .. } => {
-                Some("records may have changed during the walk: run again; if it stays, check `paging`, a page may be cut by the server")
-            }
+            Error::Unstated { .. } => Some(
+                "say how further pages are found, for example `paging: { next_url: next }`, or `paging: none` if one page is all",
+            ),
+            Error::Loop { .. } | Error::RepeatedBody { .. } => Some(
+                "check the stream's `paging`: the parameter may be ignored by the server; where the last page repeats past the end, name `total` or `total_pages`",
+            ),
+            Error::TotalDiffers { .. } => Some(
+                "records may have changed during the walk: run again; if it stays, check `paging`, a page may be cut by the server",
+            ),
             Error::TooManyEmpty { .. } | Error::TooManyPages { .. } | Error::MoreWithoutPlace { .. } => None,
         }
     }

@@ -152,13 +152,8 @@ impl Envelope {
 
     fn read_array(&mut self, jiter: &mut Jiter<'_>, path: &[String]) -> Result<(), JiterError> {
         let start = jiter.current_index();
-        let mut found = ArrayFound {
-            path: path.to_vec(),
-            bytes: start..start,
-            items: 0,
-            last_item: None,
-            is_of_objects: true,
-        };
+        let mut found =
+            ArrayFound { path: path.to_vec(), bytes: start..start, items: 0, last_item: None, is_of_objects: true };
         let mut item = jiter.known_array()?;
         while let Some(peek) = item {
             let start = jiter.current_index();

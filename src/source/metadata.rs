@@ -66,13 +66,17 @@ fn read(xml: &[u8]) -> Result<Model, Error> {
                     }
                 }
                 b"EntitySet" => {
-                    if let (Some(name), Some(entity_type)) = (attribute(&element, "Name")?, attribute(&element, "EntityType")?) {
+                    if let (Some(name), Some(entity_type)) =
+                        (attribute(&element, "Name")?, attribute(&element, "EntityType")?)
+                    {
                         model.sets.insert(name, local(&entity_type));
                     }
                 }
                 _ => {}
             },
-            Event::End(element) if matches!(element.local_name().as_ref(), b"EntityType" | b"ComplexType") => current = None,
+            Event::End(element) if matches!(element.local_name().as_ref(), b"EntityType" | b"ComplexType") => {
+                current = None
+            }
             // No entities of its own are ever needed: refused before anything could be expanded.
             Event::DocType(_) => return Err(wrong("it has a DTD, which is refused".to_owned())),
             Event::Eof => return Ok(model),
@@ -96,7 +100,9 @@ fn column_type(element: &BytesStart<'_>) -> Result<Option<ColumnType>, Error> {
         "Edm.Date" => Some(ColumnType::Date),
         "Edm.DateTime" => Some(ColumnType::DateTime),
         "Edm.DateTimeOffset" => Some(ColumnType::Instant),
-        "Edm.String" | "Edm.Guid" | "Edm.Binary" | "Edm.Time" | "Edm.TimeOfDay" | "Edm.Duration" => Some(ColumnType::Text),
+        "Edm.String" | "Edm.Guid" | "Edm.Binary" | "Edm.Time" | "Edm.TimeOfDay" | "Edm.Duration" => {
+            Some(ColumnType::Text)
+        }
         _ => None,
     })
 }
@@ -106,7 +112,9 @@ fn decimal(precision: Option<String>, scale: Option<String>) -> ColumnType {
     let number = |text: Option<String>| text.and_then(|text| text.parse::<u8>().ok());
     match (number(precision), number(scale)) {
         (Some(precision), Some(scale)) if scale <= 4 && precision.saturating_sub(scale) <= 14 => MONEY,
-        (Some(precision), Some(scale)) if precision <= 38 && scale <= precision => ColumnType::Decimal { precision, scale },
+        (Some(precision), Some(scale)) if precision <= 38 && scale <= precision => {
+            ColumnType::Decimal { precision, scale }
+        }
         (_, _) => ColumnType::Decimal { precision: 38, scale: 10 },
     }
 }
@@ -144,7 +152,14 @@ mod tests {
     fn types_come_from_the_sets_type_and_its_ancestors() {
         let columns = fetched_columns(V4.as_bytes(), "Orders").expect("metadata");
         let text: Vec<String> = columns.iter().map(|(name, kind)| format!("{name} {kind}")).collect();
-        let expect = ["Id integer", "Total decimal(18,4)", "Rate decimal(30,8)", "Any decimal(38,10)", "At instant", "Tags json"];
+        let expect = [
+            "Id integer",
+            "Total decimal(18,4)",
+            "Rate decimal(30,8)",
+            "Any decimal(38,10)",
+            "At instant",
+            "Tags json",
+        ];
         assert_eq!(text, expect);
         assert_eq!(fetched_columns(V4.as_bytes(), "Nothing").expect("metadata"), []);
     }

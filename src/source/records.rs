@@ -117,10 +117,16 @@ fn lists(envelope: &Envelope) -> String {
     let names: Vec<String> = envelope
         .arrays
         .iter()
-        .map(|array| format!("`{}` ({})", JsonPath::of(&array.path.iter().map(String::as_str).collect::<Vec<_>>()), array.items))
+        .map(|array| {
+            format!("`{}` ({})", JsonPath::of(&array.path.iter().map(String::as_str).collect::<Vec<_>>()), array.items)
+        })
         .take(8)
         .collect();
-    if names.is_empty() { "the answer has no lists".to_owned() } else { format!("lists in the answer: {}", names.join(", ")) }
+    if names.is_empty() {
+        "the answer has no lists".to_owned()
+    } else {
+        format!("lists in the answer: {}", names.join(", "))
+    }
 }
 
 /// The document itself; OData's `value`, `d.results` and `d`; else the only list of objects outside deeper objects.
@@ -134,12 +140,22 @@ fn found(envelope: &Envelope) -> Result<Located, Error> {
     let mut top = envelope.arrays.iter().filter(|array| array.path.len() == 1 && array.is_of_objects);
     match (top.next(), top.next()) {
         (Some(array), None) => Ok(whole(array)),
-        (Some(_), Some(_)) => Err(Error::NoRecords { why: format!("several lists could be meant; {}", lists(envelope)) }),
-        (None, _) => Err(Error::NoRecords { why: format!("no list stands where one is expected; {}", lists(envelope)) }),
+        (Some(_), Some(_)) => {
+            Err(Error::NoRecords { why: format!("several lists could be meant; {}", lists(envelope)) })
+        }
+        (None, _) => {
+            Err(Error::NoRecords { why: format!("no list stands where one is expected; {}", lists(envelope)) })
+        }
     }
 }
 
-fn facts_of(envelope: &Envelope, wants: &Wants, headers: &HeaderMap, body: &Bytes, last: Option<Range<usize>>) -> PageFacts {
+fn facts_of(
+    envelope: &Envelope,
+    wants: &Wants,
+    headers: &HeaderMap,
+    body: &Bytes,
+    last: Option<Range<usize>>,
+) -> PageFacts {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim).map(str::to_owned);
     let body_link = wants.next_links.iter().find_map(|path| link_at(envelope, path));
     let header_link = || if wants.link_header { next_in_link_header(headers) } else { None };
@@ -207,8 +223,12 @@ fn sign_of_more(envelope: &Envelope, count: u64) -> Option<String> {
         }
         let is_sign = match name.as_str() {
             "next" | "nextlink" | "nexturl" | "nexturi" | "nextpage" | "nextpagetoken" | "nexttoken" | "nextcursor"
-            | "nextpageurl" | "nextpagelink" | "continuationtoken" | "endcursor" => scalar.token().is_some() && *scalar != Scalar::Number("0".into()),
-            "hasmore" | "hasnext" | "hasnextpage" | "moreresults" | "moreitemsincollection" => *scalar == Scalar::Boolean(true),
+            | "nextpageurl" | "nextpagelink" | "continuationtoken" | "endcursor" => {
+                scalar.token().is_some() && *scalar != Scalar::Number("0".into())
+            }
+            "hasmore" | "hasnext" | "hasnextpage" | "moreresults" | "moreitemsincollection" => {
+                *scalar == Scalar::Boolean(true)
+            }
             "total" | "totalcount" | "totalrecords" | "totalitems" | "totalresults" | "totalelements" => {
                 scalar.count().is_some_and(|total| total > count)
             }
@@ -230,8 +250,11 @@ mod tests {
         if let Some(link) = link {
             headers.insert("link", link.parse().expect("a header"));
         }
-        let reply =
-            Reply { url: "https://h/p".parse().expect("a URL"), headers, body: Bytes::copy_from_slice(body.as_bytes()) };
+        let reply = Reply {
+            url: "https://h/p".parse().expect("a URL"),
+            headers,
+            body: Bytes::copy_from_slice(body.as_bytes()),
+        };
         open_page(reply, &at, &paginator.wants(), None)
     }
 
@@ -268,7 +291,8 @@ mod tests {
 
     #[test]
     fn a_login_page_is_shown_by_its_words() {
-        let error = open("<!DOCTYPE html><html><head><title>Sign in</title>", RecordsAt::Found, &Paginator::Single, None);
+        let error =
+            open("<!DOCTYPE html><html><head><title>Sign in</title>", RecordsAt::Found, &Paginator::Single, None);
         assert_eq!(error.expect_err("no JSON").to_string(), "the answer is HTML instead of JSON: Sign in");
     }
 

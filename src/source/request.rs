@@ -54,7 +54,9 @@ impl Endpoint {
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_fuel(Some(TEMPLATE_FUEL));
         let fill = |place: String, template: &str| {
-            environment.render_str(template, minijinja::Value::from(minijinja::value::Serde(context))).map_err(|error| Error::Template { place, why: error.to_string() })
+            environment
+                .render_str(template, minijinja::Value::from(minijinja::value::Serde(context)))
+                .map_err(|error| Error::Template { place, why: error.to_string() })
         };
         let origin = Origin::of(base_url);
         let path = fill(format!("path of stream `{}`", stream.name), &stream.path)?;

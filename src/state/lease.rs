@@ -89,7 +89,8 @@ impl Lease {
                 return Ok(Acquired::Held(Held { holder: former.clone() }));
             }
             let epoch = former.map_or(0, |record| record.epoch) + 1;
-            let lease = Lease { store: Arc::clone(store), key: key.clone(), holder: holder.clone(), epoch, time_to_live };
+            let lease =
+                Lease { store: Arc::clone(store), key: key.clone(), holder: holder.clone(), epoch, time_to_live };
             let taken = match &found {
                 None => store.create(&key, &lease.record(now))?,
                 Some(record) => store.swap(&key, record.version, &lease.record(now))?,

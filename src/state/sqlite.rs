@@ -69,8 +69,9 @@ impl RecordStore {
     /// All records whose key starts with the prefix, by key.
     pub(crate) fn list(&self, prefix: &str) -> Result<Vec<Versioned>, Error> {
         self.with("read", |connection| {
-            let mut statement = connection
-                .prepare("SELECT key, version, value FROM records WHERE substr(key, 1, length(?1)) = ?1 ORDER BY key")?;
+            let mut statement = connection.prepare(
+                "SELECT key, version, value FROM records WHERE substr(key, 1, length(?1)) = ?1 ORDER BY key",
+            )?;
             let rows = statement.query_map(params![prefix], versioned)?;
             rows.collect()
         })

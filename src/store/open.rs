@@ -6,9 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use object_store::path::Path;
-use object_store::{
-    GetOptions, ObjectStore, PutMode, PutOptions, PutPayload, UpdateVersion,
-};
+use object_store::{GetOptions, ObjectStore, PutMode, PutOptions, PutPayload, UpdateVersion};
 use url::Url;
 
 use super::error::Error;
@@ -26,7 +24,10 @@ pub(crate) struct Store {
 pub(super) enum Backend {
     /// The job's folder, absolute.
     Local(PathBuf),
-    Remote { store: Arc<dyn ObjectStore>, prefix: Path },
+    Remote {
+        store: Arc<dyn ObjectStore>,
+        prefix: Path,
+    },
 }
 
 /// What a swap must find.
@@ -34,7 +35,11 @@ pub(super) enum Backend {
 pub(super) enum Found {
     Nothing,
     /// The object with its entity tag; a local file's content serves as its own tag.
-    Version { etag: Option<String>, version: Option<String>, content: Bytes },
+    Version {
+        etag: Option<String>,
+        version: Option<String>,
+        content: Bytes,
+    },
 }
 
 impl Store {
@@ -95,7 +100,9 @@ impl Store {
                 let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
                 match store.put_opts(&below(prefix, path), PutPayload::from_bytes(content), options).await {
                     Ok(_) => Ok(true),
-                    Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => Ok(false),
+                    Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => {
+                        Ok(false)
+                    }
                     Err(source) => Err(Error::Object { path: path.to_owned(), doing: "written", source }),
                 }
             }
@@ -175,9 +182,11 @@ pub(super) mod local {
         blocking(move || {
             let wrong = |source| Error::File { path: file.clone(), doing: "locked", source };
             let lock = file.with_extension("lock");
-            let lock = std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(&lock).map_err(wrong)?;
+            let lock =
+                std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(&lock).map_err(wrong)?;
             lock.lock().map_err(wrong)?;
-            let now = std::fs::read(&file).map_err(|source| Error::File { path: file.clone(), doing: "read", source })?;
+            let now =
+                std::fs::read(&file).map_err(|source| Error::File { path: file.clone(), doing: "read", source })?;
             if now != former {
                 return Ok(false);
             }
@@ -202,8 +211,11 @@ pub(super) mod local {
 
     fn written(file: &FilePath, content: &[u8]) -> Result<tempfile::NamedTempFile, Error> {
         let mut made = beside(file)?;
-        std::io::Write::write_all(&mut made, content)
-            .map_err(|source| Error::File { path: file.to_path_buf(), doing: "written", source })?;
+        std::io::Write::write_all(&mut made, content).map_err(|source| Error::File {
+            path: file.to_path_buf(),
+            doing: "written",
+            source,
+        })?;
         Ok(made)
     }
 
@@ -220,8 +232,11 @@ pub(super) mod local {
     /// Syncs and puts the file under its name, whatever stood there.
     pub(in crate::store) fn replace(made: tempfile::NamedTempFile, file: &FilePath) -> Result<(), Error> {
         sync(made.as_file(), file)?;
-        made.persist(file)
-            .map_err(|error| Error::File { path: file.to_path_buf(), doing: "replaced", source: error.error })?;
+        made.persist(file).map_err(|error| Error::File {
+            path: file.to_path_buf(),
+            doing: "replaced",
+            source: error.error,
+        })?;
         sync_folder(file)
     }
 

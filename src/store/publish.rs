@@ -136,7 +136,8 @@ impl Store {
                     Err(source) => return Err(Error::File { path: folder, doing: "listed", source }),
                 };
                 for entry in entries {
-                    let entry = entry.map_err(|source| Error::File { path: folder.clone(), doing: "listed", source })?;
+                    let entry =
+                        entry.map_err(|source| Error::File { path: folder.clone(), doing: "listed", source })?;
                     names.push(entry.file_name().to_string_lossy().into_owned());
                 }
             }
@@ -148,7 +149,8 @@ impl Store {
                 names.extend(listed.objects.iter().filter_map(|object| object.location.filename().map(str::to_owned)));
             }
         }
-        let manifests = names.iter().filter_map(|name| name.strip_suffix(".json")).filter(|name| !name.starts_with('.'));
+        let manifests =
+            names.iter().filter_map(|name| name.strip_suffix(".json")).filter(|name| !name.starts_with('.'));
         Ok(manifests.map(layout::manifest).collect())
     }
 }

@@ -73,8 +73,11 @@ impl Store {
     pub(crate) fn spool(&self, path: &str) -> Result<Spool, Error> {
         let file = match self.backend() {
             Backend::Local(folder) => local::beside(&folder.join(path))?,
-            Backend::Remote { .. } => NamedTempFile::new()
-                .map_err(|source| Error::File { path: std::env::temp_dir(), doing: "created", source })?,
+            Backend::Remote { .. } => NamedTempFile::new().map_err(|source| Error::File {
+                path: std::env::temp_dir(),
+                doing: "created",
+                source,
+            })?,
         };
         Ok(Spool { file, digest: Context::new(&SHA256), bytes: 0 })
     }
@@ -112,16 +115,25 @@ impl Store {
             }
             Backend::Remote { store, prefix } => {
                 let wrong = |source| Error::Object { path: part.path.clone(), doing: "read", source };
-                let mut file = tempfile::tempfile()
-                    .map_err(|source| Error::File { path: std::env::temp_dir(), doing: "created", source })?;
+                let mut file = tempfile::tempfile().map_err(|source| Error::File {
+                    path: std::env::temp_dir(),
+                    doing: "created",
+                    source,
+                })?;
                 let mut chunks = store.get(&below(prefix, &part.path)).await.map_err(wrong)?.into_stream();
                 while let Some(chunk) = futures_util::StreamExt::next(&mut chunks).await {
                     let chunk = chunk.map_err(wrong)?;
-                    file.write_all(&chunk)
-                        .map_err(|source| Error::File { path: std::env::temp_dir(), doing: "written", source })?;
+                    file.write_all(&chunk).map_err(|source| Error::File {
+                        path: std::env::temp_dir(),
+                        doing: "written",
+                        source,
+                    })?;
                 }
-                file.seek(SeekFrom::Start(0))
-                    .map_err(|source| Error::File { path: std::env::temp_dir(), doing: "read", source })?;
+                file.seek(SeekFrom::Start(0)).map_err(|source| Error::File {
+                    path: std::env::temp_dir(),
+                    doing: "read",
+                    source,
+                })?;
                 file
             }
         };
@@ -193,7 +205,8 @@ async fn upload(
             Err(source) => Err(wrong(source)),
         };
     }
-    let mut writer = WriteMultipart::new_with_chunk_size(store.put_multipart(name).await.map_err(wrong)?, UPLOAD_BLOCK_BYTES);
+    let mut writer =
+        WriteMultipart::new_with_chunk_size(store.put_multipart(name).await.map_err(wrong)?, UPLOAD_BLOCK_BYTES);
     let mut block = vec![0; UPLOAD_BLOCK_BYTES];
     loop {
         let read = file.read(&mut block).map_err(unread)?;

@@ -1,6 +1,6 @@
 //! Records that are none, and limits.
 
-use super::{check_error, decode, declared};
+use super::{check_error, declared, decode};
 use crate::columns::decode::{Decoder, Options};
 use crate::limits::{COLUMNS_MAX, JSON_DEPTH_MAX};
 
@@ -72,9 +72,8 @@ fn columns_are_bounded() {
     let records = format!("[{{{}}}]", members.join(","));
     check(&records, "the table has more than 2000 columns (COLUMNS_MAX); `c2000` is one too many");
     let long = "x".repeat(129);
-    let expect = format!(
-        "the column of `{long}` would have a name of 129 characters; the limit is 128 (COLUMN_NAME_CHARS_MAX)"
-    );
+    let expect =
+        format!("the column of `{long}` would have a name of 129 characters; the limit is 128 (COLUMN_NAME_CHARS_MAX)");
     check(&format!("[{{\"{long}\":1}}]"), &expect);
 }
 

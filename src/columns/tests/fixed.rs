@@ -1,6 +1,6 @@
 //! Declared and fetched types: what they take, and what they refuse.
 
-use super::{check_error, check_with, decode, declared};
+use super::{check_error, check_with, declared, decode};
 use crate::columns::lane::WarningKind;
 
 fn check(word: &str, value: &str, expect: &str) {

@@ -53,10 +53,10 @@ fn declared_columns_keep_objects_whole() {
 
 #[test]
 fn what_odata_adds_is_dropped_where_it_is_odata() {
-    let records = r#"[{"@odata.etag":"W/1","__metadata":{"uri":"u"},"id":1,"id@odata.type":"#Int64",
+    let records = r#"[{"@odata.etag":"W/1","__metadata":{"uri":"u"},"id":1,"id@odata.type":"Int64",
         "lines":{"__deferred":{"uri":"u"}},"address":{"@odata.type":"t","city":"B"},
         "x@OData.Community.Display.V1.FormattedValue":"1,00"}]"#;
-    let options = Options { drops_odata_noise: true, ..Options::default() };
+    let options = Options { is_odata: true, ..Options::default() };
     check_with(
         options,
         records,
@@ -91,7 +91,7 @@ fn known_columns_come_first_and_declared_types_win() {
             column("r", &["r"], "integer", TypeOrigin::Inferred),
             column("f1", &["f1"], "integer", TypeOrigin::Fetched),
         ],
-        drops_odata_noise: false,
+        is_odata: false,
     };
     let table = decode(options, &[r#"[{"n":1,"r":1.5,"f1":"1.5","f2":"7","c":1}]"#]).expect("a table");
     assert_eq!(table.schema(), "f1 decimal(18,4), f2 integer, c text, r decimal(18,4), n integer");

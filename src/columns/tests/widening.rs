@@ -46,7 +46,7 @@ fn numbers_widen_without_a_loss() {
     check("9007199254.7409931", "0.30000000000000004", "text", ["9007199254.7409931", "0.30000000000000004"]);
     check("18446744073709551616", "0.5", "decimal(38,10)", ["18446744073709551616", "0.5"]);
     check("0.5", "123456789012345678901", "decimal(38,10)", ["0.5", "123456789012345678901"]);
-    check("0.5", "1e30", "float", ["0.5", "1e30"]);
+    check("0.5", "1e30", "float", ["0.5", "1000000000000000000000000000000"]);
 }
 
 #[test]
@@ -113,6 +113,27 @@ fn batches_end_by_rows_and_not_by_pages() {
     assert_eq!(sizes(count), expect);
     assert_eq!(sizes(60), expect);
     assert_eq!(sizes(7_777), expect);
+}
+
+#[test]
+fn pages_leave_no_trace_in_batches() {
+    let record = |at: usize| match at % 1_000 {
+        999 => format!(r#"{{"a":"x{at}","n{}":1}}"#, at / 10_000),
+        _ => format!(r#"{{"a":{at},"b":{}.25,"c":{{"d":"2024-01-{:02}"}}}}"#, at, at % 31 + 1),
+    };
+    let records: Vec<String> = (0..SAMPLE_ROWS + BATCH_ROWS + 10).map(record).collect();
+    let batches = |page_rows: usize| {
+        let mut decoder = Decoder::new(Options::default()).expect("a decoder");
+        for (at, page) in records.chunks(page_rows).enumerate() {
+            decoder.push(format!("[{}]", page.join(",")).as_bytes(), at as u64).expect("records");
+        }
+        std::iter::from_fn(|| decoder.finish().expect("a batch")).collect::<Vec<_>>()
+    };
+    let expect = batches(records.len());
+    assert_eq!(expect.len(), 3);
+    for page_rows in [1, 60, 5_000] {
+        assert!(batches(page_rows) == expect, "{page_rows} records a page");
+    }
 }
 
 #[test]
