@@ -63,7 +63,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Failure> {
             })?,
         };
         let vault_key = Environment::get("HAUL_VAULT_KEY").map(Secret::new);
-        Ok(Surroundings { output: output.clone(), settings: Settings { state_folder, vault_key } })
+        Ok(Surroundings { output: *output, settings: Settings { state_folder, vault_key } })
     };
     match cli.verb {
         Verb::Run(args) => in_runtime(run::run(surroundings()?, args)),
@@ -72,7 +72,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Failure> {
         Verb::Logout(args) => in_runtime(login::logout(surroundings()?, args)),
         Verb::Credentials => in_runtime(credentials::run(surroundings()?)),
         Verb::Snapshots(args) => in_runtime(snapshots::run(surroundings()?, args)),
-        Verb::Demo(args) => in_runtime(demo::run(output.clone(), args)),
+        Verb::Demo(args) => in_runtime(demo::run(*output, args)),
         Verb::Check(args) => check::run(output, &args),
         Verb::Schema => manual::schema(output),
         Verb::Completions(args) => manual::completions(output, &args),

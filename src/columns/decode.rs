@@ -414,8 +414,10 @@ impl Decoder {
 
 /// A lane's column as readers see it.
 fn published(lane: &Lane) -> Column {
-    let kind = if lane.column.kind == ColumnType::Null { ColumnType::Text } else { lane.column.kind };
-    Column { kind, ..lane.column.clone() }
+    match lane.column.kind {
+        ColumnType::Null => Column { kind: ColumnType::Text, origin: TypeOrigin::Unseen, ..lane.column.clone() },
+        _ => lane.column.clone(),
+    }
 }
 
 fn is_odata_noise(key: &str) -> bool {

@@ -28,6 +28,8 @@ pub(crate) enum Error {
     Spool { stream: String, source: std::io::Error },
     #[error("stream `{stream}`: {rows} rows were walked, but its files hold {written}")]
     RowsDiffer { stream: String, rows: u64, written: u64 },
+    #[error("stream `{stream}`: its records have no members, so there is no column to write")]
+    NoColumns { stream: String },
     #[error("there is no stream `{name}`; the job has {known}")]
     UnknownStream { name: String, known: String },
     #[error("stopped because another stream failed")]
@@ -64,6 +66,7 @@ impl Error {
             | Error::Format { .. }
             | Error::Spool { .. }
             | Error::RowsDiffer { .. }
+            | Error::NoColumns { .. }
             | Error::Stopped
             | Error::Store(_) => Class::Failed,
         }
@@ -88,6 +91,7 @@ impl Error {
             Error::Spool { .. }
             | Error::Format { .. }
             | Error::RowsDiffer { .. }
+            | Error::NoColumns { .. }
             | Error::UnknownStream { .. }
             | Error::Stopped
             | Error::Interrupted

@@ -76,6 +76,9 @@ impl<'a> PartWriter<'a> {
     }
 
     fn open_file(&mut self, schema: SchemaRef, columns: &[Column]) -> Result<OpenFile, Error> {
+        if columns.is_empty() {
+            return Err(Error::NoColumns { stream: self.stream.to_owned() });
+        }
         let path = crate::store::layout::part(self.stream, self.run, self.next_number, self.kind.extension());
         self.next_number += 1;
         let spool = self.store.spool(&path)?;

@@ -44,7 +44,7 @@ pub(super) enum StagedAt {
 
 /// What the reader hands to the writer. Without an `End` the walk broke off, and what was read is thrown away.
 enum Fed {
-    Page(u64, Page),
+    Page(u64, Box<Page>),
     End,
 }
 
@@ -118,7 +118,7 @@ async fn read_pages(
             records: page.facts.records,
             bytes: page.records().len() as u64,
         });
-        if pages.send(Fed::Page(number, page.clone())).await.is_err() {
+        if pages.send(Fed::Page(number, Box::new(page.clone()))).await.is_err() {
             return Err(Error::Stopped);
         }
         match step {

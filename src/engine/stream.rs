@@ -67,8 +67,11 @@ pub(super) async fn options(
     // What an earlier run declared or fetched is not a memory of values: it holds only as long as it is said again.
     let remembered = remembered
         .into_iter()
-        .filter(|column| matches!(column.origin, TypeOrigin::Remembered | TypeOrigin::Inferred))
-        .map(|column| Column { origin: TypeOrigin::Remembered, ..column })
+        .filter_map(|column| match column.origin {
+            TypeOrigin::Remembered | TypeOrigin::Inferred => Some(Column { origin: TypeOrigin::Remembered, ..column }),
+            TypeOrigin::Unseen => Some(Column { kind: ColumnType::Null, origin: TypeOrigin::Remembered, ..column }),
+            TypeOrigin::Declared | TypeOrigin::Fetched => None,
+        })
         .collect();
     let declared: BTreeMap<String, ColumnType> = stream.columns.clone();
     Ok(Options { declared, fetched, remembered, is_odata })

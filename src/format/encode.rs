@@ -73,11 +73,6 @@ impl<W: Write + Send> Encoder<W> {
         Ok(())
     }
 
-    /// Rows so far.
-    pub(crate) fn rows(&self) -> u64 {
-        self.rows
-    }
-
     /// Bytes that the file would have about now, those that wait in an unfinished row group included.
     pub(crate) fn bytes_written_estimate(&self) -> u64 {
         match &self.form {

@@ -107,6 +107,8 @@ pub(crate) enum TypeOrigin {
     Remembered,
     /// The values seen.
     Inferred,
+    /// Nobody: no value was seen, so the column is text until one is.
+    Unseen,
 }
 
 /// One column of a table.

@@ -23,7 +23,7 @@ fn a_null_object_needs_no_column_in_any_order() {
 #[test]
 fn a_field_may_be_scalar_and_object() {
     check(r#"[{"a":5},{"a":{"b":1}},{"a":null}]"#, "a integer, a_b integer", "5|∅\n∅|1\n∅|∅");
-    check(r#"[{"a":{"b":1}},{"a":5}]"#, "a_b integer, a integer", "1|∅\n∅|5");
+    check(r#"[{"a":{"b":1}},{"a":5}]"#, "a integer, a_b integer", "∅|1\n5|∅");
     check(r#"[{"a":[1]},{"a":{"b":1}}]"#, "a json, a_b integer", "[1]|∅\n∅|1");
 }
 
@@ -80,7 +80,7 @@ fn columns_follow_their_fields() {
 }
 
 #[test]
-fn known_columns_come_first_and_declared_types_win() {
+fn declared_types_win_and_columns_stand_as_their_fields_appear() {
     let options = Options {
         declared: [("c".to_owned(), super::kind("text")), ("f2".to_owned(), super::kind("integer"))].into(),
         fetched: vec![
@@ -94,11 +94,11 @@ fn known_columns_come_first_and_declared_types_win() {
         is_odata: false,
     };
     let table = decode(options, &[r#"[{"n":1,"r":1.5,"f1":"1.5","f2":"7","c":1}]"#]).expect("a table");
-    assert_eq!(table.schema(), "f1 decimal(18,4), f2 integer, c text, r decimal(18,4), n integer");
-    assert_eq!(table.text(), "1.5|7|1|1.5|1");
+    assert_eq!(table.schema(), "n integer, r decimal(18,4), f1 decimal(18,4), f2 integer, c text");
+    assert_eq!(table.text(), "1|1.5|1.5|7|1");
     let origins: Vec<_> = table.columns.iter().map(|column| column.origin).collect();
     use TypeOrigin::{Declared, Fetched, Inferred, Remembered};
-    assert_eq!(origins, [Fetched, Declared, Declared, Remembered, Inferred]);
+    assert_eq!(origins, [Inferred, Remembered, Fetched, Declared, Declared]);
 }
 
 #[test]

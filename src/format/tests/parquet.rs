@@ -8,7 +8,8 @@ use parquet::file::metadata::ParquetMetaData;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 
 use super::{encoded, every_type, many, on_disk};
-use crate::format::{Encoder, FooterFacts, Kind, concat_parquet, footer_facts, read_parquet};
+use crate::format::read::FooterFacts;
+use crate::format::{Encoder, Kind, concat, footer_facts, read_parquet};
 use crate::limits::{ROW_GROUP_BYTES, ROW_GROUP_ROWS};
 
 fn read_back(bytes: &[u8]) -> RecordBatch {
@@ -161,26 +162,28 @@ fn files_are_joined_without_decoding() {
     let rows = ROW_GROUP_ROWS as i64;
     let parts = [many(0, 10), many(10, rows + 5), many(rows + 15, 0), many(rows + 15, 7)];
     let files: Vec<_> = parts.iter().map(|part| on_disk(&encoded(Kind::Parquet, std::slice::from_ref(part)))).collect();
-    let inputs = files.iter().map(|(kept, _)| kept.reopen().expect("the file again"));
-    let (bytes, facts) = concat_parquet(inputs, &parts[0].schema(), Vec::new()).expect("a joined file");
-    assert_eq!(facts.rows, rows as u64 + 22);
+    let inputs = files.iter().map(|(kept, _)| kept.reopen().expect("the file again")).collect();
+    let bytes = concat(Kind::Parquet, inputs, Vec::new()).expect("a joined file");
     check_profile(&bytes);
     assert_eq!(read_back(&bytes), many(0, rows + 22));
     assert_eq!(metadata_of(&bytes).num_row_groups(), 4);
-    let (nothing, facts) =
-        concat_parquet(std::iter::empty(), &every_type().schema(), Vec::new()).expect("an empty file");
-    assert_eq!(facts.rows, 0);
-    assert_eq!(read_back(&nothing), every_type().slice(0, 0));
     let every = on_disk(&encoded(Kind::Parquet, &[every_type()]));
-    let (bytes, _) = concat_parquet([every.1].into_iter(), &every_type().schema(), Vec::new()).expect("a joined file");
+    let bytes = concat(Kind::Parquet, vec![every.1], Vec::new()).expect("a joined file");
     check_profile(&bytes);
     assert_eq!(read_back(&bytes), every_type());
 }
 
 #[test]
+fn csv_files_are_joined_under_one_header() {
+    let files = [many(0, 3), many(3, 2)].map(|part| on_disk(&encoded(Kind::Csv, &[part])).1);
+    let joined = concat(Kind::Csv, files.into(), Vec::new()).expect("a joined file");
+    assert_eq!(joined, encoded(Kind::Csv, &[many(0, 5)]));
+}
+
+#[test]
 fn files_of_other_columns_are_not_joined() {
     let files = [many(0, 1), every_type()].map(|part| on_disk(&encoded(Kind::Parquet, &[part])).1);
-    let error = concat_parquet(files.into_iter(), &many(0, 1).schema(), Vec::new()).expect_err("other columns");
+    let error = concat(Kind::Parquet, files.into(), Vec::new()).expect_err("other columns");
     assert!(error.to_string().starts_with("input 2 of a joined Parquet file"), "{error}");
 }
 
