@@ -1,0 +1,225 @@
+//! The main job on real servers: an authorization server that rotates refresh tokens and detects reuse, OData services
+//! behind a guard that takes only its tokens, Azure's storage emulator, and DuckDB as an anonymous reader.
+
+#![allow(missing_docs)]
+
+mod support;
+
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+use support::rigs::{Rig, output_of, read};
+use support::{Done, Workplace};
+
+/// Lifetime of an access token: short, so that one run needs several.
+const ACCESS_TTL_SECS: &str = "3";
+
+struct Service {
+    oidc: Rig,
+    odata: Rig,
+    guard: Rig,
+}
+
+impl Service {
+    fn start(program: &str, access_ttl: &str, latency_ms: &str) -> Self {
+        let oidc = Rig::start("oidc.mjs", &["--access-ttl", access_ttl]);
+        let odata = Rig::start(program, &[]);
+        let guard =
+            Rig::start("guard.mjs", &["--upstream", odata.url(), "--oidc", oidc.url(), "--latency", latency_ms]);
+        Service { oidc, odata, guard }
+    }
+
+    /// The ready job file of this repository, pointed at these servers.
+    fn job(&self, destination: &str) -> String {
+        let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/jobs/odata-oauth2.yaml")).expect("a job");
+        let (source, _) = text.split_once("destination:").expect("a destination");
+        let source = source
+            .replace("https://odata.example.com/v4", self.guard.url())
+            .replace("https://login.example.com", self.oidc.url())
+            .replace("in_flight: 2", "in_flight: 1");
+        format!("{source}destination:\n{destination}")
+    }
+
+    fn reuses(&self) -> u64 {
+        self.oidc.get("/_stats")["refresh_reuse"].as_u64().expect("a count")
+    }
+}
+
+/// Logs in the way a person does, with a program that fills in the forms.
+fn log_in(place: &Workplace, file: &str) -> Done {
+    let mut command = place.command(&["login", file, "--no-browser"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("haul starts");
+    let mut stderr = BufReader::new(child.stderr.take().expect("a pipe"));
+    let mut url = String::new();
+    while !url.trim().starts_with("http") {
+        url.clear();
+        assert!(stderr.read_line(&mut url).expect("a line") > 0, "haul showed no address");
+    }
+    output_of("browser.mjs", &[url.trim()]);
+    Done::of(child.wait_with_output().expect("it ends"))
+}
+
+/// Count, sums and bounds of every table as the source holds them, against what a reader finds.
+fn assert_equals_truth(truth: &Value, table_of: impl Fn(&str) -> String, sas: Option<&str>) {
+    for (entity, facts) in truth.as_object().expect("entities") {
+        let table = table_of(entity);
+        let found = read(&format!("select count(*) from {table}"), sas)["rows"][0][0].clone();
+        assert_eq!(found, facts["count"], "{entity}");
+        for (column, sum) in facts["sums"].as_object().expect("sums") {
+            let found = read(&format!("select cast(sum(\"{column}\") as decimal(38,4)) from {table}"), sas);
+            let expected = read(&format!("select cast('{}' as decimal(38,4))", plain(sum)), None);
+            assert_eq!(found["rows"], expected["rows"], "{entity}.{column}");
+        }
+        for (column, count) in facts["non_null"].as_object().expect("counts") {
+            let found = read(&format!("select count(\"{column}\") from {table}"), sas)["rows"][0][0].clone();
+            assert_eq!(found, *count, "{entity}.{column}");
+        }
+    }
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+fn table_name(entity: &str) -> &'static str {
+    match entity {
+        "Customers" => "customers",
+        "Orders" => "orders",
+        "OrderLines" => "order_lines",
+        other => panic!("unknown entity {other}"),
+    }
+}
+
+#[test]
+fn rotating_tokens_odata_to_azure_read_anonymously() {
+    let service = Service::start("odata4.mjs", ACCESS_TTL_SECS, "150");
+    let azurite = Rig::start("azurite.mjs", &[]);
+    output_of("azure.py", &["container", "--url", azurite.url(), "--name", "reports"]);
+    let place =
+        Workplace::new().env("AZURE_KEY_OF_TEST", azurite.text("key")).env("AZURE_ACCOUNT_OF_TEST", azurite.text("account"));
+    let azure = format!(
+        "  url: az://reports/exports\n  options:\n    account_name: ${{AZURE_ACCOUNT_OF_TEST}}\n    access_key: ${{AZURE_KEY_OF_TEST}}\n    endpoint: {}\n    allow_http: \"true\"\n",
+        azurite.url()
+    );
+    let file = place.file("sales.yaml", &service.job(&azure));
+    place.haul(&["run", &file]).expect_code(5).expect_says(&["haul login"]);
+    let login = log_in(&place, &file).expect_code(0);
+
+    let run = place.haul(&["run", &file, "--json"]).expect_code(0);
+    let report = run.json();
+    assert_eq!(report["outcome"], "published");
+    assert!(report["source"]["refreshes"].as_u64().expect("a count") >= 3, "{report}");
+    assert!(report["tables"]["order_lines"]["walks"][0]["pages"].as_u64().expect("pages") >= 50, "{report}");
+    assert_eq!(service.reuses(), 0, "a refresh token was used twice");
+
+    let sas = output_of("azure.py", &["sas", "--url", azurite.url(), "--container", "reports"]);
+    let truth = service.odata.get("/_truth");
+    let base = format!("{}/reports/exports/sales", azurite.url());
+    assert_equals_truth(&truth, |entity| format!("read_parquet('{base}/{}/current.parquet')", table_name(entity)), Some(&sas));
+    assert_types(&format!("read_parquet('{base}/orders/current.parquet')"), &sas);
+
+    // Another process goes on with the chain, after the access token is over.
+    let second = place.haul(&["run", &file, "--json"]).expect_code(0);
+    assert!(second.json()["source"]["refreshes"].as_u64().expect("a count") >= 1);
+    assert_eq!(service.reuses(), 0, "a refresh token was used twice");
+
+    local_and_csv_give_the_same_rows(&service, &place, &base, &sas);
+
+    let logout = place.haul(&["logout", &file]).expect_code(0).expect_says(&["revoked"]);
+    let after = place.haul(&["run", &file]).expect_code(5);
+    place.assert_holds_none_of(&[&login, &run, &second, &logout, &after], &[azurite.text("key")]);
+}
+
+/// Types of the orders as the service declares them, seen by the reader.
+fn assert_types(table: &str, sas: &str) {
+    let described = read(&format!("select * from {table} limit 0"), Some(sas));
+    let kinds: Vec<String> = described["columns"]
+        .as_array()
+        .expect("columns")
+        .iter()
+        .map(|column| format!("{} {}", plain(&column["name"]), plain(&column["type"])))
+        .collect();
+    for expected in ["Id BIGINT", "Total DECIMAL(18,4)", "OrderedAt TIMESTAMP", "IsPaid BOOLEAN"] {
+        assert!(kinds.iter().any(|kind| kind == expected), "{expected} is not among {kinds:?}");
+    }
+    assert!(kinds.iter().any(|kind| kind.ends_with(" DATE")), "{kinds:?}");
+}
+
+fn local_and_csv_give_the_same_rows(service: &Service, place: &Workplace, base: &str, sas: &str) {
+    for (format, reader) in [("parquet", "read_parquet"), ("csv", "read_csv")] {
+        let file = place.file(&format!("{format}.yaml"), &service.job(&format!("  url: {format}\n  format: {format}\n")));
+        place.haul(&["run", &file]).expect_code(0);
+        for table in ["customers", "orders", "order_lines"] {
+            let path = place.path(&format!("{format}/sales/{table}/current.{format}"));
+            let options = if format == "csv" { ", all_varchar=true, nullstr='', quote='\"'" } else { "" };
+            let local = format!("{reader}('{}'{options})", path.display());
+            let remote = format!("read_parquet('{base}/{table}/current.parquet')");
+            let ids = |from: &str| format!("(select cast(\"Id\" as bigint) as id from {from})");
+            let sql = format!(
+                "select (select count(*) from {local}), (select count(*) from {remote}), \
+                 (select count(*) from ({} except {}))",
+                ids(&remote),
+                ids(&local)
+            );
+            let counts = read(&sql, Some(sas))["rows"][0].clone();
+            assert_eq!(counts[0], counts[1], "{table} as {format}");
+            assert_eq!(counts[2], json!(0), "{table} as {format}");
+        }
+    }
+}
+
+#[test]
+fn a_refused_login_ends_with_its_reason() {
+    let oidc = Rig::start("oidc.mjs", &["--refuse-login"]);
+    let place = Workplace::new();
+    let auth = format!(
+        "auth: {{ oauth2: {{ grant: authorization_code, client_id: haul-public, authorize_url: {0}/auth, token_url: {0}/token, scopes: [openid] }} }}",
+        oidc.url()
+    );
+    let file = place.file("job.yaml", &support::job(oidc.url(), &auth, ""));
+    log_in(&place, &file).expect_code(5);
+    let credentials = place.haul(&["credentials", "--json"]).expect_code(0).json();
+    assert_eq!(credentials, json!([]), "nothing is stored of a refused login");
+}
+
+#[test]
+fn a_login_can_be_pasted() {
+    let oidc = Rig::start("oidc.mjs", &[]);
+    let place = Workplace::new();
+    let auth = format!(
+        "auth: {{ oauth2: {{ grant: authorization_code, client_id: haul-public, authorize_url: {0}/auth, token_url: {0}/token, scopes: [openid, offline_access], authorize_params: {{ prompt: consent }} }} }}",
+        oidc.url()
+    );
+    let file = place.file("job.yaml", &support::job(oidc.url(), &auth, ""));
+    let mut command = place.command(&["login", &file, "--paste"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("haul starts");
+    let mut stderr = BufReader::new(child.stderr.take().expect("a pipe"));
+    let mut url = String::new();
+    while !url.trim().starts_with("http") {
+        url.clear();
+        assert!(stderr.read_line(&mut url).expect("a line") > 0, "haul showed no address");
+    }
+    let redirect = output_of("browser.mjs", &[url.trim(), "--paste"]);
+    std::io::Write::write_all(&mut child.stdin.take().expect("a pipe"), format!("{redirect}\n").as_bytes()).expect("pasted");
+    Done::of(child.wait_with_output().expect("it ends")).expect_code(0);
+    let credentials = place.haul(&["credentials", "--json"]).expect_code(0).json();
+    assert_eq!(credentials[0]["has_refresh_token"], true);
+}
+
+#[test]
+fn client_credentials_read_an_odata_v2_service() {
+    let service = Service::start("odata2.py", "600", "0");
+    let place = Workplace::new().env("CC_SECRET", service.oidc.text("cc_secret"));
+    let text = format!(
+        "job: v2\nsource:\n  base_url: {}\n  dialect: odata\n  auth:\n    oauth2:\n      grant: client_credentials\n      client_id: haul-cc\n      client_secret: ${{CC_SECRET}}\n      token_url: {}/token\n      scopes: [api]\nstreams:\n  - {{ name: customers, path: /Customers, params: {{ $format: json }} }}\n  - {{ name: orders, path: /Orders, params: {{ $format: json }} }}\n  - {{ name: order_lines, path: /OrderLines, params: {{ $format: json }} }}\ndestination: {{ url: out }}\n",
+        service.guard.url(),
+        service.oidc.url()
+    );
+    let file = place.file("v2.yaml", &text);
+    place.haul(&["run", &file]).expect_code(0);
+    let truth = service.odata.get("/_truth");
+    let out = place.path("out/v2");
+    assert_equals_truth(&truth, |entity| format!("read_parquet('{}/{}/current.parquet')", out.display(), table_name(entity)), None);
+}
