@@ -5,12 +5,16 @@
 
 mod check;
 mod check_auth;
+mod check_destination;
+mod check_paging;
 mod check_stream;
+mod known;
 pub(crate) mod load;
 mod problem;
 mod schema;
 mod shape;
 mod spec;
+mod value;
 mod yaml;
 
 pub(crate) use load::{LoadError, load};
