@@ -14,6 +14,8 @@ mod problem;
 mod schema;
 mod shape;
 mod spec;
+#[cfg(test)]
+mod tests;
 mod value;
 mod yaml;
 
