@@ -1,32 +1,37 @@
 //! From the text of a job file to a checked `Job`: first its shape, then the meaning of every value. Pure: no file,
 //! server or secret is opened.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::str::FromStr;
 
-use object_store::aws::AmazonS3ConfigKey;
-use object_store::azure::AzureConfigKey;
-use object_store::gcp::GoogleConfigKey;
 use ring::digest::{SHA256, digest};
+use serde_json::Value;
 use url::Url;
 
 use super::check_auth::check_auth;
+use super::check_destination::check_destination;
 use super::check_stream::{check_streams, is_name};
-use super::load::is_secret_option;
-use super::problem::{Problem, Problems, nearest, wrong};
+use super::problem::{Problem, Problems, did_you_mean, wrong};
 use super::schema::schema;
 use super::shape::check_shape;
-use super::spec::{DestinationSpec, DialectSpec, FormatSpec, JobSpec, LimitsSpec, SettingSpec, SourceSpec};
-use super::yaml::{Mark, Tree};
-use crate::limits::{PART_BYTES_MAX, REQUESTS_IN_FLIGHT_DEFAULT};
-use crate::model::plan::{
-    Destination, Dialect, Format, Job, Place, SecretSource, SettingValue, Source, SourceLimits, TextSource,
-};
+use super::spec::{DialectSpec, JobSpec, LimitsSpec, SettingSpec, SourceSpec};
+use super::value::{check_literal, check_url};
+use super::yaml::{SyntaxError, Tree, join, leads_to};
+use crate::limits::REQUESTS_IN_FLIGHT_DEFAULT;
+use crate::model::plan::{Dialect, Job, SettingValue, Source, SourceLimits};
 
 /// Folder names that Windows keeps for itself; a dataset may be copied there.
-const RESERVED: &[&str] = &["con", "prn", "aux", "nul", "com1", "com2", "com3", "com4", "lpt1", "lpt2", "lpt3"];
+const RESERVED: &[&str] = &[
+    "con", "prn", "aux", "nul", "com1", "com2", "com3", "com4", "com5", "com6", "com7", "com8", "com9", "lpt1", "lpt2",
+    "lpt3", "lpt4", "lpt5", "lpt6", "lpt7", "lpt8", "lpt9",
+];
 const JOB_NAME_CHARS_MAX: usize = 64;
+/// Values that do not fit and are left out one after the other, to check the rest of the file.
+const LEFT_OUT_MAX: usize = 50;
+
+pub(super) fn is_reserved(name: &str) -> bool {
+    RESERVED.contains(&name)
+}
 
 /// A job file's text and where it came from.
 pub(super) struct JobText<'a> {
@@ -39,34 +44,58 @@ pub(super) struct JobText<'a> {
 
 /// Checks a whole file; all problems at once.
 pub(super) fn job_from_text(text: &JobText<'_>, set: &[(String, String)]) -> Result<Job, Vec<Problem>> {
-    let tree = Tree::parse(text.text).map_err(|error| vec![syntax_problem(text.file, error.mark, error.why)])?;
+    let tree = Tree::parse(text.text).map_err(|error| vec![syntax_problem(text.file, error)])?;
     let schema = schema();
     let mut problems = Problems::new(text.file, &tree);
-    check_shape(&tree.root, &schema, &mut problems);
-    if !problems.is_empty() {
+    let misfits = check_shape(&tree.root, &schema, &mut problems);
+    let Some((spec, left_out)) = read_spec(&tree, misfits, &mut problems) else {
         return Err(problems.into_sorted());
-    }
-    // The shape was checked, so this fails only where our checks know less than serde.
-    let spec: JobSpec = match serde_path_to_error::deserialize(tree.root.value()) {
-        Ok(spec) => spec,
-        Err(error) => {
-            problems.at(&error.path().to_string(), wrong(error.inner().to_string()));
-            return Err(problems.into_sorted());
-        }
     };
+    let of_shape = problems.len();
     let hash = digest(&SHA256, text.text.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    Job::from_spec(spec, hash, text.base, set, &mut problems).ok_or(()).map_err(|()| problems.into_sorted())
+    let job = Job::from_spec(spec, hash, text.base, set, &mut problems);
+    // What misses a value that was left out is not the user's mistake.
+    problems.forget(of_shape, |problem| left_out.iter().any(|path| leads_to(&problem.path, path)));
+    job.ok_or(()).map_err(|()| problems.into_sorted())
 }
 
-fn syntax_problem(file: &str, mark: Mark, why: String) -> Problem {
+/// The spec of a file, without what does not fit: the meaning of the rest is checked all the same. `None` = something
+/// is missing without which there is nothing to check.
+fn read_spec(
+    tree: &Tree,
+    misfits: BTreeSet<String>,
+    problems: &mut Problems<'_>,
+) -> Option<(JobSpec, BTreeSet<String>)> {
+    let mut left_out = misfits;
+    for _ in 0..LEFT_OUT_MAX {
+        let value = tree.root.value_without(&left_out, "").unwrap_or(Value::Null);
+        let error = match serde_path_to_error::deserialize(value) {
+            Ok(spec) => return Some((spec, left_out)),
+            Err(error) => error,
+        };
+        let path = error.path().to_string();
+        if problems.is_empty() {
+            // The shape was checked, so our check knows less than serde. Its text may hold a value: it is not shown.
+            problems.at(&path, wrong("this value does not fit here"));
+        }
+        // Without this value its parent may do. An item of a list stays: the others would be told by a wrong number.
+        if path == "." || path.ends_with(']') || !left_out.insert(path) {
+            return None;
+        }
+    }
+    None
+}
+
+fn syntax_problem(file: &str, error: SyntaxError) -> Problem {
     Problem {
         file: file.to_owned(),
-        line: mark.line,
-        column: mark.column,
+        line: error.mark.line,
+        column: error.mark.column,
         path: String::new(),
-        message: format!("this is no YAML that haul reads: {why}"),
+        message: format!("this is no YAML that haul reads: {}", error.why),
+        found: None,
         allowed: None,
-        hint: None,
+        hint: error.hint.map(str::to_owned),
     }
 }
 
@@ -103,7 +132,7 @@ fn check_job_name(name: &str, problems: &mut Problems<'_>) {
     let is_plain = name.len() <= JOB_NAME_CHARS_MAX
         && name.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
         && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_');
-    if !is_plain || RESERVED.contains(&name) {
+    if !is_plain || is_reserved(name) {
         let draft = wrong(format!("`{name}` cannot be a job's name")).allowed(format!(
             "a-z, 0-9, - and _, starting with a letter or digit, at most {JOB_NAME_CHARS_MAX} characters"
         ));
@@ -128,51 +157,49 @@ fn check_settings(
             (name.clone(), value)
         })
         .collect();
-    for name in defaults.keys().filter(|name| !is_name(name)) {
-        problems.at(
-            &format!("settings.{name}"),
-            wrong(format!("`{name}` cannot be a setting's name")).allowed("a-z, 0-9 and _, starting with a letter"),
-        );
+    for (name, default) in defaults {
+        let path = join("settings", name);
+        if !is_name(name) {
+            let draft = wrong(format!("`{name}` cannot be a setting's name"));
+            problems.at(&path, draft.allowed("a-z, 0-9 and _, starting with a letter"));
+        }
+        if let SettingSpec::Text(text) = default {
+            check_literal(text, &path, problems);
+        }
     }
     for (name, typed) in set {
         let Some(value) = settings.get_mut(name) else {
             let known: Vec<&str> = defaults.keys().map(String::as_str).collect();
-            let near = nearest(name, known.iter().copied()).map(|near| format!("did you mean `{near}`?"));
+            let near = did_you_mean(name, known.iter().copied());
             let allowed = if known.is_empty() { "the job has no settings".to_owned() } else { known.join(", ") };
-            problems.at(
-                "settings",
-                wrong(format!("`--set {name}`: there is no such setting")).allowed(allowed).maybe_hint(near),
-            );
+            let draft = wrong(format!("`--set {name}`: there is no such setting"));
+            problems.at("settings", draft.allowed(allowed).maybe_hint(near));
             continue;
         };
-        let parsed = match value {
-            SettingValue::Boolean(_) => typed.parse().map(SettingValue::Boolean).ok(),
-            SettingValue::Integer(_) => typed.parse().map(SettingValue::Integer).ok(),
-            SettingValue::Float(_) => typed.parse().map(SettingValue::Float).ok(),
-            SettingValue::Text(_) => Some(SettingValue::Text(typed.clone())),
+        let (parsed, wanted) = match value {
+            SettingValue::Boolean(_) => (typed.parse().map(SettingValue::Boolean).ok(), "true, false"),
+            SettingValue::Integer(_) => (typed.parse().map(SettingValue::Integer).ok(), "a whole number"),
+            SettingValue::Float(_) => (parse_float(typed).map(SettingValue::Float), "a number"),
+            SettingValue::Text(_) => (Some(SettingValue::Text(typed.clone())), "a text"),
         };
         match parsed {
             Some(parsed) => *value = parsed,
-            None => problems.at(
-                &format!("settings.{name}"),
-                wrong(format!("`--set {name}={typed}`: the value is not of the default's type")),
-            ),
+            None => {
+                let message = format!("`--set {name}={typed}`: the value is not of the default's type");
+                problems.at(&join("settings", name), wrong(message).allowed(wanted));
+            }
         }
     }
     settings
 }
 
+/// JSON knows neither `NaN` nor `inf`.
+fn parse_float(typed: &str) -> Option<f64> {
+    typed.parse().ok().filter(|number: &f64| number.is_finite())
+}
+
 fn check_source(spec: &SourceSpec, problems: &mut Problems<'_>) -> Option<Source> {
-    let base_url = check_url(&spec.base_url, "source.base_url", spec.allow_http, problems).map(|mut url| {
-        if url.query().is_some() || url.fragment().is_some() {
-            let hint = "write parameters under `source.defaults.params`";
-            problems.at("source.base_url", wrong("`base_url` has a query or fragment").hint(hint));
-        }
-        if !url.path().ends_with('/') {
-            url.set_path(&format!("{}/", url.path()));
-        }
-        url
-    });
+    let base_url = check_base_url(spec, problems);
     let auth = check_auth(&spec.auth, spec.allow_http, problems);
     Some(Source {
         base_url: base_url?,
@@ -185,189 +212,23 @@ fn check_source(spec: &SourceSpec, problems: &mut Problems<'_>) -> Option<Source
     })
 }
 
+fn check_base_url(spec: &SourceSpec, problems: &mut Problems<'_>) -> Option<Url> {
+    let path = "source.base_url";
+    if spec.base_url.contains('?') {
+        let hint = "write parameters under `source.defaults.params`";
+        problems.at(path, wrong("`base_url` has a query").hint(hint));
+    }
+    let mut url = check_url(&spec.base_url, path, spec.allow_http, problems)?;
+    if !url.path().ends_with('/') {
+        url.set_path(&format!("{}/", url.path()));
+    }
+    Some(url)
+}
+
 fn limits(spec: &LimitsSpec) -> SourceLimits {
     SourceLimits {
         in_flight: spec.in_flight.unwrap_or(REQUESTS_IN_FLIGHT_DEFAULT),
         per_second: spec.per_second,
         per_minute: spec.per_minute,
     }
-}
-
-/// An address that credentials may go to: https, or http on this machine or where the job allows it.
-pub(super) fn check_url(text: &str, path: &str, allow_http: bool, problems: &mut Problems<'_>) -> Option<Url> {
-    let url: Url = match text.parse() {
-        Ok(url) => url,
-        Err(error) => {
-            let hint = "write a whole address, for example `https://api.example.com/v1`";
-            problems.at(path, wrong(format!("this is no address: {error}")).hint(hint));
-            return None;
-        }
-    };
-    if !url.username().is_empty() || url.password().is_some() {
-        problems.at(
-            path,
-            wrong("an address must not hold a user or password").hint("use `source.auth.basic` with a reference"),
-        );
-        return None;
-    }
-    match url.scheme() {
-        "https" => Some(url),
-        "http" if allow_http || is_loopback(&url) => Some(url),
-        "http" => {
-            let hint = "use https; in a network that you trust, `source.allow_http: true`";
-            problems.at(path, wrong("plain http would show the credential to the network").hint(hint));
-            None
-        }
-        other => {
-            problems.at(path, wrong(format!("`{other}` is no scheme for an API")).allowed("https, http"));
-            None
-        }
-    }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost",
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
-}
-
-fn check_destination(spec: &DestinationSpec, base: &Path, problems: &mut Problems<'_>) -> Option<Destination> {
-    let place = check_place(&spec.url, base, problems);
-    let mut options = BTreeMap::new();
-    for (name, value) in &spec.options {
-        let path = format!("destination.options.{name}");
-        if let Some(place) = &place {
-            check_option(place, name, &path, problems);
-        }
-        if is_secret_option(name) && reference(value).is_none() {
-            problems.at(&path, literal_secret(name));
-        } else if let Some(text) = check_text(value, &path, problems) {
-            options.insert(name.clone(), text);
-        }
-    }
-    Some(Destination {
-        place: place?,
-        format: match spec.format {
-            FormatSpec::Parquet => Format::Parquet,
-            FormatSpec::Csv => Format::Csv,
-        },
-        options,
-        part_bytes_max: spec.part_mib.map_or(PART_BYTES_MAX, |mib| mib * 1024 * 1024),
-    })
-}
-
-fn check_place(text: &str, base: &Path, problems: &mut Problems<'_>) -> Option<Place> {
-    const ALLOWED: &str = "a folder, az://container/prefix, s3://bucket/prefix, gs://bucket/prefix";
-    let path = "destination.url";
-    if text.trim().is_empty() {
-        problems.at(path, wrong("the destination is empty").allowed(ALLOWED));
-        return None;
-    }
-    if !text.contains("://") {
-        return Some(Place::Local(base.join(text)));
-    }
-    let Ok(url) = text.parse::<Url>() else {
-        problems.at(path, wrong("this is no address of a store").allowed(ALLOWED));
-        return None;
-    };
-    if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() || url.password().is_some() {
-        let hint = "give a SAS as `destination.options.sas_token: ${NAME}`";
-        problems.at(path, wrong("the destination's address holds a query, user or password").hint(hint));
-        return None;
-    }
-    match url.scheme() {
-        "file" => url.to_file_path().ok().map(Place::Local).or_else(|| {
-            problems.at(path, wrong("this is no folder of this machine"));
-            None
-        }),
-        "az" | "s3" | "gs" if url.host_str().is_some_and(|host| !host.is_empty()) => Some(Place::Remote(url)),
-        "az" | "s3" | "gs" => {
-            problems.at(path, wrong("the container or bucket is missing").allowed(ALLOWED));
-            None
-        }
-        other => {
-            problems.at(path, wrong(format!("`{other}` is no store that haul writes to")).allowed(ALLOWED));
-            None
-        }
-    }
-}
-
-fn check_option(place: &Place, name: &str, path: &str, problems: &mut Problems<'_>) {
-    let (is_known, usual): (bool, &[&str]) = match place {
-        Place::Local(_) => (false, &[]),
-        Place::Remote(url) => match url.scheme() {
-            "az" => (
-                AzureConfigKey::from_str(name).is_ok(),
-                &[
-                    "account_name",
-                    "access_key",
-                    "sas_token",
-                    "client_id",
-                    "client_secret",
-                    "tenant_id",
-                    "endpoint",
-                    "use_emulator",
-                    "allow_http",
-                ],
-            ),
-            "s3" => (
-                AmazonS3ConfigKey::from_str(name).is_ok(),
-                &[
-                    "access_key_id",
-                    "secret_access_key",
-                    "region",
-                    "endpoint",
-                    "token",
-                    "virtual_hosted_style_request",
-                    "allow_http",
-                ],
-            ),
-            _ => (
-                GoogleConfigKey::from_str(name).is_ok(),
-                &["service_account", "service_account_key", "application_credentials", "base_url"],
-            ),
-        },
-    };
-    if !is_known {
-        let near = nearest(name, usual.iter().copied()).map(|near| format!("did you mean `{near}`?"));
-        let allowed =
-            if usual.is_empty() { "a folder has no options".to_owned() } else { format!("{}, …", usual.join(", ")) };
-        problems.at(path, wrong(format!("`{name}` is no option of this store")).allowed(allowed).maybe_hint(near));
-    }
-}
-
-/// `${NAME}` or `${file:/path}` as the whole text.
-pub(super) fn reference(text: &str) -> Option<SecretSource> {
-    let inside = text.trim().strip_prefix("${")?.strip_suffix('}')?;
-    if let Some(file) = inside.strip_prefix("file:") {
-        return (!file.is_empty()).then(|| SecretSource::File(file.into()));
-    }
-    let is_name = !inside.starts_with(|c: char| c.is_ascii_digit())
-        && !inside.is_empty()
-        && inside.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    is_name.then(|| SecretSource::Environment(inside.to_owned()))
-}
-
-/// A literal where a reference is wanted. Its value is never shown.
-pub(super) fn literal_secret(name: &str) -> super::problem::Draft {
-    let upper = name.rsplit('.').next().unwrap_or(name).to_ascii_uppercase();
-    wrong(format!("`{name}` must be a reference, not the secret itself: a job file is committed and shared"))
-        .allowed("${NAME} for an environment variable, ${file:/path} for a file")
-        .hint(format!("set the secret in the environment and write `${{{upper}}}`"))
-}
-
-/// A text that may be a reference as a whole, but does not mix both.
-pub(super) fn check_text(text: &str, path: &str, problems: &mut Problems<'_>) -> Option<TextSource> {
-    if let Some(source) = reference(text) {
-        return Some(TextSource::Reference(source));
-    }
-    if text.contains("${") {
-        let hint = "a reference is the whole value, `${NAME}`; for parts of a text use `settings`";
-        problems.at(path, wrong("a reference stands inside a text").hint(hint));
-        return None;
-    }
-    Some(TextSource::Literal(text.to_owned()))
 }

@@ -1,9 +1,12 @@
 //! The meaning of `source.auth`.
 
-use super::check::{check_text, check_url, literal_secret, reference};
 use super::problem::{Problems, wrong};
 use super::spec::{AuthSpec, ClientAuthSpec, GrantSpec, KeySpec, Oauth2Spec, SecretRef};
+use super::value::{check_header_name, check_literal, check_text, check_url, literal_secret, reference};
+use super::yaml::join;
 use crate::model::plan::{Auth, ClientAuth, Grant, KeyPlace, Oauth2, Redirect, SecretSource};
+
+const OAUTH2: &str = "source.auth.oauth2";
 
 /// `None` = the problems say why.
 pub(super) fn check_auth(spec: &AuthSpec, allow_http: bool, problems: &mut Problems<'_>) -> Option<Auth> {
@@ -46,19 +49,21 @@ fn check_key(spec: &KeySpec, problems: &mut Problems<'_>) -> Option<Auth> {
             wrong("a key has one place").allowed("one of header, param, cookie; none = Basic with an empty user"),
         );
     }
-    let name = match &place {
-        KeyPlace::Header(name) | KeyPlace::Param(name) | KeyPlace::Cookie(name) => name.as_str(),
-        KeyPlace::Basic => "x",
-    };
-    let is_param = matches!(place, KeyPlace::Param(_));
-    if name.is_empty() || !is_param && ::http::HeaderName::from_bytes(name.as_bytes()).is_err() {
-        problems.at(path, wrong(format!("`{name}` cannot be the name of a header, parameter or cookie")));
+    match &place {
+        KeyPlace::Basic => {}
+        KeyPlace::Header(name) => check_header_name(name, "source.auth.key.header", problems),
+        // A cookie's name is a token like a header's (RFC 6265).
+        KeyPlace::Cookie(name) => check_header_name(name, "source.auth.key.cookie", problems),
+        KeyPlace::Param(name) if name.is_empty() => {
+            problems.at("source.auth.key.param", wrong("a parameter has no name"));
+        }
+        KeyPlace::Param(_) => {}
     }
     Some(Auth::Key { value: value?, place, prefix: spec.prefix.clone().unwrap_or_default() })
 }
 
 fn check_oauth2(spec: &Oauth2Spec, allow_http: bool, problems: &mut Problems<'_>) -> Option<Oauth2> {
-    let path = |name: &str| format!("source.auth.oauth2.{name}");
+    let path = |name: &str| format!("{OAUTH2}.{name}");
     let token_url = check_url(&spec.token_url, &path("token_url"), allow_http, problems);
     let mut optional = |url: &Option<String>, name: &str| match url {
         None => Some(None),
@@ -72,10 +77,15 @@ fn check_oauth2(spec: &Oauth2Spec, allow_http: bool, problems: &mut Problems<'_>
         Some(secret) => check_secret(secret, &path("client_secret"), problems).map(Some),
     };
     let redirect = check_redirect(spec, problems);
+    for (owner, params) in [("authorize_params", &spec.authorize_params), ("token_params", &spec.token_params)] {
+        for (name, value) in params {
+            check_literal(value, &join(&path(owner), name), problems);
+        }
+    }
     let grant = match spec.grant {
         GrantSpec::ClientCredentials => {
             if spec.client_secret.is_none() {
-                problems.at(&path("grant"), wrong("client credentials need a `client_secret`"));
+                problems.at(OAUTH2, wrong("the grant `client_credentials` needs a `client_secret`"));
             }
             Some(Grant::ClientCredentials)
         }
@@ -85,7 +95,7 @@ fn check_oauth2(spec: &Oauth2Spec, allow_http: bool, problems: &mut Problems<'_>
                 Some(Grant::AuthorizationCode { authorize_url, authorize_params, redirect: redirect? })
             }
             None => {
-                problems.at(&path("grant"), wrong("the authorization code grant needs an `authorize_url`"));
+                problems.at(OAUTH2, wrong("the grant `authorization_code` needs an `authorize_url`"));
                 None
             }
         },
@@ -112,7 +122,7 @@ fn check_redirect(spec: &Oauth2Spec, problems: &mut Problems<'_>) -> Option<Redi
         (Some(url), None) => match url.parse() {
             Ok(url) => Some(Redirect::Registered(url)),
             Err(error) => {
-                problems.at("source.auth.oauth2.redirect_url", wrong(format!("this is no address: {error}")));
+                problems.at(&format!("{OAUTH2}.redirect_url"), wrong(format!("this is no address: {error}")));
                 None
             }
         },

@@ -1,10 +1,13 @@
 //! The door to files and the environment: job files are read here, and secrets found here when a run starts.
 
+use std::fmt;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::check::{JobText, job_from_text};
 use super::problem::Problem;
+use super::value::is_secret_option;
+use super::yaml::join;
 use crate::limits::{JOB_FILE_BYTES_MAX, SECRET_FILE_BYTES_MAX};
 use crate::model::plan::{Auth, Job, Place, SecretSource, TextSource};
 use crate::secret::Secret;
@@ -29,25 +32,46 @@ pub(crate) enum LoadError {
 pub(crate) enum SecretError {
     #[error("the environment variable `{name}` is not set")]
     NotSet { name: String },
+    #[error("the environment variable `{name}` is not UTF-8 text")]
+    NotText { name: String },
     #[error("the environment variable `{name}` is empty")]
     EmptyVariable { name: String },
     #[error("the secret file `{}` cannot be read", file.display())]
     Unreadable { file: PathBuf, source: std::io::Error },
     #[error("the secret file `{}` is empty", file.display())]
     EmptyFile { file: PathBuf },
+    #[error("the secret file `{}` is larger than {SECRET_FILE_BYTES_MAX} bytes, limit SECRET_FILE_BYTES_MAX", file.display())]
+    LargeFile { file: PathBuf },
+}
+
+/// A secret that a run on this machine would miss.
+#[derive(Debug)]
+pub(crate) struct MissingSecret {
+    /// Path inside the job file.
+    pub wanted_by: String,
+    pub error: SecretError,
+}
+
+impl fmt::Display for MissingSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (wanted by `{}`)", self.error, self.wanted_by)
+    }
 }
 
 impl SecretError {
     /// What the user can do.
     pub(crate) fn hint(&self) -> Option<String> {
         Some(match self {
-            SecretError::NotSet { name } | SecretError::EmptyVariable { name } => {
+            SecretError::NotSet { name } | SecretError::NotText { name } | SecretError::EmptyVariable { name } => {
                 format!(
                     "the job file asks for it as `${{{name}}}`: set it where haul runs, for example `export {name}=…`"
                 )
             }
-            SecretError::Unreadable { file, .. } | SecretError::EmptyFile { file } => {
-                format!("the job file asks for it as `${{file:{}}}`", file.display())
+            SecretError::Unreadable { file, .. }
+            | SecretError::EmptyFile { file }
+            | SecretError::LargeFile { file } => {
+                let file = file.display();
+                format!("the job file asks for it as `${{file:{file}}}`: put the secret there, readable for haul alone")
             }
         })
     }
@@ -118,14 +142,6 @@ impl Environment {
     }
 }
 
-/// Whether a store's option holds a secret, by its name.
-pub(super) fn is_secret_option(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    let secret = ["key", "secret", "token", "password", "sas", "service_account"];
-    let public = ["key_id", "token_file", "_path", "authority", "endpoint"];
-    secret.iter().any(|word| name.contains(word)) && !public.iter().any(|word| name.contains(word))
-}
-
 /// Secrets by their references.
 pub(crate) struct Secrets;
 
@@ -136,21 +152,10 @@ impl Secrets {
             SecretSource::Environment(name) => match std::env::var(name) {
                 Ok(value) if value.is_empty() => Err(SecretError::EmptyVariable { name: name.clone() }),
                 Ok(value) => Ok(Secret::new(value)),
-                Err(_) => Err(SecretError::NotSet { name: name.clone() }),
+                Err(std::env::VarError::NotPresent) => Err(SecretError::NotSet { name: name.clone() }),
+                Err(std::env::VarError::NotUnicode(_)) => Err(SecretError::NotText { name: name.clone() }),
             },
-            SecretSource::File(file) => {
-                let wrong = |source| SecretError::Unreadable { file: file.clone(), source };
-                let mut text = String::new();
-                let opened = std::fs::File::open(file).map_err(wrong)?;
-                opened.take(SECRET_FILE_BYTES_MAX).read_to_string(&mut text).map_err(wrong)?;
-                // Editors and `echo` end a file with a line break that is no part of the secret.
-                let value =
-                    text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
-                if value.is_empty() {
-                    return Err(SecretError::EmptyFile { file: file.clone() });
-                }
-                Ok(Secret::new(value.to_owned()))
-            }
+            SecretSource::File(file) => read_secret(file),
         }
     }
 
@@ -162,31 +167,54 @@ impl Secrets {
         }
     }
 
-    /// The secrets of a job that a run on this machine would miss.
-    pub(crate) fn missing(job: &Job) -> Vec<SecretError> {
-        sources(job).into_iter().filter_map(|source| Self::resolve(source).err()).collect()
+    /// The secrets of a job that a run on this machine would miss, all of them.
+    pub(crate) fn missing(job: &Job) -> Vec<MissingSecret> {
+        let missing = |(wanted_by, source): (String, &SecretSource)| {
+            Self::resolve(source).err().map(|error| MissingSecret { wanted_by, error })
+        };
+        sources(job).into_iter().filter_map(missing).collect()
     }
 }
 
-fn sources(job: &Job) -> Vec<&SecretSource> {
+fn read_secret(file: &Path) -> Result<Secret, SecretError> {
+    let wrong = |source| SecretError::Unreadable { file: file.to_path_buf(), source };
+    let mut text = String::new();
+    let opened = std::fs::File::open(file).map_err(wrong)?;
+    opened.take(SECRET_FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(wrong)?;
+    if text.len() as u64 > SECRET_FILE_BYTES_MAX {
+        return Err(SecretError::LargeFile { file: file.to_path_buf() });
+    }
+    // Editors and `echo` end a file with a line break that is no part of the secret.
+    let value = text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
+    if value.is_empty() {
+        return Err(SecretError::EmptyFile { file: file.to_path_buf() });
+    }
+    Ok(Secret::new(value.to_owned()))
+}
+
+/// Every reference of a job with the path that wants it.
+fn sources(job: &Job) -> Vec<(String, &SecretSource)> {
     let mut sources = Vec::new();
-    let text = |source| match source {
+    let text = |path: String, source| match source {
         &TextSource::Literal(_) => None,
-        TextSource::Reference(source) => Some(source),
+        TextSource::Reference(source) => Some((path, source)),
     };
+    let auth = |name: &str| format!("source.auth.{name}");
     match &job.source.auth {
         Auth::Anonymous => {}
-        Auth::Key { value, .. } => sources.push(value),
+        Auth::Key { value, .. } => sources.push((auth("key.value"), value)),
         Auth::Basic { username, password } => {
-            sources.extend(text(username));
-            sources.push(password);
+            sources.extend(text(auth("basic.username"), username));
+            sources.push((auth("basic.password"), password));
         }
-        Auth::Bearer { token } => sources.push(token),
+        Auth::Bearer { token } => sources.push((auth("bearer.token"), token)),
         Auth::Oauth2(oauth2) => {
-            sources.extend(text(&oauth2.client_id));
-            sources.extend(&oauth2.client_secret);
+            sources.extend(text(auth("oauth2.client_id"), &oauth2.client_id));
+            sources.extend(oauth2.client_secret.as_ref().map(|secret| (auth("oauth2.client_secret"), secret)));
         }
     }
-    sources.extend(job.destination.options.values().filter_map(text));
+    for (name, value) in &job.destination.options {
+        sources.extend(text(join("destination.options", name), value));
+    }
     sources
 }

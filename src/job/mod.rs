@@ -5,12 +5,18 @@
 
 mod check;
 mod check_auth;
+mod check_destination;
+mod check_paging;
 mod check_stream;
+mod known;
 pub(crate) mod load;
 mod problem;
 mod schema;
 mod shape;
 mod spec;
+#[cfg(test)]
+mod tests;
+mod value;
 mod yaml;
 
 pub(crate) use load::{LoadError, load};

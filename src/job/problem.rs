@@ -1,5 +1,6 @@
 //! Something that is wrong with a job file, and the list in which all of it is collected.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::Serialize;
@@ -17,6 +18,9 @@ pub(crate) struct Problem {
     /// Where it stands inside the file, as `streams[0].paging`; empty = the file itself.
     pub path: String,
     pub message: String,
+    /// What stands there, in words; never the value of a secret. Absent = the message says it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub found: Option<String>,
     /// Absent = there is no list of what may stand there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allowed: Option<String>,
@@ -51,16 +55,22 @@ pub(super) struct Problems<'a> {
 /// A problem under construction.
 pub(super) struct Draft {
     message: String,
+    found: Option<String>,
     allowed: Option<String>,
     hint: Option<String>,
 }
 
 /// Begins a problem.
 pub(super) fn wrong(message: impl Into<String>) -> Draft {
-    Draft { message: message.into(), allowed: None, hint: None }
+    Draft { message: message.into(), found: None, allowed: None, hint: None }
 }
 
 impl Draft {
+    pub(super) fn found(mut self, found: impl Into<String>) -> Self {
+        self.found = Some(found.into());
+        self
+    }
+
     pub(super) fn allowed(mut self, allowed: impl Into<String>) -> Self {
         self.allowed = Some(allowed.into());
         self
@@ -95,6 +105,7 @@ impl<'a> Problems<'a> {
             column: mark.column,
             path: path.to_owned(),
             message: draft.message,
+            found: draft.found,
             allowed: draft.allowed,
             hint: draft.hint,
         });
@@ -104,21 +115,44 @@ impl<'a> Problems<'a> {
         self.found.is_empty()
     }
 
+    /// How many problems were noted so far.
+    pub(super) fn len(&self) -> usize {
+        self.found.len()
+    }
+
+    /// Forgets those of the problems after the first `kept` that this holds for.
+    pub(super) fn forget(&mut self, kept: usize, is_forgotten: impl Fn(&Problem) -> bool) {
+        let later = self.found.split_off(kept);
+        self.found.extend(later.into_iter().filter(|problem| !is_forgotten(problem)));
+    }
+
+    /// In the order of the file; what two checks or two streams found alike stands there once.
     pub(super) fn into_sorted(mut self) -> Vec<Problem> {
+        let mut told = BTreeSet::new();
+        self.found.retain(|problem| told.insert((problem.path.clone(), problem.message.clone())));
         self.found.sort_by_key(|problem| (problem.line, problem.column));
-        self.found.dedup();
         self.found
     }
 }
 
+/// A word without the marks in which spellings differ: `baseUrl`, `base-url` and `base_url` are one.
+pub(super) fn plain(word: &str) -> String {
+    word.to_lowercase().replace(['-', ' ', '_'], "")
+}
+
 /// The nearest of some words, when it is near enough to be what was meant.
 pub(super) fn nearest<'a>(typed: &str, words: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let plain = |word: &str| word.to_lowercase().replace(['-', ' ', '_'], "");
     let typed = plain(typed);
     words
         .into_iter()
         .map(|word| (strsim::damerau_levenshtein(&typed, &plain(word)), word))
-        .filter(|(distance, word)| *distance <= 1 + word.len() / 4)
+        // One slip in four letters: more, and `auth` would be taken for `path`.
+        .filter(|(distance, word)| *distance <= plain(word).len().div_ceil(4))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, word)| word)
+}
+
+/// The hint that goes with [`nearest`].
+pub(super) fn did_you_mean<'a>(typed: &str, words: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    nearest(typed, words).map(|near| format!("did you mean `{near}`?"))
 }

@@ -1,7 +1,7 @@
 //! YAML text into a tree that knows the place of every key and value. Scalars follow YAML 1.2's core schema: `yes` and
 //! `on` are texts, a quoted value is always a text.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 use serde_json::{Map, Number, Value};
@@ -23,13 +23,15 @@ pub(super) struct Mark {
 pub(super) struct Node {
     pub mark: Mark,
     pub kind: NodeKind,
+    /// A number as it was typed, where it would be written otherwise: `1.10`, `007`, `0x1F`. Absent = nothing is lost.
+    pub respelled: Option<String>,
 }
 
 #[derive(Debug, Clone)]
 pub(super) enum NodeKind {
     Scalar(Value),
     Sequence(Vec<Node>),
-    /// In the order of the file.
+    /// In the order of the file. A name that stands there twice is kept twice: the shape's check tells both places.
     Mapping(Vec<(Key, Node)>),
 }
 
@@ -44,6 +46,8 @@ pub(super) struct Key {
 pub(super) struct SyntaxError {
     pub mark: Mark,
     pub why: String,
+    /// Absent = we know no remedy.
+    pub hint: Option<&'static str>,
 }
 
 /// A whole file.
@@ -55,8 +59,10 @@ pub(super) struct Tree {
 impl Tree {
     pub(super) fn parse(text: &str) -> Result<Self, SyntaxError> {
         let mut reader = Reader { parser: Parser::new_from_str(text), anchors: BTreeMap::new(), nodes: 0 };
-        let root = reader.read_document()?;
-        Ok(Tree { root })
+        match reader.read_document() {
+            Ok(root) => Ok(Tree { root }),
+            Err(error) => Err(SyntaxError { hint: brace_hint(text, error.mark), ..error }),
+        }
     }
 
     /// The place of a path such as `streams[0].paging`, or of its nearest ancestor that exists.
@@ -84,26 +90,83 @@ enum Step<'a> {
     Item(usize),
 }
 
-fn steps(path: &str) -> impl Iterator<Item = Step<'_>> {
-    path.split('.').filter(|part| !part.is_empty()).flat_map(|part| {
-        let mut pieces = part.split('[');
-        let name = pieces.next().filter(|name| !name.is_empty()).map(Step::Member);
-        let items = pieces.filter_map(|piece| piece.trim_end_matches(']').parse().ok().map(Step::Item));
-        name.into_iter().chain(items).collect::<Vec<_>>()
-    })
+/// The path of a member: `a.b`, or `a['b.c']` where the name would not read back.
+pub(super) fn join(path: &str, name: &str) -> String {
+    if name.is_empty() || name.contains(['.', '[', ']', '\'']) {
+        format!("{path}['{name}']")
+    } else if path.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{path}.{name}")
+    }
+}
+
+fn steps(path: &str) -> Vec<Step<'_>> {
+    let mut steps = Vec::new();
+    let mut rest = path;
+    while !rest.is_empty() {
+        if let Some(after) = rest.strip_prefix("['") {
+            let (name, behind) = after.split_once("']").unwrap_or((after, ""));
+            steps.push(Step::Member(name));
+            rest = behind;
+        } else if let Some(after) = rest.strip_prefix('[') {
+            let (index, behind) = after.split_once(']').unwrap_or((after, ""));
+            steps.extend(index.parse().map(Step::Item));
+            rest = behind;
+        } else if let Some(after) = rest.strip_prefix('.') {
+            rest = after;
+        } else {
+            let end = rest.find(['.', '[']).unwrap_or(rest.len());
+            steps.push(Step::Member(&rest[..end]));
+            rest = &rest[end..];
+        }
+    }
+    steps
 }
 
 impl Node {
-    /// The value without places, for serde.
-    pub(super) fn value(&self) -> Value {
+    /// The value without places, for serde, and without the members at these paths. A list that holds such a path is
+    /// left out as a whole, so that no index moves. `None` = the node itself is left out.
+    pub(super) fn value_without(&self, left_out: &BTreeSet<String>, path: &str) -> Option<Value> {
+        if left_out.contains(path) {
+            return None;
+        }
         match &self.kind {
-            NodeKind::Scalar(value) => value.clone(),
-            NodeKind::Sequence(items) => Value::Array(items.iter().map(Node::value).collect()),
+            NodeKind::Scalar(value) => Some(value.clone()),
+            NodeKind::Sequence(items) => {
+                let items = items.iter().enumerate();
+                let values = items.map(|(index, item)| item.value_without(left_out, &format!("{path}[{index}]")));
+                values.collect::<Option<_>>().map(Value::Array)
+            }
             NodeKind::Mapping(members) => {
-                Value::Object(members.iter().map(|(key, node)| (key.name.clone(), node.value())).collect::<Map<_, _>>())
+                let mut object = Map::new();
+                for (key, node) in members {
+                    if let Some(value) = node.value_without(left_out, &join(path, &key.name)) {
+                        // Of two members of one name the first counts, as for the check of the shape.
+                        object.entry(key.name.as_str()).or_insert(value);
+                    }
+                }
+                Some(Value::Object(object))
             }
         }
     }
+}
+
+/// What a `{` in a line most likely was meant to be, when the line is no YAML.
+fn brace_hint(text: &str, mark: Mark) -> Option<&'static str> {
+    // The scanner notices an open brace at the earliest in its own line, often in the one after it.
+    let near = text.lines().take(mark.line).skip(mark.line.saturating_sub(2));
+    let line = near.filter(|line| line.contains("${") || line.contains("{{")).last()?;
+    Some(if line.contains("{{") {
+        "put a template in quotes: `\"{{ settings.name }}\"`"
+    } else {
+        "inside `{ … }` and `[ … ]` put a reference in quotes: `\"${NAME}\"`"
+    })
+}
+
+/// Whether `path` is `inner` or leads to it.
+pub(super) fn leads_to(path: &str, inner: &str) -> bool {
+    inner.strip_prefix(path).is_some_and(|rest| rest.is_empty() || path.is_empty() || rest.starts_with(['.', '[']))
 }
 
 struct Reader<'a> {
@@ -118,9 +181,13 @@ impl<'a> Reader<'a> {
             Some(Ok((event, span))) => Ok((event, start(span))),
             Some(Err(error)) => {
                 let mark = Mark { line: error.marker().line(), column: error.marker().col() + 1 };
-                Err(SyntaxError { mark, why: error.info().to_owned() })
+                Err(SyntaxError { mark, why: error.info().to_owned(), hint: None })
             }
-            None => Err(SyntaxError { mark: Mark { line: 1, column: 1 }, why: "the file ends too early".to_owned() }),
+            None => Err(SyntaxError {
+                mark: Mark { line: 1, column: 1 },
+                why: "the file ends too early".to_owned(),
+                hint: None,
+            }),
         }
     }
 
@@ -128,7 +195,9 @@ impl<'a> Reader<'a> {
         loop {
             match self.next()? {
                 (Event::StreamStart | Event::DocumentStart(_) | Event::Nothing, _) => {}
-                (Event::StreamEnd, mark) => return Err(SyntaxError { mark, why: "the file is empty".to_owned() }),
+                (Event::StreamEnd, mark) => {
+                    return Err(SyntaxError { mark, why: "the file is empty".to_owned(), hint: None });
+                }
                 (event, mark) => {
                     let root = self.read_node(event, mark, 0)?;
                     return self.expect_end().map(|()| root);
@@ -143,29 +212,36 @@ impl<'a> Reader<'a> {
                 (Event::DocumentEnd | Event::Nothing, _) => {}
                 (Event::StreamEnd, _) => return Ok(()),
                 (_, mark) => {
-                    return Err(SyntaxError {
-                        mark,
-                        why: "a job file holds one document; a second one begins here".to_owned(),
-                    });
+                    let why = "a job file holds one document; a second one begins here".to_owned();
+                    return Err(SyntaxError { mark, why, hint: None });
                 }
             }
         }
     }
 
     fn read_node(&mut self, event: Event<'a>, mark: Mark, depth: usize) -> Result<Node, SyntaxError> {
-        let error = |why: &str| SyntaxError { mark, why: why.to_owned() };
+        let error = |why: &str| SyntaxError { mark, why: why.to_owned(), hint: None };
         self.nodes += 1;
-        if depth > DEPTH_MAX || self.nodes > NODES_MAX {
-            return Err(error("the file is nested too deeply or too large"));
-        }
+        let mut respelled = None;
         let (anchor, kind) = match event {
-            Event::Scalar(text, style, anchor, _) => (anchor, NodeKind::Scalar(scalar(&text, style))),
+            Event::Scalar(text, style, anchor, _) => {
+                let value = scalar(&text, style);
+                respelled = (value.is_number() && value.to_string() != text).then(|| text.into_owned());
+                (anchor, NodeKind::Scalar(value))
+            }
+            Event::SequenceStart(..) | Event::MappingStart(..) if depth >= DEPTH_MAX => {
+                return Err(error("the file is nested too deeply"));
+            }
             Event::SequenceStart(anchor, _) => (anchor, NodeKind::Sequence(self.read_sequence(depth)?)),
             Event::MappingStart(anchor, _) => (anchor, NodeKind::Mapping(self.read_mapping(depth)?)),
             Event::Alias(anchor) => {
-                let node = self.anchors.get(&anchor).cloned().ok_or_else(|| error("an alias without its anchor"))?;
-                self.nodes += size(&node);
-                return Ok(Node { mark, ..node });
+                let node = self.anchors.get(&anchor).ok_or_else(|| error("an alias without its anchor"))?;
+                let (nodes, levels) = extent(node);
+                self.nodes += nodes;
+                if self.nodes > NODES_MAX || depth + levels > DEPTH_MAX {
+                    return Err(error("the aliases make the file too large or too deep"));
+                }
+                return Ok(Node { mark, ..node.clone() });
             }
             Event::Nothing
             | Event::StreamStart
@@ -175,7 +251,10 @@ impl<'a> Reader<'a> {
             | Event::SequenceEnd
             | Event::MappingEnd => return Err(error("a value is missing")),
         };
-        let node = Node { mark, kind };
+        if self.nodes > NODES_MAX {
+            return Err(error("the file holds too many values"));
+        }
+        let node = Node { mark, kind, respelled };
         if anchor > 0 {
             self.anchors.insert(anchor, node.clone());
         }
@@ -199,13 +278,8 @@ impl<'a> Reader<'a> {
             let name = match event {
                 Event::MappingEnd => return Ok(members),
                 Event::Scalar(text, ..) => text.into_owned(),
-                _ => return Err(SyntaxError { mark, why: "a key must be a plain word".to_owned() }),
+                _ => return Err(SyntaxError { mark, why: "a key must be a plain word".to_owned(), hint: None }),
             };
-            if let Some((former, _)) = members.iter().find(|(key, _)| key.name == name) {
-                let why =
-                    format!("the key `{name}` stands here a second time; the first is in line {}", former.mark.line);
-                return Err(SyntaxError { mark, why });
-            }
             let (event, value_mark) = self.next()?;
             let node = self.read_node(event, value_mark, depth + 1)?;
             members.push((Key { name, mark }, node));
@@ -213,12 +287,16 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn size(node: &Node) -> usize {
-    match &node.kind {
-        NodeKind::Scalar(_) => 1,
-        NodeKind::Sequence(items) => 1 + items.iter().map(size).sum::<usize>(),
-        NodeKind::Mapping(members) => 1 + members.iter().map(|(_, node)| size(node)).sum::<usize>(),
-    }
+/// Values below and including a node, and levels of nesting.
+fn extent(node: &Node) -> (usize, usize) {
+    let inner: Vec<(usize, usize)> = match &node.kind {
+        NodeKind::Scalar(_) => return (1, 0),
+        NodeKind::Sequence(items) => items.iter().map(extent).collect(),
+        NodeKind::Mapping(members) => members.iter().map(|(_, node)| extent(node)).collect(),
+    };
+    let nodes: usize = inner.iter().map(|(nodes, _)| nodes).sum();
+    let levels = inner.iter().map(|(_, levels)| *levels).max().unwrap_or(0);
+    (1 + nodes, 1 + levels)
 }
 
 fn start(span: Span) -> Mark {
@@ -237,14 +315,24 @@ fn scalar(text: &str, style: ScalarStyle) -> Value {
         _ => {}
     }
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
-    let starts_as_number = digits.starts_with(|c: char| c.is_ascii_digit() || c == '.');
-    if starts_as_number && let Ok(integer) = text.strip_prefix('+').unwrap_or(text).parse::<i64>() {
+    let radix =
+        |prefix: &str, radix| digits.strip_prefix(prefix).and_then(|digits| i64::from_str_radix(digits, radix).ok());
+    let is_integer = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let integer = if is_integer {
+        text.strip_prefix('+').unwrap_or(text).parse().ok()
+    } else if digits.len() == text.len() && !digits.contains(['+', '-']) {
+        radix("0x", 16).or_else(|| radix("0o", 8))
+    } else {
+        None
+    };
+    if let Some(integer) = integer {
         return Value::Number(integer.into());
     }
-    if starts_as_number
-        && digits.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | 'e' | 'E' | '+' | '-'))
-        && let Some(number) = text.parse::<f64>().ok().and_then(Number::from_f64)
-    {
+    // A whole number beyond 64 bits would lose digits as a float; as a text it keeps them.
+    let is_float = !is_integer
+        && digits.starts_with(|c: char| c.is_ascii_digit() || c == '.')
+        && digits.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | 'e' | 'E' | '+' | '-'));
+    if is_float && let Some(number) = text.parse::<f64>().ok().and_then(Number::from_f64) {
         return Value::Number(number);
     }
     Value::String(text.to_owned())
@@ -257,42 +345,75 @@ mod tests {
     use super::*;
 
     fn check(text: &str, expect: Value) {
-        assert_eq!(Tree::parse(text).expect("YAML").root.value(), expect, "{text}");
+        let tree = Tree::parse(text).unwrap();
+        assert_eq!(tree.root.value_without(&BTreeSet::new(), ""), Some(expect), "{text}");
     }
 
-    fn check_error(text: &str, line: usize, column: usize, why: &str) {
-        let error = Tree::parse(text).expect_err("a mistake");
-        assert_eq!((error.mark, error.why.contains(why)), (Mark { line, column }, true), "{error:?}");
+    fn check_error(text: &str, line: usize, column: usize, why: &str, hint: &str) {
+        let error = Tree::parse(text).unwrap_err();
+        let said = (error.why.contains(why), error.hint.unwrap_or_default().contains(hint));
+        assert_eq!((error.mark, said), (Mark { line, column }, (true, true)), "{text}: {error:?}");
     }
 
     #[test]
     fn scalars_follow_the_core_schema() {
         check(
-            "a: 1\nb: -2.5\nc: yes\nd: 'true'\ne: true\nf: ~\ng: 1.2.3\nh: +7\ni: .inf\nj: 0x1F\nk: 2024-01-31",
-            json!({
-                "a": 1, "b": -2.5, "c": "yes", "d": "true", "e": true, "f": null, "g": "1.2.3", "h": 7, "i": ".inf",
-                "j": "0x1F", "k": "2024-01-31"
-            }),
+            "[1, -2.5, yes, 'true', true, ~, 1.2.3, +7, .inf]",
+            json!([1, -2.5, "yes", "true", true, null, "1.2.3", 7, ".inf"]),
         );
-        check("a: &x [1]\nb: *x", json!({ "a": [1], "b": [1] }));
+        check(
+            "[0x1F, 0o17, 0x, 2024-01-31, '5', +, ., 1e3, 1e999]",
+            json!([31, 15, "0x", "2024-01-31", "5", "+", ".", 1000.0, "1e999"]),
+        );
+        check("[no, on, off, Null, TRUE, 007]", json!(["no", "on", "off", null, true, 7]));
+        check("[9223372036854775807, 9223372036854775808]", json!([i64::MAX, "9223372036854775808"]));
+        check("a: &x [1]\nb: *x\nc: |\n  two\n  lines\n", json!({ "a": [1], "b": [1], "c": "two\nlines\n" }));
+        check("token: ${NAME}\n$select: a,b", json!({ "token": "${NAME}", "$select": "a,b" }));
+    }
+
+    #[test]
+    fn numbers_that_would_be_written_otherwise_are_known() {
+        let tree = Tree::parse("[1.10, 007, 0x1F, 1e3, 1, 2.5, '1.10', 1.10.0]").unwrap();
+        let NodeKind::Sequence(items) = tree.root.kind else { panic!("a list") };
+        let respelled: Vec<_> = items.iter().map(|item| item.respelled.as_deref()).collect();
+        assert_eq!(respelled, [Some("1.10"), Some("007"), Some("0x1F"), Some("1e3"), None, None, None, None]);
     }
 
     #[test]
     fn mistakes_have_their_place() {
-        check_error("a: 1\nb: 2\na: 3", 3, 1, "line 1");
-        check_error("", 1, 1, "empty");
-        check_error("a: 1\n---\nb: 2", 2, 1, "second");
-        assert!(Tree::parse("a: [1, 2").is_err());
-        let bomb = (1..9).fold("a0: &a0 [x,x,x,x,x,x,x,x,x]\n".to_owned(), |text, n| {
-            format!("{text}a{n}: &a{n} [{}]\n", vec![format!("*a{}", n - 1); 9].join(","))
-        });
-        assert!(Tree::parse(&bomb).is_err());
+        check_error("", 1, 1, "empty", "");
+        check_error("a: 1\n---\nb: 2", 2, 1, "second", "");
+        check_error("a: *x", 1, 4, "", "");
+        check_error("a:\n  b: 1\n c: 2", 3, 2, "", "");
+        check_error("a: \"open", 1, 4, "", "");
+        check_error("a: { b: ${X} }", 1, 10, "", "put a reference in quotes");
+        check_error("a: {{ x }}/b", 1, 5, "", "put a template in quotes");
     }
 
     #[test]
-    fn paths_lead_to_places() {
-        let tree = Tree::parse("a:\n  - b: 1\n  - b: 2\n    c: { d: 3 }\n").expect("YAML");
+    fn aliases_and_nesting_are_bounded() {
+        let bomb = (1..9).fold("a0: &a0 [x,x,x,x,x,x,x,x,x]\n".to_owned(), |text, n| {
+            format!("{text}a{n}: &a{n} [{}]\n", vec![format!("*a{}", n - 1); 9].join(","))
+        });
+        assert!(Tree::parse(&bomb).unwrap_err().why.contains("too large"));
+        let tower = (1..9).fold(format!("a0: &a0 {}1{}\n", "[".repeat(20), "]".repeat(20)), |text, n| {
+            format!("{text}a{n}: &a{n} {}*a{}{}\n", "[".repeat(20), n - 1, "]".repeat(20))
+        });
+        assert!(Tree::parse(&tower).unwrap_err().why.contains("too deep"));
+        assert!(Tree::parse(&"[".repeat(5000)).is_err());
+        assert!(Tree::parse(&"- ".repeat(5000)).is_err());
+    }
+
+    #[test]
+    fn paths_lead_to_places_and_read_back() {
+        let tree = Tree::parse("a:\n  - b: 1\n  - b: 2\n    c: { d: 3, 'e.f[0]': 4 }\n").unwrap();
         assert_eq!(tree.mark("a[1].c.d"), Mark { line: 4, column: 13 });
+        assert_eq!(tree.mark(&join("a[1].c", "e.f[0]")), Mark { line: 4, column: 26 });
         assert_eq!(tree.mark("a[1].nothing.x"), tree.mark("a[1]"));
+        assert!(leads_to("a", "a[1].b") && leads_to("a.b", "a.b") && !leads_to("a.b", "a.bc") && !leads_to("a.b", "a"));
+        let left_out = BTreeSet::from(["a[1].c.d".to_owned()]);
+        let value = tree.root.value_without(&left_out, "").unwrap();
+        assert_eq!(value, json!({ "a": [{ "b": 1 }, { "b": 2, "c": { "e.f[0]": 4 } }] }));
+        assert_eq!(tree.root.value_without(&BTreeSet::from(["a[0]".to_owned()]), ""), Some(json!({})));
     }
 }
