@@ -95,7 +95,7 @@ fn table_name(entity: &str) -> &'static str {
 fn rotating_tokens_odata_to_azure_read_anonymously() {
     let service = Service::start("odata4.mjs", ACCESS_TTL_SECS, "150");
     let azurite = Rig::start("azurite.mjs", &[]);
-    output_of("azure.py", &["container", "--url", azurite.url(), "--name", "reports"]);
+    output_of("blob.py", &["container", "--url", azurite.url(), "--name", "reports"]);
     let place =
         Workplace::new().env("AZURE_KEY_OF_TEST", azurite.text("key")).env("AZURE_ACCOUNT_OF_TEST", azurite.text("account"));
     let azure = format!(
@@ -113,7 +113,7 @@ fn rotating_tokens_odata_to_azure_read_anonymously() {
     assert!(report["tables"]["order_lines"]["walks"][0]["pages"].as_u64().expect("pages") >= 50, "{report}");
     assert_eq!(service.reuses(), 0, "a refresh token was used twice");
 
-    let sas = output_of("azure.py", &["sas", "--url", azurite.url(), "--container", "reports"]);
+    let sas = output_of("blob.py", &["sas", "--url", azurite.url(), "--container", "reports"]);
     let truth = service.odata.get("/_truth");
     let base = format!("{}/reports/exports/sales", azurite.url());
     assert_equals_truth(&truth, |entity| format!("read_parquet('{base}/{}/current.parquet')", table_name(entity)), Some(&sas));

@@ -70,7 +70,8 @@ pub(crate) struct Oauth2Client {
 pub(super) struct Authorization {
     /// For the browser; holds no secret.
     pub url: Url,
-    pub state: Secret,
+    /// Shown to the person inside the URL, so it is no `Secret`: the mask would tear the address.
+    pub state: String,
     pub verifier: PkceCodeVerifier,
 }
 
@@ -124,7 +125,7 @@ impl Oauth2Client {
             request = request.add_extra_param(name, value);
         }
         let (url, state) = request.url();
-        Authorization { url, state: Secret::new(state.secret().clone()), verifier }
+        Authorization { url, state: state.secret().clone(), verifier }
     }
 
     pub(super) async fn exchange_code(&self, code: &Secret, verifier: PkceCodeVerifier, redirect: &Url) -> Granted {

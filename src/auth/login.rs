@@ -118,7 +118,7 @@ async fn listen(port: u16) -> Result<(Option<TcpListener>, Url), Error> {
 
 /// What makes a redirect ours.
 struct Expectation {
-    state: Secret,
+    state: String,
     authorize_url: Url,
 }
 
@@ -129,7 +129,7 @@ impl Expectation {
                 .find(|(name, _)| name == wanted)
                 .map(|(_, value)| value.into_owned())
         };
-        if value("state").as_deref() != Some(self.state.expose()) {
+        if value("state").as_deref() != Some(self.state.as_str()) {
             return Err("its `state` is not that of this login");
         }
         // RFC 9207: an answer of another server must not be redeemed at this one (mix-up).

@@ -40,7 +40,10 @@ impl Rig {
             .spawn()
             .unwrap_or_else(|error| panic!("{program} does not start ({error}): run `tests/rigs/install`"));
         let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
+        let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
+        stdout.read_line(&mut line).expect("a line");
+        // A server that writes to a closed pipe dies.
+        std::thread::spawn(move || std::io::copy(&mut stdout, &mut std::io::sink()));
         let ready = serde_json::from_str(&line).unwrap_or_else(|_| panic!("{program} is not ready; it said `{line}`"));
         Rig { child, ready }
     }

@@ -1,0 +1,60 @@
+// The rows that the OData rigs serve, made from their numbers, and what is true of them: counts and exact sums.
+
+const WORDS = ["Müller", "O'Brien", "\"quoted\"", "a, b", "line\nbreak", "emoji 🚢", "", "Łódź", "semi;colon", "tab\tbed"];
+const hash = (n) => Math.imul(n ^ 0x9e3779b9, 0x85ebca6b) >>> 0;
+const two = (n) => String(n).padStart(2, "0");
+const day = (h) => `20${two(15 + (h % 10))}-${two(1 + (h % 12))}-${two(1 + (h % 28))}`;
+const money = (h, scale) => (h % 10_000_000) / scale;
+
+export const SETS = {
+  Customers: {
+    count: 2_000,
+    row: (n, h) => ({
+      Id: n,
+      Guid: `${h.toString(16).padStart(8, "0")}-0000-4000-8000-${String(n).padStart(12, "0")}`,
+      Name: `${WORDS[h % WORDS.length]} ${n}`,
+      Remark: h % 3 === 0 ? null : WORDS[(h >>> 4) % WORDS.length],
+      CreditLimit: h % 7 === 0 ? null : money(h, 10_000),
+      Rating: (h % 1000) / 8,
+      IsActive: h % 2 === 0,
+      CreatedOn: day(h),
+    }),
+  },
+  Orders: {
+    count: 20_000,
+    row: (n, h) => ({
+      Id: n,
+      CustomerId: 1 + (h % 2_000),
+      Number: `SO-${String(n).padStart(7, "0")}`,
+      Total: money(h, 100),
+      OrderedAt: `${day(h)}T${two(h % 24)}:${two(h % 60)}:${two((h >>> 8) % 60)}Z`,
+      DueOn: h % 5 === 0 ? null : day(h >>> 3),
+      IsPaid: h % 3 === 0,
+    }),
+  },
+  OrderLines: {
+    count: 60_000,
+    row: (n, h) => ({ Id: n, OrderId: 1 + (n % 20_000), Product: WORDS[h % WORDS.length], Quantity: h % 100, Amount: money(h, 10_000) }),
+  },
+};
+
+export const rowOf = (set, n) => SETS[set].row(n, hash(n));
+
+/** Count, exact sums of the numbers (four places) and how many values are not null, for every set. */
+export function truth() {
+  return Object.fromEntries(
+    Object.entries(SETS).map(([set, { count }]) => {
+      const sums = {};
+      const nonNull = {};
+      for (let n = 1; n <= count; n += 1) {
+        for (const [name, value] of Object.entries(rowOf(set, n))) {
+          nonNull[name] = (nonNull[name] ?? 0) + (value === null ? 0 : 1);
+          // Four places as whole numbers: a sum of doubles would drift.
+          if (typeof value === "number") sums[name] = (sums[name] ?? 0n) + BigInt(Math.round(value * 10_000));
+        }
+      }
+      const plain = (sum) => `${sum / 10_000n}.${String(sum % 10_000n).padStart(4, "0")}`;
+      return [set, { count, sums: Object.fromEntries(Object.entries(sums).map(([n, s]) => [n, plain(s)])), non_null: nonNull }];
+    }),
+  );
+}

@@ -1,0 +1,59 @@
+// The authorization server `oidc-provider`: refresh tokens rotate at every use, and a used one that comes again revokes
+// its family. `/_stats` tells what it saw.
+//
+//   node oidc.mjs [--port N] [--access-ttl SECONDS] [--refuse-login] [--stay]
+import { createServer } from "node:http";
+
+// The library writes notices to standard output, which belongs to the line that says we are ready.
+console.info = console.warn = console.log = console.error;
+const { default: Provider } = await import("oidc-provider");
+const { listen, options, ready, sendJson } = await import("./common.mjs");
+
+const option = options();
+const accessTtl = Number(option["access-ttl"] ?? 600);
+const stats = { grants: {}, refresh_reuse: 0, refused: 0, revoked: 0, access_tokens_issued: 0 };
+// Characters that must be form-encoded before base64 (RFC 6749 section 2.3.1).
+const ccSecret = "cc:secret+with/%&";
+let provider;
+
+const server = createServer(async (request, response) => {
+  if (request.url === "/_stats") return sendJson(response, stats);
+  if (option["refuse-login"] && request.url.startsWith("/interaction/")) {
+    const refusal = { error: "access_denied", error_description: "the user said no" };
+    return provider.interactionFinished(request, response, refusal, { mergeWithLastSubmission: false });
+  }
+  return provider.callback()(request, response);
+});
+const url = await listen(server, option.port);
+const code = { grant_types: ["authorization_code", "refresh_token"], redirect_uris: ["http://127.0.0.1/callback"] };
+provider = new Provider(url, {
+  clients: [
+    { client_id: "haul-public", application_type: "native", token_endpoint_auth_method: "none", ...code },
+    { client_id: "haul-cc", client_secret: ccSecret, grant_types: ["client_credentials"], redirect_uris: [], response_types: [] },
+    { client_id: "guard", client_secret: "guard-secret", grant_types: [], redirect_uris: [], response_types: [] },
+  ],
+  scopes: ["openid", "offline_access", "api"],
+  features: {
+    introspection: { enabled: true, allowedPolicy: () => true },
+    revocation: { enabled: true },
+    clientCredentials: { enabled: true },
+    devInteractions: { enabled: true },
+  },
+  ttl: { AccessToken: accessTtl, ClientCredentials: accessTtl, RefreshToken: 86400, Grant: 86400, Session: 86400, Interaction: 600 },
+  pkce: { required: () => true },
+  rotateRefreshToken: () => true,
+  issueRefreshToken: async (_, client) => client.grantTypeAllowed("refresh_token"),
+  findAccount: (_, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
+});
+provider.on("grant.success", (context) => {
+  const grant = context.oidc.params.grant_type;
+  stats.grants[grant] = (stats.grants[grant] ?? 0) + 1;
+});
+provider.on("grant.error", (_, error) => {
+  stats.refused += 1;
+  if (/already used/.test(error.error_detail ?? "")) stats.refresh_reuse += 1;
+});
+provider.on("access_token.issued", () => (stats.access_tokens_issued += 1));
+provider.on("grant.revoked", () => (stats.revoked += 1));
+provider.on("server_error", (_, error) => console.error(error));
+ready({ url, cc_secret: ccSecret }, option);
