@@ -1,3 +1,5 @@
+//! CSV files as spreadsheets and Power BI read them, to the byte.
+
 use std::sync::Arc;
 
 use arrow::array::{

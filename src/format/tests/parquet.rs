@@ -1,3 +1,5 @@
+//! Parquet files against the Power BI profile: footers, pages, types, joined files.
+
 use std::fs::File;
 use std::sync::Arc;
 
