@@ -10,6 +10,7 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 use support::rigs::{Rig, output_of, read};
+use support::server::{Server, ok};
 use support::{Done, Workplace};
 
 /// Lifetime of an access token: short, so that one run needs several.
@@ -178,6 +179,38 @@ fn local_and_csv_give_the_same_rows(service: &Service, place: &Workplace, base: 
             assert_eq!(counts[2], json!(0), "{table} as {format}");
         }
     }
+}
+
+#[test]
+fn an_s3_bucket_takes_snapshot_after_snapshot() {
+    let s3 = Rig::start("s3.py", &[]);
+    let source = Server::start(|_, _| ok(r#"[{"id":1,"name":"a"},{"id":2,"name":null}]"#));
+    let place = Workplace::new().env("S3_ID_OF_TEST", "tester").env("S3_SECRET_OF_TEST", "canary-s3-secret");
+    let options = format!(
+        "{{ endpoint: \"{}\", region: us-east-1, allow_http: \"true\", access_key_id: \"${{S3_ID_OF_TEST}}\", secret_access_key: \"${{S3_SECRET_OF_TEST}}\" }}",
+        s3.url()
+    );
+    let text = support::job(&source.url, "", "")
+        .replace("  url: out\n", &format!("  url: s3://haul/exports\n  options: {options}\n"));
+    let file = place.file("job.yaml", &text);
+    let first = place.haul(&["run", &file, "--json"]).expect_code(0);
+    let second = place.haul(&["run", &file, "--json"]).expect_code(0);
+    let fetch = |key: &str| {
+        let to = place.path("fetched");
+        output_of(
+            "s3.py",
+            &["--url", s3.url(), "--get", &format!("exports/test/{key}"), "--to", &to.to_string_lossy()],
+        );
+        to
+    };
+    let pointer = std::fs::read_to_string(fetch("_latest.json")).expect("a pointer");
+    let pointer: Value = serde_json::from_str(&pointer).expect("JSON");
+    assert_eq!(pointer["snapshot"], second.json()["snapshot"]);
+    assert_eq!(pointer["sequence"], 2);
+    let alias = fetch("items/current.parquet");
+    let rows = read(&format!("select id, name from read_parquet('{}')", alias.display()), None);
+    assert_eq!(rows["rows"], json!([[1, "a"], [2, null]]));
+    place.assert_holds_none_of(&[&first, &second], &["canary-s3-secret"]);
 }
 
 #[test]

@@ -80,6 +80,11 @@ pub(super) fn count(number: u64) -> String {
     grouped
 }
 
+/// A count with its noun: `1 row`, `2,000 rows`.
+pub(super) fn counted(number: u64, noun: &str) -> String {
+    format!("{} {noun}{}", count(number), if number == 1 { "" } else { "s" })
+}
+
 /// A size in the largest unit that leaves a number of at least one: `3.4 MiB`.
 pub(super) fn size(bytes: u64) -> String {
     let units = ["B", "KiB", "MiB", "GiB", "TiB"];

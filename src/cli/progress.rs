@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::output::{Output, count};
+use super::output::{Output, count, counted};
 use crate::telemetry::{Event, Telemetry};
 
 /// Between two lines of one stream where there is no terminal.
@@ -49,7 +49,12 @@ impl Progress {
             Event::StreamSealed { stream, rows, pages, took } => {
                 self.end(
                     &stream,
-                    &format!("{stream}: {} rows, {} pages, {:.1} s", count(rows), count(pages), took.as_secs_f64()),
+                    &format!(
+                        "{stream}: {}, {}, {:.1} s",
+                        counted(rows, "row"),
+                        counted(pages, "page"),
+                        took.as_secs_f64()
+                    ),
                 );
             }
             Event::StreamFailed { stream } => self.end(&stream, &format!("{stream}: failed")),

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::Surroundings;
 use super::args::RunArgs;
 use super::failure::{Exit, Failure};
-use super::output::{Output, columns, count, size};
+use super::output::{Output, columns, count, counted, size};
 use super::progress::telemetry;
 use super::signals::{interrupted, until_signalled};
 use crate::engine::{Context, Ended, Memory, RunOptions, run_job};
@@ -76,15 +76,15 @@ fn table_lines(report: &RunReport) -> Vec<Vec<String>> {
             TableOutcome::Kept => "kept from the former snapshot",
             TableOutcome::Published | TableOutcome::Read | TableOutcome::Failed => "",
         };
-        let pages = if pages == 0 { String::new() } else { format!("{} pages", count(pages)) };
-        vec![name.clone(), format!("{} rows", count(table.rows)), pages, size(table.bytes), note.to_owned()]
+        let pages = if pages == 0 { String::new() } else { counted(pages, "page") };
+        vec![name.clone(), counted(table.rows, "row"), pages, size(table.bytes), note.to_owned()]
     };
     report.tables.iter().map(line).collect()
 }
 
 fn source_line(report: &RunReport) -> String {
     let source = &report.source;
-    let mut parts = vec![format!("{} requests", count(source.attempts))];
+    let mut parts = vec![counted(source.attempts, "request")];
     if source.retries > 0 {
         parts.push(format!("{} retried", count(source.retries)));
     }

@@ -114,8 +114,12 @@ async fn run_leased(ctx: &Arc<Context>, options: &RunOptions, report: &mut RunRe
     heartbeat.abort();
     // Waited for, so that no renewal follows the release.
     let lost = matches!(heartbeat.await, Ok(()));
-    if !lost && let Some(lease) = Arc::into_inner(lease) {
-        lease.release()?;
+    if !lost
+        && let Some(lease) = Arc::into_inner(lease)
+        && let Err(error) = lease.release()
+    {
+        // What was published stays published; the lease lapses by itself.
+        report.warnings.push(format!("the lease of the job could not be given back: {}", text_of(&error)));
     }
     match ended {
         Err(Error::Stopped) if lost => Err(Error::LeaseLost),

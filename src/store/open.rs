@@ -53,6 +53,13 @@ impl Store {
             Place::Remote(url) => {
                 let shown = format!("{}/{job}", url.as_str().trim_end_matches('/'));
                 let wrong = |why: String| Error::Open { place: shown.clone(), why };
+                // The library takes any text here and panics at the first request.
+                for (name, value) in options.iter().filter(|(name, _)| name.ends_with("endpoint")) {
+                    let is_address = value.parse::<Url>().is_ok_and(|url| url.has_host());
+                    if !is_address {
+                        return Err(wrong(format!("its option `{name}` is no address")));
+                    }
+                }
                 let (store, prefix) = open_remote(url, options).map_err(|error| wrong(error.to_string()))?;
                 let prefix = prefix.join(job);
                 Ok(Store { backend: Backend::Remote { store, prefix }, shown })

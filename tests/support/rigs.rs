@@ -89,7 +89,7 @@ pub fn read(sql: &str, sas: Option<&str>) -> Value {
 }
 
 /// The body of a GET over plain HTTP.
-pub fn get(url: &str) -> String {
+fn get(url: &str) -> String {
     use std::io::{Read, Write};
 
     let url: url::Url = url.parse().expect("a URL");
