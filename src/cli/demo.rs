@@ -15,7 +15,7 @@ use super::run::show;
 use super::signals::until_signalled;
 use crate::auth::{Login, Oauth2Client, Vault};
 use crate::demo::{DemoApi, SCHEMA_FILE, job_file};
-use crate::engine::{Context, Ended, RunOptions, Settings, open_oauth2, run_job};
+use crate::engine::{Class, Context, Ended, RunOptions, Settings, open_oauth2, run_job};
 use crate::format::read_parquet;
 use crate::job::{load, schema_text};
 use crate::model::plan::{Auth, Job};
@@ -41,6 +41,12 @@ pub(super) async fn run(output: Output, args: DemoArgs) -> Result<Exit, Failure>
             serve(output, &api, &demo, &cancel).await;
             return Ok(None);
         }
+        let ended = run_once(output, &demo, cancel.clone()).await?;
+        if ended.failure != Some(Class::Login) {
+            return Ok(Some(ended));
+        }
+        // A demo that was killed while its token rotated: the API revokes what looks like reuse. Here nobody must click.
+        log_in(output, &demo).await?;
         run_once(output, &demo, cancel.clone()).await.map(Some)
     });
     let ended: Option<Ended> = ended.await??;
@@ -91,6 +97,12 @@ async fn login_if_needed(output: Output, api: &DemoApi, demo: &DemoFolder) -> Re
     if vault.is_logged_in(&client)? && !api.port_changed() {
         return Ok(());
     }
+    log_in(output, demo).await
+}
+
+async fn log_in(output: Output, demo: &DemoFolder) -> Result<(), Failure> {
+    let job = load(&demo.job_file, &[])?;
+    let (client, vault) = open(&job, &demo.settings)?;
     let login = Login::begin(&client, &vault).await?.expect("the demo uses the code grant");
     let redirect = crate::demo::approve(login.url())
         .await
