@@ -23,7 +23,8 @@ FROM gcr.io/distroless/cc-debian12:nonroot
 COPY --from=build /build/target/release/haul /usr/local/bin/haul
 # Both may be replaced by volumes; the root file system can be read-only (`--read-only --tmpfs /tmp`).
 COPY --from=build --chown=65532:65532 --chmod=0700 /rootfs/state /state
-ENV HAUL_STATE=/state TMPDIR=/tmp
+# A folder inside: haul makes it private, whatever mode the volume comes with.
+ENV HAUL_STATE=/state/haul TMPDIR=/tmp
 VOLUME ["/state", "/tmp"]
 USER 65532:65532
 WORKDIR /jobs

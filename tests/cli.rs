@@ -61,6 +61,18 @@ fn an_unknown_host_ends_soon_and_says_so() {
 }
 
 #[test]
+fn a_state_folder_that_others_can_read_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let place = Workplace::new();
+    let state = place.path("state");
+    std::fs::create_dir(&state).expect("a folder");
+    std::fs::set_permissions(&state, std::fs::Permissions::from_mode(0o755)).expect("a mode");
+    let file = place.file("job.yaml", &job("https://api.example.com", "", ""));
+    place.haul(&["run", &file]).expect_code(2).expect_says(&["open to other users", "chmod 700"]);
+}
+
+#[test]
 fn a_job_that_needs_a_login_names_the_command() {
     let place = Workplace::new();
     let auth = "auth: { oauth2: { grant: authorization_code, client_id: x, token_url: \"https://h.invalid/t\", authorize_url: \"https://h.invalid/a\" } }";

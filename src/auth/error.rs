@@ -66,8 +66,8 @@ impl Error {
             | Error::Unreadable { .. }
             | Error::Key { .. }
             | Error::Record { .. }
-            | Error::NotAHeader
-            | Error::Store(_) => None,
+            | Error::NotAHeader => None,
+            Error::Store(source) => source.hint(),
         }
     }
 }

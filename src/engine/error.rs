@@ -58,7 +58,8 @@ impl Error {
             Error::UnknownStream { .. } => Class::Usage,
             Error::Http(source) => of_http(source),
             Error::Auth(source) => of_auth(source),
-            Error::State(_) | Error::LeaseLost => Class::Temporary,
+            Error::State(source) => of_state(source),
+            Error::LeaseLost => Class::Temporary,
             Error::Store(source) if source.is_temporary() => Class::Temporary,
             Error::Page { source, .. } | Error::Endpoint { source, .. } => of_source(source),
             Error::Walk { .. }
@@ -87,7 +88,7 @@ impl Error {
                 Some("the disk is full: make room and run again; what readers see is untouched".to_owned())
             }
             Error::Columns { source, .. } => source.hint(),
-            Error::State(_) => Some("the state folder is chosen by `--state` or HAUL_STATE".to_owned()),
+            Error::State(source) => source.hint(),
             Error::Spool { .. }
             | Error::Format { .. }
             | Error::RowsDiffer { .. }
@@ -111,6 +112,10 @@ fn is_disk_full(error: &(dyn std::error::Error + 'static)) -> bool {
     false
 }
 
+fn of_state(error: &state::Error) -> Class {
+    if error.is_temporary() { Class::Temporary } else { Class::Usage }
+}
+
 fn of_http(error: &http::Error) -> Class {
     match error {
         http::Error::Interrupted => Class::Interrupted,
@@ -124,7 +129,8 @@ fn of_auth(error: &auth::Error) -> Class {
         auth::Error::NeverLoggedIn { .. } | auth::Error::LoginLost { .. } | auth::Error::LoginRefused { .. } => {
             Class::Login
         }
-        auth::Error::Unanswered { .. } | auth::Error::Busy { .. } | auth::Error::Store(_) => Class::Temporary,
+        auth::Error::Unanswered { .. } | auth::Error::Busy { .. } => Class::Temporary,
+        auth::Error::Store(source) => of_state(source),
         _ => Class::Failed,
     }
 }

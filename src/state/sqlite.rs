@@ -20,6 +20,26 @@ pub(crate) enum Error {
     Sqlite { file: PathBuf, doing: &'static str, source: rusqlite::Error },
 }
 
+impl Error {
+    /// What the user can do, where we know it.
+    pub(crate) fn hint(&self) -> Option<String> {
+        match self {
+            Error::Open { folder, .. } => Some(format!(
+                "`chmod 700 {0}`, or name a folder below it with `--state` or HAUL_STATE: haul makes that one private",
+                folder.display()
+            )),
+            Error::Folder { .. } | Error::Sqlite { .. } => {
+                Some("the state folder is chosen by `--state` or HAUL_STATE".to_owned())
+            }
+        }
+    }
+
+    /// Whether the same run may succeed later without anybody changing anything.
+    pub(crate) fn is_temporary(&self) -> bool {
+        matches!(self, Error::Sqlite { .. })
+    }
+}
+
 /// A record's value with the version that a swap must name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Versioned {

@@ -1,61 +1,42 @@
-#!/usr/bin/env node
-// Azure Blob Storage: Azurite in a folder of its own, which is removed at the end unless `--dir` names one.
-import { spawn } from 'node:child_process';
-import { createServer } from 'node:net';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { options, ready } from './rig.mjs';
+// Azurite's blob service on a free port with a folder of its own, which goes with it.
+//
+//   node azurite.mjs [--stay]
+import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
 
-const START_SECS_MAX = 60;
-const args = options({ dir: { type: 'string' } });
-const dir = args.dir ?? mkdtempSync(join(tmpdir(), 'haul-azurite-'));
+import { options, ready } from "./common.mjs";
 
-// Azurite does not say which port it took when asked for 0, so we take a free one first.
-async function freePort() {
-  const probe = createServer();
-  await new Promise((resolve) => { probe.listen(0, '127.0.0.1', resolve); });
-  const { port } = probe.address();
-  await new Promise((resolve) => { probe.close(resolve); });
-  return port;
-}
+// Published by Microsoft for the emulator; no secret.
+const ACCOUNT = "devstoreaccount1";
+const KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
+const TRIES_MAX = 300;
 
-const port = Number(args.port) || await freePort();
-const main = createRequire(import.meta.url).resolve('azurite/dist/src/blob/main.js');
-// Telemetry off; the version check off, because it knows only the API versions of its release day.
-const child = spawn(process.execPath, [main, '--blobHost', '127.0.0.1', '--blobPort', String(port), '--location', dir,
-  '--silent', '--disableTelemetry', '--skipApiVersionCheck'], { stdio: ['ignore', 2, 2] });
-
-const gone = new Promise((resolve) => { child.on('exit', resolve); });
-function clean() {
-  if (!args.dir) rmSync(dir, { recursive: true, force: true });
-}
-async function stop() {
-  child.kill('SIGTERM');
-  // It flushes its database for seconds; nobody needs this one.
-  if (await Promise.race([gone, sleep(2000, 'late')]) === 'late') child.kill('SIGKILL');
-  await gone;
-  clean();
-}
-gone.then((code) => {
-  console.error(`azurite ended: ${code}`);
-  clean();
-  process.exit(1);
+const port = await new Promise((found) => {
+  const probe = createServer().listen(0, "127.0.0.1", () => {
+    const { port } = probe.address();
+    probe.close(() => found(port));
+  });
 });
-
-const account = 'devstoreaccount1';
-const url = `http://127.0.0.1:${port}/${account}`;
-for (let waited = 0; ; waited += 0.05) {
-  const answer = await fetch(`${url}?comp=list`).catch(() => null);
-  if (answer) break;
-  if (waited > START_SECS_MAX) throw new Error(`azurite did not answer within ${START_SECS_MAX} s`);
-  await sleep(50);
+const folder = mkdtempSync(join(tmpdir(), "azurite-"));
+const program = join(createRequire(import.meta.url).resolve("azurite/package.json"), "../dist/src/blob/main.js");
+const args = [program, "--blobHost", "127.0.0.1", "--blobPort", port, "--location", folder, "--skipApiVersionCheck", "--silent"];
+const azurite = spawn(process.execPath, args.map(String), { stdio: ["ignore", "ignore", "inherit"] });
+process.on("exit", () => {
+  azurite.kill();
+  rmSync(folder, { recursive: true, force: true });
+});
+for (let tries = 0; ; tries += 1) {
+  if (tries > TRIES_MAX) throw new Error("Azurite does not answer");
+  try {
+    await fetch(`http://127.0.0.1:${port}/`);
+    break;
+  } catch {
+    await wait(100);
+  }
 }
-ready(args, {
-  url,
-  account,
-  // The key that every Azurite has, published by its makers.
-  key: 'Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==',
-}, stop);
+ready({ url: `http://127.0.0.1:${port}/${ACCOUNT}`, account: ACCOUNT, key: KEY }, options());

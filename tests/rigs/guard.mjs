@@ -1,79 +1,48 @@
-#!/usr/bin/env node
-// A service behind OAuth2: forwards a request only with a token that the authorization server calls active now.
-import { setTimeout as sleep } from 'node:timers/promises';
-import { clients } from './clients.mjs';
-import { listen, options, ready, sendJson } from './rig.mjs';
+// A reverse proxy that lets only requests with a valid token of our authorization server through, asked for at every
+// request, and rewrites the service's own address in its answers, so that next links lead back through the guard.
+//
+//   node guard.mjs --upstream URL --oidc URL [--latency MS] [--port N] [--stay]
+import { createServer, request as ask } from "node:http";
+import { setTimeout as wait } from "node:timers/promises";
 
-const args = options({
-  upstream: { type: 'string' },
-  oidc: { type: 'string' },
-  latency: { type: 'string', default: '0' },
-});
-const upstream = new URL(args.upstream).origin;
-const { server, url } = await listen(args);
+import { bodyOf, listen, options, ready, sendJson } from "./common.mjs";
 
-const stats = { requests: 0, forwarded: 0, refused_401: 0, distinct_tokens: 0 };
+const option = options();
+const upstream = new URL(option.upstream);
+const stats = { requests: 0, refused_401: 0, distinct_tokens: 0 };
 const tokens = new Set();
 
-const { client_id: id, client_secret: secret } = clients.find((c) => c.client_id === 'guard');
-const authorization = `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}`;
-
-// No cache: a token must stop working in the very request after its end or its revocation.
 async function isActive(token) {
-  const response = await fetch(`${args.oidc}/token/introspection`, {
-    method: 'POST', headers: { authorization }, body: new URLSearchParams({ token }),
+  const authorization = `Basic ${Buffer.from("guard:guard-secret").toString("base64")}`;
+  const body = new URLSearchParams({ token });
+  const answer = await fetch(`${option.oidc}/token/introspection`, { method: "POST", headers: { authorization }, body });
+  return (await answer.json()).active === true;
+}
+
+/** The upstream's answer. Not `fetch`: it would decode and drop headers. */
+function forward(request) {
+  const { authorization, host, ...headers } = request.headers;
+  const path = upstream.pathname.replace(/\/$/, "") + request.url;
+  return new Promise((done, failed) => {
+    const target = { host: upstream.hostname, port: upstream.port, path, headers: { ...headers, "accept-encoding": "identity" } };
+    ask(target, done).on("error", failed).end();
   });
-  if (!response.ok) throw new Error(`introspection: ${response.status} ${await response.text()}`);
-  const facts = await response.json();
-  return facts.active === true && (facts.scope ?? '').split(' ').includes('api');
 }
 
-function refuse(response, detail) {
-  stats.refused_401 += 1;
-  response.setHeader('www-authenticate', `Bearer error="invalid_token", error_description="${detail}"`);
-  sendJson(response, 401, { error: 'invalid_token', error_description: detail });
-}
-
-async function forward(request, response) {
+const server = createServer(async (request, response) => {
+  if (request.url === "/_stats") return sendJson(response, { ...stats, distinct_tokens: tokens.size });
   stats.requests += 1;
-  if (Number(args.latency)) await sleep(Number(args.latency));
-  const token = request.headers.authorization?.match(/^Bearer (\S+)$/i)?.[1];
-  if (!token) return refuse(response, 'no bearer token');
-  if (!await isActive(token)) return refuse(response, 'the token is not active');
+  const token = /^Bearer (.+)$/.exec(request.headers.authorization ?? "")?.[1];
+  if (token === undefined || !(await isActive(token))) {
+    stats.refused_401 += 1;
+    response.setHeader("www-authenticate", 'Bearer error="invalid_token"');
+    return sendJson(response, { error: "invalid_token" }, 401);
+  }
   tokens.add(token);
-  stats.distinct_tokens = tokens.size;
-  stats.forwarded += 1;
-
-  const headers = { ...request.headers };
-  for (const name of ['authorization', 'connection', 'content-length', 'host', 'transfer-encoding']) delete headers[name];
-  // `fetch` unpacks, and we rewrite: ask for plain bodies.
-  headers['accept-encoding'] = 'identity';
-  const hasBody = !['GET', 'HEAD'].includes(request.method);
-  const answer = await fetch(upstream + request.url, {
-    method: request.method, headers, redirect: 'manual', body: hasBody ? request : undefined, duplex: hasBody ? 'half' : undefined,
-  });
-  // Next links and contexts that name the upstream must lead back through us, or a walk would slip past the check.
-  const own = (text) => text.replaceAll(upstream, url);
-  const isText = /json|xml|text/.test(answer.headers.get('content-type') ?? '');
-  const raw = Buffer.from(await answer.arrayBuffer());
-  const body = isText ? Buffer.from(own(raw.toString('utf8'))) : raw;
-  for (const [name, value] of answer.headers) {
-    if (!['connection', 'content-length', 'etag', 'keep-alive', 'transfer-encoding'].includes(name)) response.setHeader(name, own(value));
-  }
-  response.setHeader('content-length', body.length);
-  response.statusCode = answer.status;
-  return response.end(body);
-}
-
-server.on('request', (request, response) => {
-  if (request.url === '/_stats') {
-    sendJson(response, 200, stats);
-    return;
-  }
-  forward(request, response).catch((error) => {
-    console.error(error);
-    if (!response.headersSent) sendJson(response, 502, { error: 'bad_gateway', error_description: String(error) });
-    else response.destroy();
-  });
+  await wait(Number(option.latency ?? 0));
+  const answer = await forward(request);
+  const body = (await bodyOf(answer)).toString().replaceAll(upstream.origin, `http://${request.headers.host}`);
+  response.writeHead(answer.statusCode, { "content-type": answer.headers["content-type"] ?? "text/plain" });
+  response.end(body);
 });
-ready(args, { url, upstream, oidc: args.oidc });
+ready({ url: await listen(server, option.port) }, option);

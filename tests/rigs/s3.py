@@ -1,19 +1,44 @@
-#!/usr/bin/env python3
-"""S3: moto's server with the bucket `haul`. It checks neither signatures nor their expiry."""
+"""An S3 service (moto) with the bucket `haul`. It checks conditional puts, but neither signatures nor expiry.
+
+    s3.py [--stay]
+    s3.py --url URL --get KEY --to FILE      fetches an object with Amazon's own library
+"""
+
+import argparse
+import json
+import logging
+import signal
+import sys
 import urllib.request
 
-import rig
+import boto3
+from moto.server import ThreadedMotoServer
 
-options = rig.parser(__doc__).parse_args()
-out = rig.own_stdout()
 
-from moto.server import ThreadedMotoServer  # noqa: E402  (after stdout is ours: it greets there)
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--stay", action="store_true")
+    parser.add_argument("--url")
+    parser.add_argument("--get")
+    parser.add_argument("--to")
+    args = parser.parse_args()
+    if args.get:
+        client = boto3.client("s3", endpoint_url=args.url, region_name="us-east-1",
+                              aws_access_key_id="reader", aws_secret_access_key="reader")
+        client.download_file("haul", args.get, args.to)
+        return
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    url = f"http://{host}:{port}"
+    urllib.request.urlopen(urllib.request.Request(f"{url}/haul", method="PUT")).read()
+    print(json.dumps({"url": url}), flush=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    if args.stay:
+        signal.pause()
+    sys.stdin.read()
 
-server = ThreadedMotoServer(ip_address="127.0.0.1", port=options.port or rig.free_port())
-server.start()
-host, port = server.get_host_and_port()
-url = f"http://{host}:{port}"
-urllib.request.urlopen(urllib.request.Request(f"{url}/haul", method="PUT"))
-rig.ready(options, out, {
-    "url": url, "bucket": "haul", "region": "us-east-1", "access_key": "testing", "secret_key": "testing",
-})
+
+if __name__ == "__main__":
+    main()
