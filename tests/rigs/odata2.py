@@ -1,138 +1,151 @@
-"""OData v2: pyslet over the shop, with its own paging, JSON and Atom."""
+"""An OData v2 service on pyslet, in JSON (`d.results`, `__next`), with three related entity sets in SQLite, a hundred
+entities a page. `/_truth` tells counts and sums.
+
+    odata2.py [--port N] [--stay]
+"""
+
+import argparse
 import decimal
 import io
 import json
+import logging
+import signal
 import socketserver
+import sys
 import threading
-import uuid
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-import rig
-import shop
+from pyslet import iso8601
+from pyslet.odata2 import metadata
+from pyslet.odata2.server import ReadOnlyServer
+from pyslet.odata2.sqlds import SQLiteEntityContainer
 
-options = rig.parser(__doc__)
-options.add_argument("--page-size", type=int, default=100)
-options = options.parse_args()
-out = rig.own_stdout()
-
-from pyslet.iso8601 import TimePoint  # noqa: E402
-from pyslet.odata2 import core, metadata  # noqa: E402
-from pyslet.odata2.server import Server  # noqa: E402
-
-# v2 has no date without time, and this service keeps moments as local times without zone, as many do.
-V2_TYPES = {"Date": "DateTime", "DateTimeOffset": "DateTime"}
-
-
-def edmx():
-    types, sets = [], []
-    for name, shop_set in shop.SHOP["sets"].items():
-        properties = []
-        for column in shop_set["columns"]:
-            kind = column["type"]
-            facets = ' Precision="19" Scale="4"' if kind == "Decimal" else ""
-            nullable = "true" if column.get("nullable") else "false"
-            properties.append(f'<Property Name="{column["name"]}" Type="Edm.{V2_TYPES.get(kind, kind)}"'
-                              f' Nullable="{nullable}"{facets}/>')
-        types.append(f'<EntityType Name="{shop_set["type"]}"><Key><PropertyRef Name="{shop_set["columns"][0]["name"]}"/>'
-                     f'</Key>{"".join(properties)}</EntityType>')
-        sets.append(f'<EntitySet Name="{name}" EntityType="Shop.{shop_set["type"]}"/>')
-    return f"""<?xml version="1.0" encoding="utf-8"?>
+METADATA = """<?xml version="1.0" encoding="utf-8" standalone="yes"?>
 <edmx:Edmx Version="1.0" xmlns:edmx="http://schemas.microsoft.com/ado/2007/06/edmx"
- xmlns:m="http://schemas.microsoft.com/ado/2007/08/dataservices/metadata">
-<edmx:DataServices m:DataServiceVersion="2.0"><Schema Namespace="Shop"
- xmlns="http://schemas.microsoft.com/ado/2006/04/edm">{"".join(types)}
-<EntityContainer Name="Container" m:IsDefaultEntityContainer="true">{"".join(sets)}</EntityContainer>
-</Schema></edmx:DataServices></edmx:Edmx>"""
+    xmlns:m="http://schemas.microsoft.com/ado/2007/08/dataservices/metadata">
+  <edmx:DataServices m:DataServiceVersion="2.0">
+    <Schema Namespace="Shop" xmlns="http://schemas.microsoft.com/ado/2006/04/edm">
+      <EntityContainer Name="Container" m:IsDefaultEntityContainer="true">
+        <EntitySet Name="Customers" EntityType="Shop.Customer"/>
+        <EntitySet Name="Orders" EntityType="Shop.Order"/>
+        <EntitySet Name="OrderLines" EntityType="Shop.OrderLine"/>
+      </EntityContainer>
+      <EntityType Name="Customer">
+        <Key><PropertyRef Name="Id"/></Key>
+        <Property Name="Id" Type="Edm.Int64" Nullable="false"/>
+        <Property Name="Name" Type="Edm.String" MaxLength="100"/>
+        <Property Name="CreditLimit" Type="Edm.Decimal" Precision="18" Scale="4"/>
+        <Property Name="IsActive" Type="Edm.Boolean"/>
+      </EntityType>
+      <EntityType Name="Order">
+        <Key><PropertyRef Name="Id"/></Key>
+        <Property Name="Id" Type="Edm.Int64" Nullable="false"/>
+        <Property Name="CustomerId" Type="Edm.Int64"/>
+        <Property Name="Total" Type="Edm.Decimal" Precision="18" Scale="4"/>
+        <Property Name="OrderedAt" Type="Edm.DateTime" Precision="0"/>
+      </EntityType>
+      <EntityType Name="OrderLine">
+        <Key><PropertyRef Name="Id"/></Key>
+        <Property Name="Id" Type="Edm.Int64" Nullable="false"/>
+        <Property Name="OrderId" Type="Edm.Int64"/>
+        <Property Name="Quantity" Type="Edm.Int32"/>
+        <Property Name="Amount" Type="Edm.Decimal" Precision="18" Scale="4"/>
+      </EntityType>
+    </Schema>
+  </edmx:DataServices>
+</edmx:Edmx>"""
+
+COUNTS = {"Customers": 300, "Orders": 3_000, "OrderLines": 9_000}
+WORDS = ["Müller", "O'Brien", '"quoted"', "a, b", "emoji 🚢", "Łódź"]
 
 
-def wire(kind, value):
-    if value is None:
-        return None
-    if kind == "Decimal":
-        return decimal.Decimal(shop.decimal(value))
-    if kind == "Guid":
-        return uuid.UUID(value)
-    if kind in V2_TYPES:
-        at = shop.day(value) if kind == "Date" else shop.moment(value)
-        return TimePoint.from_str(at.isoformat(timespec="milliseconds"))
-    return value
+def scattered(number):
+    return (number * 2_654_435_761) % 2**32
 
 
-class Rows(core.EntityCollection):
-    """A collection over a list. pyslet's own memory store reads all rows anew for each page, and pages for ever."""
-
-    def __init__(self, shop_set=None, table=None, **kws):
-        super().__init__(**kws)
-        self.kinds = {column["name"]: column["type"] for column in shop_set["columns"]}
-        self.key = shop_set["columns"][0]["name"]
-        self.table = table
-
-    def entity(self, row):
-        entity = self.new_entity()
-        for name, value in row.items():
-            entity[name].set_from_value(wire(self.kinds[name], value))
-        entity.exists = True
-        return entity
-
-    def itervalues(self):
-        return self.order_entities(self.expand_entities(self.filter_entities(map(self.entity, self.table))))
-
-    def iterpage(self, set_next=False):
-        is_plain = self.filter is None and self.orderby is None
-        found = self.table if is_plain else list(self.itervalues())
-        start = int(self.skiptoken) if self.skiptoken else (self.skip or 0)
-        wanted = len(found) if self.top is None else min(start + self.top, len(found))
-        end = min(wanted, start + self.topmax)
-        # The token forgets $top as pyslet's stores do: a client that wants ten rows must count them itself.
-        self.nextSkiptoken = str(end) if end < wanted else None
-        for item in found[start:end]:
-            entity = self.entity(item) if is_plain else item
-            if is_plain:
-                entity.expand(self.expand, self.select)
-            yield entity
-
-    def __len__(self):
-        return len(self.table) if self.filter is None else sum(1 for _ in self.itervalues())
-
-    def __getitem__(self, key):
-        for row in self.table:
-            if row[self.key] == key:
-                return self.entity(row)
-        raise KeyError(key)
+def row_of(entity_set, number):
+    """The same row for the same number; `None` is null."""
+    noise = scattered(number)
+    money = decimal.Decimal(noise % 10_000_000) / 10_000
+    if entity_set == "Customers":
+        limit = None if noise % 7 == 0 else money
+        return {"Id": number, "Name": f"{WORDS[noise % 6]} {number}", "CreditLimit": limit, "IsActive": noise % 2 == 0}
+    if entity_set == "Orders":
+        at = f"20{15 + noise % 10}-{1 + noise % 12:02d}-{1 + noise % 28:02d}T{noise % 24:02d}:{noise % 60:02d}:00"
+        return {"Id": number, "CustomerId": 1 + noise % 300, "Total": money, "OrderedAt": at}
+    return {"Id": number, "OrderId": 1 + number % 3_000, "Quantity": noise % 100, "Amount": money}
 
 
-port = options.port or rig.free_port()
-url = f"http://127.0.0.1:{port}"
-document = metadata.Document()
-document.read_from_stream(io.BytesIO(edmx().encode("utf-8")))
-service = Server(f"{url}/")
-service.set_model(document)
-service.topmax = options.page_size
-container = document.root.DataServices["Shop.Container"]
-for set_name, definition in shop.SHOP["sets"].items():
-    container[set_name].bind(Rows, shop_set=definition, table=shop.rows(set_name, "v2"))
+def truth():
+    facts = {}
+    for entity_set, count in COUNTS.items():
+        sums, non_null = {}, {}
+        for number in range(1, count + 1):
+            for name, value in row_of(entity_set, number).items():
+                non_null[name] = non_null.get(name, 0) + (value is not None)
+                if isinstance(value, (int, decimal.Decimal)) and not isinstance(value, bool):
+                    sums[name] = sums.get(name, decimal.Decimal(0)) + value
+        texts = {name: f"{total:.4f}" for name, total in sums.items()}
+        facts[entity_set] = {"count": count, "sums": texts, "non_null": non_null}
+    return facts
 
 
-def app(environ, start_response):
-    if environ["PATH_INFO"] == "/_truth":
-        body = json.dumps(shop.truth("v2", V2_TYPES)).encode("utf-8")
-        start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
-        return [body]
-    return service(environ, start_response)
+def fill(container):
+    for entity_set, count in COUNTS.items():
+        with container[entity_set].open() as collection:
+            for number in range(1, count + 1):
+                entity = collection.new_entity()
+                for name, value in row_of(entity_set, number).items():
+                    if name == "OrderedAt":
+                        value = iso8601.TimePoint.from_str(value)
+                    entity[name].set_from_value(value)
+                collection.insert_entity(entity)
 
 
-class Threaded(socketserver.ThreadingMixIn, WSGIServer):
-    daemon_threads = True
-
-
-class Quiet(WSGIRequestHandler):
+class QuietHandler(WSGIRequestHandler):
     def log_message(self, *_):
         pass
 
 
-httpd = make_server("127.0.0.1", port, app, server_class=Threaded, handler_class=Quiet)
-threading.Thread(target=httpd.serve_forever, daemon=True).start()
-rig.ready(options, out, {
-    "url": url, "service": f"{url}/", "metadata": f"{url}/$metadata", "truth": f"{url}/_truth",
-    "page_size": options.page_size, "sets": list(shop.SHOP["sets"]),
-})
+class ThreadedServer(socketserver.ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--stay", action="store_true")
+    args = parser.parse_args()
+    logging.disable(logging.WARNING)
+
+    document = metadata.Document()
+    document.read(src=io.StringIO(METADATA))
+    container = SQLiteEntityContainer(file_path=":memory:", container=document.root.DataServices["Shop.Container"])
+    container.create_all_tables()
+    fill({name: document.root.DataServices[f"Shop.Container.{name}"] for name in COUNTS})
+
+    # One in-memory database has one connection.
+    turn = threading.Lock()
+    service = None
+
+    def application(environ, start_response):
+        if environ["PATH_INFO"] == "/_truth":
+            start_response("200 OK", [("Content-Type", "application/json")])
+            return [json.dumps(truth()).encode()]
+        with turn:
+            return [b"".join(service(environ, start_response))]
+
+    server = make_server("127.0.0.1", args.port, application, server_class=ThreadedServer, handler_class=QuietHandler)
+    url = f"http://127.0.0.1:{server.server_port}"
+    service = ReadOnlyServer(service_root=url)
+    service.set_model(document)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    print(json.dumps({"url": url}), flush=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    if args.stay:
+        signal.pause()
+    sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main()

@@ -3,8 +3,12 @@
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
+
+/// Looks at a rig that was asked to end, 20 ms apart.
+const ENDING_TRIES_MAX: u32 = 150;
 
 /// A running rig; its standard input is a pipe whose end ends the rig, so that a dead test leaves nothing behind.
 pub struct Rig {
@@ -65,7 +69,14 @@ impl Rig {
 
 impl Drop for Rig {
     fn drop(&mut self) {
+        // The end of its input ends it, with what it started itself; a kill would leave that behind.
         drop(self.child.stdin.take());
+        for _ in 0..ENDING_TRIES_MAX {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
