@@ -8,7 +8,7 @@ use http::header::{AUTHORIZATION, COOKIE};
 use http::{HeaderName, HeaderValue};
 
 use super::error::Error;
-use super::grant::Oauth2Client;
+use super::issuer::Issuer;
 use super::vault::Vault;
 use crate::http::Request;
 use crate::secret::Secret;
@@ -21,7 +21,7 @@ pub(crate) enum Kind {
     Cookie { name: String, value: Secret },
     Basic { username: String, password: Secret },
     Bearer { token: Secret },
-    Oauth2 { client: Box<Oauth2Client>, vault: Arc<Vault> },
+    Issued { issuer: Issuer, vault: Arc<Vault> },
 }
 
 /// The credential of one source.
@@ -69,12 +69,12 @@ impl Access {
             Kind::Bearer { token } => {
                 request.headers.insert(AUTHORIZATION, sensitive(&format!("Bearer {}", token.expose()))?);
             }
-            Kind::Oauth2 { client, vault } => {
+            Kind::Issued { issuer, vault } => {
                 let refused = refused.and_then(|refused| match refused {
                     Use::Fixed => None,
                     Use::Token { generation } => Some(generation),
                 });
-                let token = vault.token(client, refused).await?;
+                let token = vault.token(issuer, refused).await?;
                 request.headers.insert(AUTHORIZATION, sensitive(&format!("Bearer {}", token.value.expose()))?);
                 return Ok(Use::Token { generation: token.generation });
             }
@@ -85,7 +85,7 @@ impl Access {
     /// Token answers bought in this process.
     pub(crate) fn refreshes(&self) -> u64 {
         match &self.kind {
-            Kind::Oauth2 { vault, .. } => vault.refreshes(),
+            Kind::Issued { vault, .. } => vault.refreshes(),
             Kind::Anonymous
             | Kind::Header { .. }
             | Kind::Param { .. }

@@ -20,7 +20,7 @@ use super::error::Error;
 use super::record::{Identity, Tokens};
 use crate::clock::Clock;
 use crate::http::{TokenChannel, TokenError, excerpt};
-use crate::model::plan::{ClientAuth, Grant, Oauth2};
+use crate::model::plan::{ClientAuth, Grant, Oauth2, Rotation};
 use crate::secret::Secret;
 
 type Configured = Client<
@@ -83,11 +83,19 @@ impl Oauth2Client {
         Oauth2Client { plan, base_url, id, secret, wire: Wire(TokenChannel) }
     }
 
-    pub(crate) fn grant(&self) -> &Grant {
+    pub(super) fn grant(&self) -> &Grant {
         &self.plan.grant
     }
 
-    pub(crate) fn identity(&self) -> Identity {
+    pub(super) fn needs_login(&self) -> bool {
+        matches!(self.plan.grant, Grant::AuthorizationCode { .. })
+    }
+
+    pub(super) fn rotation(&self) -> &Rotation {
+        &self.plan.rotation
+    }
+
+    pub(super) fn identity(&self) -> Identity {
         let grant = match self.plan.grant {
             Grant::AuthorizationCode { .. } => "authorization_code",
             Grant::ClientCredentials => "client_credentials",

@@ -14,6 +14,7 @@ use url::Url;
 
 use super::error::Error;
 use super::grant::{Authorization, Granted, Oauth2Client};
+use super::issuer::Issuer;
 use super::vault::Vault;
 use crate::limits::LOGIN_WAIT_MAX;
 use crate::model::plan::{Grant, Redirect};
@@ -39,7 +40,8 @@ enum Answer {
 impl<'a> Login<'a> {
     /// Prepares the request and, for a loopback redirect, opens the port first: the provider must find it.
     /// `None` = the grant needs no login.
-    pub(crate) async fn begin(client: &'a Oauth2Client, vault: &'a Vault) -> Result<Option<Login<'a>>, Error> {
+    pub(crate) async fn begin(issuer: &'a Issuer, vault: &'a Vault) -> Result<Option<Login<'a>>, Error> {
+        let Issuer::Oauth2(client) = issuer;
         let Grant::AuthorizationCode { authorize_url, authorize_params, redirect } = client.grant() else {
             return Ok(None);
         };
@@ -99,7 +101,7 @@ impl<'a> Login<'a> {
             Answer::Refused(why) => return Err(Error::LoginRefused { why }),
         };
         match self.client.exchange_code(&code, self.authorization.verifier, &self.redirect).await {
-            Granted::Yes(tokens) => self.vault.store_login(&self.client.identity(), &tokens),
+            Granted::Yes(tokens) => self.vault.store_login(&self.client.identity(), &tokens).await,
             Granted::NotSent(source) | Granted::Ambiguous(source) => Err(Error::Unanswered { source }),
             Granted::InvalidGrant { why } => Err(Error::LoginRefused { why }),
             Granted::Refused { why } => Err(Error::ClientRefused { why }),

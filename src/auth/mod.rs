@@ -7,6 +7,7 @@
 mod access;
 mod error;
 mod grant;
+mod issuer;
 mod login;
 mod record;
 mod seal;
@@ -15,6 +16,7 @@ mod vault;
 pub(crate) use access::{Access, Kind, Use};
 pub(crate) use error::Error;
 pub(crate) use grant::Oauth2Client;
+pub(crate) use issuer::Issuer;
 pub(crate) use login::Login;
 pub(crate) use record::{CredentialState, Summary};
 pub(crate) use seal::VaultKey;

@@ -9,15 +9,15 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 
 use super::error::Error;
-use super::grant::{Granted, Oauth2Client};
+use super::grant::Granted;
+use super::issuer::Issuer;
 use super::record::{CredentialState, Identity, Record, Summary, Tokens};
 use super::seal::VaultKey;
 use crate::clock::Clock;
 use crate::limits::{REFRESH_LEASE, REFRESH_REPLAYS_MAX, RETRY_WAIT_MIN};
-use crate::model::plan::Grant;
 use crate::secret::Secret;
 use crate::state::lease::Holder;
-use crate::state::{RecordStore, Versioned};
+use crate::state::{RecordStore, Version, Versioned};
 
 /// How often a waiter looks whether another process finished its refresh.
 const POLL_INTERVAL: Duration = Duration::from_millis(150);
@@ -50,21 +50,21 @@ impl Vault {
     }
 
     /// All credentials, without their values.
-    pub(crate) fn list(&self) -> Result<Vec<Summary>, Error> {
-        let records = self.store.list("credential/")?;
+    pub(crate) async fn list(&self) -> Result<Vec<Summary>, Error> {
+        let records = self.store.list("credential/").await?;
         records.iter().map(|found| Ok(Record::from_text(&found.key, &found.value)?.summary())).collect()
     }
 
     /// Whether tokens are stored and no login is asked for.
-    pub(crate) fn is_logged_in(&self, client: &Oauth2Client) -> Result<bool, Error> {
-        let found = self.load(&client.identity())?;
+    pub(crate) async fn is_logged_in(&self, issuer: &Issuer) -> Result<bool, Error> {
+        let found = self.load(&issuer.identity()).await?;
         Ok(found.is_some_and(|(_, record)| record.current.is_some() && record.state != CredentialState::Reauth))
     }
 
     /// A token that is good now. `refused` is the generation that the API just answered 401 to.
-    pub(super) async fn token(&self, client: &Oauth2Client, refused: Option<u64>) -> Result<AccessToken, Error> {
-        let identity = client.identity();
-        if let Some((_, record)) = self.load(&identity)?
+    pub(super) async fn token(&self, issuer: &Issuer, refused: Option<u64>) -> Result<AccessToken, Error> {
+        let identity = issuer.identity();
+        if let Some((_, record)) = self.load(&identity).await?
             && let Some(token) = self.usable(&record, refused)?
         {
             return Ok(token);
@@ -72,7 +72,7 @@ impl Vault {
         let _one = self.refreshing.lock().await;
         let patience = tokio::time::Instant::now() + REFRESH_LEASE * 2;
         loop {
-            let found = self.load(&identity)?;
+            let found = self.load(&identity).await?;
             let (version, record) = match found {
                 Some((found, record)) => (Some(found.version), record),
                 None => (None, Record::new(&identity)),
@@ -88,56 +88,56 @@ impl Vault {
                 tokio::time::sleep(POLL_INTERVAL).await;
                 continue;
             }
-            let former = self.spendable(client, &record)?;
+            let former = self.spendable(issuer, &record)?;
             let until = Clock.now() + REFRESH_LEASE;
             let announced = record.with_intent(Holder::current(), until);
-            if !self.replace(&identity, version, &announced)? {
+            if !self.replace(&identity, version, &announced).await? {
                 continue;
             }
-            return self.refresh(client, &identity, announced, former).await;
+            return self.refresh(issuer, &identity, announced, former).await;
         }
     }
 
     /// Stores the tokens of a login.
-    pub(super) fn store_login(&self, identity: &Identity, tokens: &Tokens) -> Result<(), Error> {
+    pub(super) async fn store_login(&self, identity: &Identity, tokens: &Tokens) -> Result<(), Error> {
         loop {
-            let found = self.load(identity)?;
+            let found = self.load(identity).await?;
             let (version, record) = match found {
                 Some((found, record)) => (Some(found.version), record),
                 None => (None, Record::new(identity)),
             };
             let record = record.with_tokens(tokens, None, &self.key).noted(Clock.now(), "login");
-            if self.replace(identity, version, &record)? {
+            if self.replace(identity, version, &record).await? {
                 return Ok(());
             }
         }
     }
 
     /// Revokes the tokens where the provider can, and forgets them. `Ok(None)` = there was nothing.
-    pub(crate) async fn logout(&self, client: &Oauth2Client) -> Result<Option<Revoked>, Error> {
-        let identity = client.identity();
+    pub(crate) async fn logout(&self, issuer: &Issuer) -> Result<Option<Revoked>, Error> {
+        let identity = issuer.identity();
         loop {
-            let Some((found, record)) = self.load(&identity)? else { return Ok(None) };
+            let Some((found, record)) = self.load(&identity).await? else { return Ok(None) };
             let Some(tokens) = record.tokens(&self.key)? else { return Ok(None) };
-            let revoked = if client.revoke(&tokens).await? { Revoked::AtProvider } else { Revoked::HereOnly };
+            let revoked = if issuer.revoke(&tokens).await? { Revoked::AtProvider } else { Revoked::HereOnly };
             let record = record.emptied().noted(Clock.now(), "logout");
-            if self.replace(&identity, Some(found.version), &record)? {
+            if self.replace(&identity, Some(found.version), &record).await? {
                 return Ok(Some(revoked));
             }
         }
     }
 
-    fn load(&self, identity: &Identity) -> Result<Option<(Versioned, Record)>, Error> {
-        let Some(found) = self.store.get(&identity.key())? else { return Ok(None) };
+    async fn load(&self, identity: &Identity) -> Result<Option<(Versioned, Record)>, Error> {
+        let Some(found) = self.store.get(&identity.key()).await? else { return Ok(None) };
         let record = Record::from_text(&found.key, &found.value)?;
         Ok(Some((found, record)))
     }
 
     /// Writes the record durably; `false` = somebody changed it since.
-    fn replace(&self, identity: &Identity, version: Option<i64>, record: &Record) -> Result<bool, Error> {
+    async fn replace(&self, identity: &Identity, version: Option<Version>, record: &Record) -> Result<bool, Error> {
         Ok(match version {
-            None => self.store.create(&identity.key(), &record.text())?,
-            Some(version) => self.store.swap(&identity.key(), version, &record.text())?,
+            None => self.store.create(&identity.key(), &record.text()).await?,
+            Some(version) => self.store.swap(&identity.key(), &version, &record.text()).await?,
         })
     }
 
@@ -153,29 +153,29 @@ impl Vault {
     }
 
     /// The refresh token to spend; `None` for a grant that needs none.
-    fn spendable(&self, client: &Oauth2Client, record: &Record) -> Result<Option<Secret>, Error> {
+    fn spendable(&self, issuer: &Issuer, record: &Record) -> Result<Option<Secret>, Error> {
         let origin = || record.bound_to.clone();
-        match client.grant() {
-            Grant::ClientCredentials => Ok(None),
-            Grant::AuthorizationCode { .. } => match record.tokens(&self.key)? {
-                None if record.generation == 0 => Err(Error::NeverLoggedIn { origin: origin() }),
-                None => Err(Error::LoginLost { origin: origin(), why: last_outcome(record) }),
-                Some(_) if record.state == CredentialState::Reauth => {
-                    Err(Error::LoginLost { origin: origin(), why: last_outcome(record) })
-                }
-                Some(Tokens { refresh: None, .. }) => Err(Error::LoginLost {
-                    origin: origin(),
-                    why: "the access token is over and the provider gave no refresh token".to_owned(),
-                }),
-                Some(Tokens { refresh: Some(refresh), .. }) => Ok(Some(refresh)),
-            },
+        if !issuer.needs_login() {
+            return Ok(None);
+        }
+        match record.tokens(&self.key)? {
+            None if record.generation == 0 => Err(Error::NeverLoggedIn { origin: origin() }),
+            None => Err(Error::LoginLost { origin: origin(), why: last_outcome(record) }),
+            Some(_) if record.state == CredentialState::Reauth => {
+                Err(Error::LoginLost { origin: origin(), why: last_outcome(record) })
+            }
+            Some(Tokens { refresh: None, .. }) => Err(Error::LoginLost {
+                origin: origin(),
+                why: "the access token is over and the provider gave no refresh token".to_owned(),
+            }),
+            Some(Tokens { refresh: Some(refresh), .. }) => Ok(Some(refresh)),
         }
     }
 
     /// Spends the token. The announcement is durable; from here on the answer must not be lost.
     async fn refresh(
         &self,
-        client: &Oauth2Client,
+        issuer: &Issuer,
         identity: &Identity,
         announced: Record,
         former: Option<Secret>,
@@ -183,8 +183,8 @@ impl Vault {
         let mut replays = 0;
         let granted = loop {
             let granted = match &former {
-                Some(token) => client.refresh(token).await,
-                None => client.client_credentials().await,
+                Some(token) => issuer.refresh(token).await,
+                None => issuer.buy().await,
             };
             match granted {
                 Granted::NotSent(_) | Granted::Ambiguous(_) | Granted::Unreadable { .. }
@@ -234,13 +234,14 @@ impl Vault {
         let mut tries = 0;
         loop {
             tries += 1;
-            let stored = self.load(identity).and_then(|found| match found {
-                Some((found, stored)) if stored.epoch == record.epoch && stored.generation <= record.generation => {
-                    self.replace(identity, Some(found.version), record)
+            let stored = match self.load(identity).await {
+                Ok(Some((found, stored))) if stored.epoch == record.epoch && stored.generation <= record.generation => {
+                    self.replace(identity, Some(found.version), record).await
                 }
                 // A login or a later announcement came in between: what it stored is newer than what we hold.
-                Some(_) | None => Ok(true),
-            });
+                Ok(_) => Ok(true),
+                Err(error) => Err(error),
+            };
             match stored {
                 Ok(true) => return Ok(()),
                 Ok(false) => {}

@@ -7,7 +7,7 @@ use crate::auth::{CredentialState, Summary};
 
 pub(super) async fn run(around: Surroundings) -> Result<Exit, Failure> {
     let records = around.settings.open_records()?;
-    let summaries = around.settings.open_vault(&records)?.list()?;
+    let summaries = around.settings.open_vault(&records)?.list().await?;
     if around.output.is_json {
         around.output.json(&summaries);
         return Ok(Exit::Done);

@@ -13,9 +13,9 @@ use super::preview::show_rows;
 use super::progress::telemetry;
 use super::run::show;
 use super::signals::until_signalled;
-use crate::auth::{Login, Oauth2Client, Vault};
+use crate::auth::{Issuer, Login, Vault};
 use crate::demo::{DemoApi, SCHEMA_FILE, job_file};
-use crate::engine::{Class, Context, Ended, RunOptions, Settings, open_oauth2, run_job};
+use crate::engine::{Class, Context, Ended, RunOptions, Settings, open_issuer, run_job};
 use crate::format::read_parquet;
 use crate::job::{load, schema_text};
 use crate::model::plan::{Auth, Job};
@@ -93,8 +93,8 @@ fn prepare(api: &DemoApi, folder: &Path) -> Result<DemoFolder, Failure> {
 /// would send the browser to is taken the way `haul login --paste` takes it.
 async fn login_if_needed(output: Output, api: &DemoApi, demo: &DemoFolder) -> Result<(), Failure> {
     let job = load(&demo.job_file, &[])?;
-    let (client, vault) = open(&job, &demo.settings)?;
-    if vault.is_logged_in(&client)? && !api.port_changed() {
+    let (issuer, vault) = open(&job, &demo.settings)?;
+    if vault.is_logged_in(&issuer).await? && !api.port_changed() {
         return Ok(());
     }
     log_in(output, demo).await
@@ -102,8 +102,8 @@ async fn login_if_needed(output: Output, api: &DemoApi, demo: &DemoFolder) -> Re
 
 async fn log_in(output: Output, demo: &DemoFolder) -> Result<(), Failure> {
     let job = load(&demo.job_file, &[])?;
-    let (client, vault) = open(&job, &demo.settings)?;
-    let login = Login::begin(&client, &vault).await?.expect("the demo uses the code grant");
+    let (issuer, vault) = open(&job, &demo.settings)?;
+    let login = Login::begin(&issuer, &vault).await?.expect("the demo uses the code grant");
     let redirect = crate::demo::approve(login.url())
         .await
         .map_err(|error| Failure::failed("the demo API did not approve the login").cause(&error))?;
@@ -114,14 +114,14 @@ async fn log_in(output: Output, demo: &DemoFolder) -> Result<(), Failure> {
     Ok(())
 }
 
-fn open(job: &Job, settings: &Settings) -> Result<(Oauth2Client, Vault), Failure> {
+fn open(job: &Job, settings: &Settings) -> Result<(Issuer, Vault), Failure> {
     let Auth::Oauth2(plan) = &job.source.auth else {
         return Err(
             Failure::usage("the demo's job file no longer uses OAuth2").hint("delete it, and run the demo again")
         );
     };
     let records = settings.open_records()?;
-    Ok((open_oauth2(job, plan)?, settings.open_vault(&records)?))
+    Ok((open_issuer(job, plan)?, settings.open_vault(&records)?))
 }
 
 async fn run_once(output: Output, demo: &DemoFolder, cancel: CancellationToken) -> Result<Ended, Failure> {

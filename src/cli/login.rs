@@ -10,15 +10,15 @@ use super::args::{JobArgs, LoginArgs};
 use super::failure::{Exit, Failure};
 use super::output::Output;
 use super::signals::{interrupted, until_signalled};
-use crate::auth::{Login, Oauth2Client, Revoked, Vault};
-use crate::engine::open_oauth2;
+use crate::auth::{Issuer, Login, Revoked, Vault};
+use crate::engine::open_issuer;
 use crate::job::load;
 use crate::model::plan::{Auth, Job};
 
 pub(super) async fn login(around: Surroundings, args: LoginArgs) -> Result<Exit, Failure> {
     let job = load(&args.job.file, &args.job.set)?;
-    let (client, vault) = open(&around, &job)?;
-    let Some(login) = Login::begin(&client, &vault).await? else {
+    let (issuer, vault) = open(&around, &job)?;
+    let Some(login) = Login::begin(&issuer, &vault).await? else {
         return Err(Failure::usage(format!("job `{}` uses client credentials: it needs no login", job.name)));
     };
     let is_pasted = args.paste || !login.is_listening();
@@ -45,7 +45,7 @@ pub(super) async fn login(around: Surroundings, args: LoginArgs) -> Result<Exit,
     }
     done(
         output,
-        &client,
+        &issuer,
         "logged in",
         &format!("logged in; `haul run {}` uses it from now on", args.job.file.display()),
     );
@@ -54,8 +54,8 @@ pub(super) async fn login(around: Surroundings, args: LoginArgs) -> Result<Exit,
 
 pub(super) async fn logout(around: Surroundings, args: JobArgs) -> Result<Exit, Failure> {
     let job = load(&args.file, &args.set)?;
-    let (client, vault) = open(&around, &job)?;
-    let (what, text) = match vault.logout(&client).await? {
+    let (issuer, vault) = open(&around, &job)?;
+    let (what, text) = match vault.logout(&issuer).await? {
         Some(Revoked::AtProvider) => ("revoked", "the tokens are revoked and forgotten"),
         Some(Revoked::HereOnly) => (
             "forgotten",
@@ -63,26 +63,26 @@ pub(super) async fn logout(around: Surroundings, args: JobArgs) -> Result<Exit, 
         ),
         None => ("nothing", "there were no tokens"),
     };
-    done(around.output, &client, what, text);
+    done(around.output, &issuer, what, text);
     Ok(Exit::Done)
 }
 
-fn done(output: Output, client: &Oauth2Client, what: &str, text: &str) {
+fn done(output: Output, issuer: &Issuer, what: &str, text: &str) {
     if output.is_json {
-        output.json(&json!({ "credential": client.identity().id, "outcome": what }));
+        output.json(&json!({ "credential": issuer.identity().id, "outcome": what }));
     } else {
         output.line(text);
     }
 }
 
-fn open(around: &Surroundings, job: &Job) -> Result<(Oauth2Client, Vault), Failure> {
+fn open(around: &Surroundings, job: &Job) -> Result<(Issuer, Vault), Failure> {
     let Auth::Oauth2(plan) = &job.source.auth else {
         return Err(Failure::usage(format!("job `{}` does not use OAuth2: there is nothing to log in to", job.name)));
     };
-    let client = open_oauth2(job, plan)?;
+    let issuer = open_issuer(job, plan)?;
     let records = around.settings.open_records()?;
     let vault = around.settings.open_vault(&records)?;
-    Ok((client, vault))
+    Ok((issuer, vault))
 }
 
 /// A line from standard input, read on a thread that a signal may leave behind.

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use ulid::Ulid;
 
 use super::error::Error;
-use crate::auth::{Access, Kind, Oauth2Client, Vault, VaultKey};
+use crate::auth::{Access, Issuer, Kind, Oauth2Client, Vault, VaultKey};
 use crate::clock::Clock;
 use crate::http::{Client, Pace};
 use crate::job::load::{Environment, SecretError, Secrets};
@@ -51,7 +51,7 @@ pub(crate) struct Context {
 
 impl Settings {
     pub(crate) fn open_records(&self) -> Result<Arc<RecordStore>, Error> {
-        Ok(Arc::new(RecordStore::open(&self.state_folder)?))
+        Ok(Arc::new(RecordStore::open_folder(&self.state_folder)?))
     }
 
     pub(crate) fn open_vault(&self, records: &Arc<RecordStore>) -> Result<Vault, Error> {
@@ -119,14 +119,14 @@ fn open_kind(job: &Job, settings: &Settings, records: &Arc<RecordStore>) -> Resu
         Auth::Bearer { token } => Kind::Bearer { token: Secrets::resolve(token)? },
         Auth::Oauth2(plan) => {
             let vault = Arc::new(settings.open_vault(records)?);
-            Kind::Oauth2 { client: Box::new(open_oauth2(job, plan)?), vault }
+            Kind::Issued { issuer: open_issuer(job, plan)?, vault }
         }
     })
 }
 
-/// The job's OAuth2 client with its secret at hand; for a run, a login and a logout.
-pub(crate) fn open_oauth2(job: &Job, plan: &Oauth2) -> Result<Oauth2Client, SecretError> {
+/// The job's issuer of tokens with its secrets at hand; for a run, a login and a logout.
+pub(crate) fn open_issuer(job: &Job, plan: &Oauth2) -> Result<Issuer, SecretError> {
     let id = Secrets::resolve_text(&plan.client_id)?;
     let secret = plan.client_secret.as_ref().map(Secrets::resolve).transpose()?;
-    Ok(Oauth2Client::new(plan.clone(), job.source.base_url.clone(), id, secret))
+    Ok(Issuer::Oauth2(Box::new(Oauth2Client::new(plan.clone(), job.source.base_url.clone(), id, secret))))
 }

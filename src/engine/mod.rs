@@ -12,7 +12,7 @@ mod run;
 mod seal;
 mod stream;
 
-pub(crate) use context::{Context, OpenError, Settings, open_oauth2, open_store};
+pub(crate) use context::{Context, OpenError, Settings, open_issuer, open_store};
 pub(crate) use error::{Class, Error};
 pub(crate) use preview::{Preview, preview};
 pub(crate) use run::{Ended, Memory, RunOptions, run_job, text_of};

@@ -100,7 +100,7 @@ async fn run_leased(ctx: &Arc<Context>, options: &RunOptions, report: &mut RunRe
     let streams = chosen(ctx, &options.streams)?;
     // The lease belongs to what is written: the same job into two folders may run twice.
     let name = format!("run/{}/{}", ctx.job.name, hex(ctx.store.shown().as_bytes(), 8));
-    let lease = match Lease::acquire(&ctx.records, &name, RUN_LEASE)? {
+    let lease = match Lease::acquire(&ctx.records, &name, RUN_LEASE).await? {
         Acquired::Lease(lease) => Arc::new(lease),
         Acquired::Held(held) => {
             let (host, pid) = (held.holder.host.split('/').next().unwrap_or_default().to_owned(), held.holder.pid);
@@ -116,7 +116,7 @@ async fn run_leased(ctx: &Arc<Context>, options: &RunOptions, report: &mut RunRe
     let lost = matches!(heartbeat.await, Ok(()));
     if !lost
         && let Some(lease) = Arc::into_inner(lease)
-        && let Err(error) = lease.release()
+        && let Err(error) = lease.release().await
     {
         // What was published stays published; the lease lapses by itself.
         report.warnings.push(format!("the lease of the job could not be given back: {}", text_of(&error)));
@@ -132,7 +132,7 @@ async fn keep_lease(lease: Arc<Lease>, is_stopped: CancellationToken) {
     loop {
         tokio::time::sleep(lease.renewal_interval()).await;
         // A store that cannot be asked is not a lost lease: the time to live covers some failures in a row.
-        if matches!(lease.renew(), Ok(false)) {
+        if matches!(lease.renew().await, Ok(false)) {
             is_stopped.cancel();
             return;
         }

@@ -4,7 +4,7 @@ use super::problem::{Problems, wrong};
 use super::spec::{AuthSpec, ClientAuthSpec, GrantSpec, KeySpec, Oauth2Spec, SecretRef};
 use super::value::{check_header_name, check_literal, check_text, check_url, literal_secret, reference};
 use super::yaml::join;
-use crate::model::plan::{Auth, ClientAuth, Grant, KeyPlace, Oauth2, Redirect, SecretSource};
+use crate::model::plan::{Auth, ClientAuth, Grant, KeyPlace, Oauth2, Redirect, Rotation, RotationClass, SecretSource};
 
 const OAUTH2: &str = "source.auth.oauth2";
 
@@ -112,6 +112,12 @@ fn check_oauth2(spec: &Oauth2Spec, allow_http: bool, problems: &mut Problems<'_>
         revoke_url: revoke_url?,
         scopes: spec.scopes.clone(),
         token_params: spec.token_params.clone(),
+        rotation: Rotation {
+            class: RotationClass::SingleUse,
+            window: None,
+            idle: None,
+            age_min: std::time::Duration::ZERO,
+        },
     })
 }
 

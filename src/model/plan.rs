@@ -1,6 +1,7 @@
 //! The checked job: what the file means. Building it opens nothing, reads no secret and asks no server.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use url::Url;
 
@@ -91,6 +92,36 @@ pub(crate) struct Oauth2 {
     pub revoke_url: Option<Url>,
     pub scopes: Vec<String>,
     pub token_params: BTreeMap<String, String>,
+    pub rotation: Rotation,
+}
+
+/// What a provider does with a refresh token that was used, and how often it may be asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Rotation {
+    pub class: RotationClass,
+    /// How long a used refresh token is still taken. Absent = not known.
+    pub window: Option<Duration>,
+    /// A refresh token that is not used for so long is void. Absent = not known.
+    pub idle: Option<Duration>,
+    /// The provider refuses to replace an access token younger than this. Zero = it does not.
+    pub age_min: Duration,
+}
+
+/// What happens when a refresh token is used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RotationClass {
+    /// A: there is one refresh token for good.
+    NotRotated,
+    /// B: every refresh token stays valid.
+    OldStaysValid,
+    /// C: the old one stays valid until its successor is used.
+    ValidUntilSuccessorUsed,
+    /// D: the old one stays valid for `Rotation::window`.
+    ValidForWindow,
+    /// E: the old one is refused.
+    SingleUse,
+    /// F: the old one is refused and takes all its successors with it.
+    ReuseRevokesFamily,
 }
 
 #[derive(Debug, Clone)]

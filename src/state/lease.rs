@@ -7,7 +7,8 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::sqlite::{Error, RecordStore};
+use super::error::Error;
+use super::store::RecordStore;
 use crate::clock::Clock;
 
 /// A process on a host.
@@ -75,12 +76,16 @@ pub(crate) enum Acquired {
 
 impl Lease {
     /// Takes the lease if it is free, lapsed, or held by a dead process of this host.
-    pub(crate) fn acquire(store: &Arc<RecordStore>, name: &str, time_to_live: Duration) -> Result<Acquired, Error> {
+    pub(crate) async fn acquire(
+        store: &Arc<RecordStore>,
+        name: &str,
+        time_to_live: Duration,
+    ) -> Result<Acquired, Error> {
         let key = format!("lease/{name}");
         let holder = Holder::current();
         loop {
             let now = Clock.now();
-            let found = store.get(&key)?;
+            let found = store.get(&key).await?;
             let former = found.as_ref().and_then(|record| serde_json::from_str::<LeaseRecord>(&record.value).ok());
             if let Some(LeaseRecord { holder: Some(former), until, .. }) = &former
                 && *until > now
@@ -92,8 +97,8 @@ impl Lease {
             let lease =
                 Lease { store: Arc::clone(store), key: key.clone(), holder: holder.clone(), epoch, time_to_live };
             let taken = match &found {
-                None => store.create(&key, &lease.record(now))?,
-                Some(record) => store.swap(&key, record.version, &lease.record(now))?,
+                None => store.create(&key, &lease.record(now)).await?,
+                Some(record) => store.swap(&key, &record.version, &lease.record(now)).await?,
             };
             if taken {
                 return Ok(Acquired::Lease(lease));
@@ -107,24 +112,24 @@ impl Lease {
     }
 
     /// Extends the lease; `false` = it was lost to another holder.
-    pub(crate) fn renew(&self) -> Result<bool, Error> {
-        self.replace_own(|now| self.record(now))
+    pub(crate) async fn renew(&self) -> Result<bool, Error> {
+        self.replace_own(|now| self.record(now)).await
     }
 
     /// Gives the lease back at once instead of letting it lapse.
-    pub(crate) fn release(self) -> Result<(), Error> {
-        self.replace_own(|now| text_of(&LeaseRecord { holder: None, epoch: self.epoch, until: now }))?;
+    pub(crate) async fn release(self) -> Result<(), Error> {
+        self.replace_own(|now| text_of(&LeaseRecord { holder: None, epoch: self.epoch, until: now })).await?;
         Ok(())
     }
 
-    fn replace_own(&self, value: impl Fn(DateTime<Utc>) -> String) -> Result<bool, Error> {
-        let Some(found) = self.store.get(&self.key)? else { return Ok(false) };
+    async fn replace_own(&self, value: impl Fn(DateTime<Utc>) -> String) -> Result<bool, Error> {
+        let Some(found) = self.store.get(&self.key).await? else { return Ok(false) };
         let is_own = serde_json::from_str::<LeaseRecord>(&found.value)
             .is_ok_and(|record| record.epoch == self.epoch && record.holder.as_ref() == Some(&self.holder));
         if !is_own {
             return Ok(false);
         }
-        self.store.swap(&self.key, found.version, &value(Clock.now()))
+        self.store.swap(&self.key, &found.version, &value(Clock.now())).await
     }
 
     fn record(&self, now: DateTime<Utc>) -> String {

@@ -6,57 +6,20 @@ use std::sync::Mutex;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::error::Error;
+use super::store::{Version, Versioned};
 use crate::clock::Clock;
 use crate::limits::STATE_WAIT_MAX;
 
-/// What can go wrong with the record store.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Error {
-    #[error("the state folder `{folder}` cannot be used")]
-    Folder { folder: PathBuf, source: std::io::Error },
-    #[error("the state folder `{folder}` is open to other users (mode {mode:o}); it holds tokens")]
-    Open { folder: PathBuf, mode: u32 },
-    #[error("the record store `{file}` cannot be {doing}")]
-    Sqlite { file: PathBuf, doing: &'static str, source: rusqlite::Error },
-}
-
-impl Error {
-    /// What the user can do, where we know it.
-    pub(crate) fn hint(&self) -> Option<String> {
-        match self {
-            Error::Open { folder, .. } => Some(format!(
-                "`chmod 700 {0}`, or name a folder below it with `--state` or HAUL_STATE: haul makes that one private",
-                folder.display()
-            )),
-            Error::Folder { .. } | Error::Sqlite { .. } => {
-                Some("the state folder is chosen by `--state` or HAUL_STATE".to_owned())
-            }
-        }
-    }
-
-    /// Whether the same run may succeed later without anybody changing anything.
-    pub(crate) fn is_temporary(&self) -> bool {
-        matches!(self, Error::Sqlite { .. })
-    }
-}
-
-/// A record's value with the version that a swap must name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Versioned {
-    pub key: String,
-    pub version: i64,
-    pub value: String,
-}
-
-/// The record store of this machine; several processes may use it at once.
-pub(crate) struct RecordStore {
+/// The records of one SQLite file; several processes may use it at once.
+pub(crate) struct SqliteRecords {
     connection: Mutex<Connection>,
     file: PathBuf,
 }
 
-impl RecordStore {
+impl SqliteRecords {
     /// Opens or creates `state.db` in the folder; the folder is made private to the user.
-    pub(crate) fn open(folder: &Path) -> Result<Self, Error> {
+    pub(super) fn open(folder: &Path) -> Result<Self, Error> {
         make_private(folder)?;
         let file = folder.join("state.db");
         let wrong = |source| Error::Sqlite { file: file.clone(), doing: "opened", source };
@@ -74,11 +37,11 @@ impl RecordStore {
                  ) STRICT;",
             )
             .map_err(wrong)?;
-        Ok(RecordStore { connection: Mutex::new(connection), file })
+        Ok(SqliteRecords { connection: Mutex::new(connection), file })
     }
 
     /// The record, or `None` when there is none.
-    pub(crate) fn get(&self, key: &str) -> Result<Option<Versioned>, Error> {
+    pub(super) fn get(&self, key: &str) -> Result<Option<Versioned>, Error> {
         self.with("read", |connection| {
             connection
                 .query_row("SELECT key, version, value FROM records WHERE key = ?1", params![key], versioned)
@@ -87,7 +50,7 @@ impl RecordStore {
     }
 
     /// All records whose key starts with the prefix, by key.
-    pub(crate) fn list(&self, prefix: &str) -> Result<Vec<Versioned>, Error> {
+    pub(super) fn list(&self, prefix: &str) -> Result<Vec<Versioned>, Error> {
         self.with("read", |connection| {
             let mut statement = connection.prepare(
                 "SELECT key, version, value FROM records WHERE substr(key, 1, length(?1)) = ?1 ORDER BY key",
@@ -98,7 +61,7 @@ impl RecordStore {
     }
 
     /// Creates the record; `false` = somebody else was first.
-    pub(crate) fn create(&self, key: &str, value: &str) -> Result<bool, Error> {
+    pub(super) fn create(&self, key: &str, value: &str) -> Result<bool, Error> {
         self.with("written", |connection| {
             let changed = connection.execute(
                 "INSERT INTO records (key, version, value, changed_at) VALUES (?1, 1, ?2, ?3) ON CONFLICT DO NOTHING",
@@ -109,7 +72,9 @@ impl RecordStore {
     }
 
     /// Replaces the record if it still has this version; `false` = it changed meanwhile. Durable when it returns.
-    pub(crate) fn swap(&self, key: &str, version: i64, value: &str) -> Result<bool, Error> {
+    pub(super) fn swap(&self, key: &str, version: &Version, value: &str) -> Result<bool, Error> {
+        // A version of another kind of store is none of ours.
+        let Ok(version) = version.0.parse::<i64>() else { return Ok(false) };
         self.with("written", |connection| {
             let changed = connection.execute(
                 "UPDATE records SET version = version + 1, value = ?3, changed_at = ?4 WHERE key = ?1 AND version = ?2",
@@ -124,16 +89,21 @@ impl RecordStore {
         doing: &'static str,
         work: impl FnOnce(&Connection) -> Result<T, rusqlite::Error>,
     ) -> Result<T, Error> {
-        // A write waits for the disk; the other tasks of this thread are moved to another one meanwhile.
-        tokio::task::block_in_place(|| {
+        let work = || {
             let connection = self.connection.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             work(&connection).map_err(|source| Error::Sqlite { file: self.file.clone(), doing, source })
-        })
+        };
+        // A write waits for the disk; where there are more threads, the other tasks are moved to one of them meanwhile.
+        match tokio::runtime::Handle::current().runtime_flavor() {
+            tokio::runtime::RuntimeFlavor::CurrentThread => work(),
+            _ => tokio::task::block_in_place(work),
+        }
     }
 }
 
 fn versioned(row: &rusqlite::Row<'_>) -> Result<Versioned, rusqlite::Error> {
-    Ok(Versioned { key: row.get(0)?, version: row.get(1)?, value: row.get(2)? })
+    let version: i64 = row.get(1)?;
+    Ok(Versioned { key: row.get(0)?, version: Version(version.to_string()), value: row.get(2)? })
 }
 
 #[cfg(unix)]
