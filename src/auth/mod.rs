@@ -9,6 +9,7 @@ mod error;
 mod grant;
 mod issuer;
 mod login;
+mod protocol;
 mod record;
 mod seal;
 mod vault;

@@ -108,7 +108,7 @@ pub(crate) struct Rotation {
 }
 
 /// What happens when a refresh token is used twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum RotationClass {
     /// A: there is one refresh token for good.
     NotRotated,
