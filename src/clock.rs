@@ -1,4 +1,4 @@
-//! The one door to the wall clock.
+//! The one door to the clocks: the wall's, which people set, and the machine's, which only goes on.
 
 use chrono::{DateTime, Utc};
 
@@ -10,6 +10,12 @@ impl Clock {
     /// The instant by the machine's wall clock.
     pub(crate) fn now(self) -> DateTime<Utc> {
         Utc::now()
+    }
+
+    /// Time since the machine started, its sleep included; unlike the wall clock it never jumps.
+    pub(crate) fn boot_time(self) -> std::time::Duration {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        std::time::Duration::new(now.tv_sec.max(0) as u64, now.tv_nsec.clamp(0, 999_999_999) as u32)
     }
 
     /// The same as the standard library spells it.

@@ -32,8 +32,8 @@ pub(crate) const RETRY_WAIT_MIN: Duration = Duration::from_millis(500);
 pub(crate) const RETRY_WAIT_MAX: Duration = Duration::from_secs(60);
 /// Longest wait that a server may impose inside a run; a longer one ends the run as a temporary failure.
 pub(crate) const RETRY_AFTER_MAX: Duration = Duration::from_secs(15 * 60);
-/// Times one ambiguous refresh is sent again with the same token.
-pub(crate) const REFRESH_REPLAYS_MAX: usize = 3;
+/// Times one announced refresh is sent again with the same token after an unknown outcome.
+pub(crate) const REFRESH_REPLAYS_MAX: u32 = 3;
 /// Redirects within the same origin.
 pub(crate) const REDIRECTS_MAX: usize = 5;
 

@@ -21,7 +21,7 @@ pub(crate) enum Kind {
     Cookie { name: String, value: Secret },
     Basic { username: String, password: Secret },
     Bearer { token: Secret },
-    Issued { issuer: Issuer, vault: Arc<Vault> },
+    Issued { issuer: Arc<Issuer>, vault: Arc<Vault> },
 }
 
 /// The credential of one source.
@@ -75,7 +75,7 @@ impl Access {
                     Use::Token { generation } => Some(generation),
                 });
                 let token = vault.token(issuer, refused).await?;
-                request.headers.insert(AUTHORIZATION, sensitive(&format!("Bearer {}", token.value.expose()))?);
+                request.headers.insert(AUTHORIZATION, sensitive(&format!("Bearer {}", token.tokens.access.expose()))?);
                 return Ok(Use::Token { generation: token.generation });
             }
         }

@@ -1,5 +1,8 @@
 //! What can go wrong with a credential.
 
+use std::path::PathBuf;
+
+use super::protocol::HeldBecause;
 use crate::{http, state};
 
 /// A credential problem. No variant holds a token or secret.
@@ -25,6 +28,26 @@ pub(crate) enum Error {
     Unanswered { source: http::Error },
     #[error("another process refreshes the token of {origin} and does not finish")]
     Busy { origin: String },
+    #[error("the credential for {origin} is held: {}", held(*.because))]
+    Held { origin: String, because: HeldBecause },
+    #[error(
+        "{origin} refuses an access token that is {age_secs} s old, and its provider replaces none before {min_secs} s"
+    )]
+    TooYoung { origin: String, age_secs: i64, min_secs: u64 },
+    #[error("the new token of {origin} could not be stored; it is safe in the local folder and stored by the next run")]
+    Spilled { origin: String, source: state::Error },
+    #[error("the new token of {origin} could not be stored, neither in the record store nor in the local folder")]
+    Lost { origin: String, source: state::Error },
+    #[error("the local folder `{folder}` cannot take what a refresh needs")]
+    Disk { folder: PathBuf, source: std::io::Error },
+    #[error("`{file}` holds a token that cannot be opened with this vault key")]
+    SpillSealed { file: String },
+    #[error("a token that was bought and not stored waits in the local folder, sealed with the former key")]
+    SpilledBefore,
+    #[error("stopped by a signal")]
+    Stopped,
+    #[error("the vault key comes from {place}, which haul does not change")]
+    KeyNotOurs { place: &'static str },
     #[error("the stored tokens of {origin} cannot be opened with this vault key")]
     WrongKey { origin: String },
     #[error("the vault key {place} cannot be used: {why}")]
@@ -35,6 +58,17 @@ pub(crate) enum Error {
     NotAHeader,
     #[error(transparent)]
     Store(#[from] state::Error),
+}
+
+fn held(because: HeldBecause) -> &'static str {
+    match because {
+        HeldBecause::ForeignIntent => {
+            "another host was about to refresh it and did not finish; the new token may lie on that host's disk"
+        }
+        HeldBecause::Behind => {
+            "its record is older than what this host has seen, or its store is a copy; a newer token may be in use elsewhere"
+        }
+    }
 }
 
 fn because(why: &str) -> String {
@@ -60,6 +94,36 @@ impl Error {
             Error::Unanswered { .. } | Error::Busy { .. } => {
                 Some("nothing is lost: the stored token is tried again by the next run".to_owned())
             }
+            Error::Held { because: HeldBecause::ForeignIntent, .. } => Some(
+                "start haul on that host once: it brings the token by itself; if the host is gone for good, \
+                 `haul credentials takeover JOBFILE` goes on without it"
+                    .to_owned(),
+            ),
+            Error::Held { because: HeldBecause::Behind, .. } => Some(
+                "if another haul uses the original, log in here anew (`haul login JOBFILE`); if this is the only one, \
+                 `haul credentials takeover JOBFILE` goes on with what is here"
+                    .to_owned(),
+            ),
+            Error::TooYoung { .. } => Some(
+                "the API refuses a valid token: check the scopes and the rights of the user who logged in".to_owned(),
+            ),
+            Error::Spilled { .. } => Some("keep the local folder, and run again once the store answers".to_owned()),
+            Error::Lost { .. } => Some("log in again with `haul login JOBFILE` once the store answers".to_owned()),
+            Error::Disk { .. } => {
+                Some("it is chosen by `--local` or HAUL_LOCAL; nothing was spent".to_owned())
+            }
+            Error::SpillSealed { .. } => Some(
+                "give the key it was written with (HAUL_VAULT_KEY or vault.key); removing the file gives the token up"
+                    .to_owned(),
+            ),
+            Error::SpilledBefore => {
+                Some("run its job, or `haul credentials test JOBFILE`, and rotate the key after that".to_owned())
+            }
+            Error::Stopped => None,
+            Error::KeyNotOurs { .. } => Some(
+                "put the new key before the old one in the same place, separated by a blank, run this command, then remove the old one"
+                    .to_owned(),
+            ),
             Error::LoginRefused { .. }
             | Error::LoginTimedOut { .. }
             | Error::Pasted { .. }

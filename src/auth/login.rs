@@ -101,7 +101,9 @@ impl<'a> Login<'a> {
             Answer::Refused(why) => return Err(Error::LoginRefused { why }),
         };
         match self.client.exchange_code(&code, self.authorization.verifier, &self.redirect).await {
-            Granted::Yes(tokens) => self.vault.store_login(&self.client.identity(), &tokens).await,
+            Granted::Yes(tokens) => {
+                self.vault.store_login(&self.client.identity(), *tokens, self.client.rotation().idle).await
+            }
             Granted::NotSent(source) | Granted::Ambiguous(source) => Err(Error::Unanswered { source }),
             Granted::InvalidGrant { why } => Err(Error::LoginRefused { why }),
             Granted::Refused { why } => Err(Error::ClientRefused { why }),

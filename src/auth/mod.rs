@@ -5,12 +5,14 @@
 //! This room does not know what a page is, and never prints: a login hands its URL to the caller.
 
 mod access;
+mod disk;
 mod error;
 mod grant;
 mod issuer;
 mod login;
 mod protocol;
 mod record;
+mod refresh;
 mod seal;
 mod vault;
 
@@ -19,6 +21,8 @@ pub(crate) use error::Error;
 pub(crate) use grant::Oauth2Client;
 pub(crate) use issuer::Issuer;
 pub(crate) use login::Login;
-pub(crate) use record::{CredentialState, Summary};
-pub(crate) use seal::VaultKey;
+pub(crate) use protocol::{CredentialState, HeldBecause};
+pub(crate) use record::Summary;
+pub(crate) use refresh::until_nothing_is_spent;
+pub(crate) use seal::{VaultKey, add_key, drop_former_keys};
 pub(crate) use vault::{Revoked, Vault};

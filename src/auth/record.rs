@@ -1,6 +1,9 @@
 //! The vault's record of one credential: what is stored, sealed where it is secret, and what may be shown of it.
 //!
-//! Format version 1, a JSON document under `credential/<id>` in the record store.
+//! Format version 2, a JSON document under `credential/<id>` in the record store. Version 1 had no former and orphaned
+//! tokens; it is read, and written as version 2 with the next change.
+
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use ring::digest::{SHA256, digest};
@@ -8,28 +11,17 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::error::Error;
+use super::protocol::{Answer, Child, CredentialState, Fingerprint, HeldBecause, Intent, Ledger};
 use super::seal::{Seat, VaultKey};
 use crate::secret::Secret;
 use crate::state::lease::Holder;
 
-const RECORD_VERSION: u32 = 1;
+const RECORD_VERSION: u32 = 2;
 /// Outcomes kept for `haul credentials`.
 const OUTCOMES_MAX: usize = 20;
 
-/// Where a credential stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum CredentialState {
-    /// Ready.
-    Idle,
-    /// Somebody announced that the refresh token is about to be spent.
-    Intent,
-    /// A login is needed.
-    Reauth,
-}
-
 /// What a token answer gave us.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(super) struct Tokens {
     pub access: Secret,
     /// Absent = the provider gave none.
@@ -40,12 +32,17 @@ pub(super) struct Tokens {
     pub lifetime_secs: Option<i64>,
 }
 
-#[derive(Serialize, Deserialize)]
-struct TokensText {
-    access: String,
-    refresh: Option<String>,
-    expires_at: Option<DateTime<Utc>>,
-    lifetime_secs: Option<i64>,
+/// The opened record.
+pub(super) type Opened = Ledger<Tokens, Announcer>;
+
+/// Who announced a refresh.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Announcer {
+    #[serde(flatten)]
+    pub holder: Holder,
+    /// The local folder where it would spill its answer; absent in records of version 1.
+    #[serde(default)]
+    pub place: String,
 }
 
 /// Something that happened to a credential.
@@ -58,27 +55,57 @@ pub(crate) struct CredentialOutcome {
 /// The stored record.
 ///
 /// - `generation` grows by one with every stored token answer; `epoch` with every announced refresh.
-/// - `current` opens only with this record's id and generation.
+/// - Sealed texts open only with this record's id and generation.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Record {
-    pub format_version: u32,
-    pub id: String,
-    pub grant: String,
+    format_version: u32,
+    id: String,
+    grant: String,
     /// Origin and path prefix the credential is bound to.
-    pub bound_to: String,
-    pub client_id: String,
-    pub state: CredentialState,
-    pub epoch: u64,
-    pub generation: u64,
+    bound_to: String,
+    client_id: String,
+    state: CredentialState,
+    #[serde(default)]
+    held: Option<HeldBecause>,
+    epoch: u64,
+    generation: u64,
     /// Who announced the refresh. Absent = nobody.
-    pub holder: Option<Holder>,
-    /// When the announcement lapses. Absent = nobody announced.
-    pub until: Option<DateTime<Utc>>,
+    holder: Option<Announcer>,
+    #[serde(default)]
+    announced_at: Option<DateTime<Utc>>,
+    /// How long the holder takes at most, in seconds.
+    #[serde(default)]
+    lease_secs: u64,
+    #[serde(default)]
+    spends: Option<Fingerprint>,
     /// The sealed tokens. Absent = none yet, or logged out.
-    pub current: Option<String>,
-    pub expires_at: Option<DateTime<Utc>>,
-    pub has_refresh_token: bool,
-    pub outcomes: Vec<CredentialOutcome>,
+    current: Option<String>,
+    #[serde(default)]
+    previous: Option<String>,
+    #[serde(default)]
+    orphans: Vec<String>,
+    expires_at: Option<DateTime<Utc>>,
+    has_refresh_token: bool,
+    /// When the last answer was stored.
+    #[serde(default)]
+    refreshed_at: Option<DateTime<Utc>>,
+    /// When the refresh token is void unless it is used. Absent = not known.
+    #[serde(default)]
+    void_at: Option<DateTime<Utc>>,
+    outcomes: Vec<CredentialOutcome>,
+}
+
+/// A token answer as it is sealed.
+#[derive(Serialize, Deserialize)]
+struct ChildText {
+    access: String,
+    refresh: Option<String>,
+    expires_at: Option<DateTime<Utc>>,
+    lifetime_secs: Option<i64>,
+    #[serde(default)]
+    parent: Option<Fingerprint>,
+    #[serde(default)]
+    epoch: u64,
 }
 
 /// What may be shown of a credential.
@@ -89,9 +116,15 @@ pub(crate) struct Summary {
     pub bound_to: String,
     pub client_id: String,
     pub state: CredentialState,
+    /// Why a person must decide; only in the state `held`.
+    pub held_because: Option<HeldBecause>,
     /// When the access token expires. Absent = none, or not known.
     pub expires_at: Option<DateTime<Utc>>,
     pub has_refresh_token: bool,
+    /// When the last token answer was stored.
+    pub refreshed_at: Option<DateTime<Utc>>,
+    /// When the refresh token is void unless it is used before. Absent = not known.
+    pub refresh_token_void_at: Option<DateTime<Utc>>,
     /// Token answers stored so far.
     pub generation: u64,
     /// The newest last.
@@ -107,6 +140,30 @@ pub(crate) struct Identity {
     pub grant: String,
 }
 
+/// What is new about a record besides its ledger.
+pub(super) struct Stamp<'a> {
+    pub at: DateTime<Utc>,
+    /// Of an announcement.
+    pub lease: Duration,
+    /// The refresh token's idle life. Absent = not known.
+    pub idle: Option<Duration>,
+    /// For the history; empty = nothing to tell.
+    pub what: &'a str,
+}
+
+impl Answer for Tokens {
+    fn fingerprint(&self) -> Option<Fingerprint> {
+        self.refresh.as_ref().map(|token| Fingerprint::of(token.expose()))
+    }
+
+    fn or_refresh_of(mut self, spent: &Self) -> Self {
+        if self.refresh.is_none() {
+            self.refresh.clone_from(&spent.refresh);
+        }
+        self
+    }
+}
+
 impl Identity {
     /// By kind and data-source path, as in Power Query, and by the client it was issued to.
     pub(super) fn of(base_url: &Url, token_url: &Url, client_id: &str, grant: &str) -> Self {
@@ -118,9 +175,12 @@ impl Identity {
     }
 
     pub(super) fn key(&self) -> String {
-        format!("credential/{}", self.id)
+        format!("{PREFIX}{}", self.id)
     }
 }
+
+/// Where the records of the vault stand in the record store.
+pub(super) const PREFIX: &str = "credential/";
 
 impl Record {
     pub(super) fn new(identity: &Identity) -> Self {
@@ -131,13 +191,20 @@ impl Record {
             bound_to: identity.bound_to.clone(),
             client_id: identity.client_id.clone(),
             state: CredentialState::Reauth,
+            held: None,
             epoch: 0,
             generation: 0,
             holder: None,
-            until: None,
+            announced_at: None,
+            lease_secs: 0,
+            spends: None,
             current: None,
+            previous: None,
+            orphans: Vec::new(),
             expires_at: None,
             has_refresh_token: false,
+            refreshed_at: None,
+            void_at: None,
             outcomes: Vec::new(),
         }
     }
@@ -155,73 +222,129 @@ impl Record {
         serde_json::to_string(self).expect("a record holds only texts and numbers")
     }
 
-    fn seat(&self) -> Seat<'_> {
-        Seat { id: &self.id, field: "current", generation: self.generation }
+    pub(super) fn identity(&self) -> Identity {
+        Identity {
+            id: self.id.clone(),
+            bound_to: self.bound_to.clone(),
+            client_id: self.client_id.clone(),
+            grant: self.grant.clone(),
+        }
     }
 
-    /// The tokens. `Ok(None)` = there are none.
-    pub(super) fn tokens(&self, key: &VaultKey) -> Result<Option<Tokens>, Error> {
-        let Some(sealed) = &self.current else { return Ok(None) };
-        let wrong_key = || Error::WrongKey { origin: self.bound_to.clone() };
-        let text = key.open(sealed, self.seat()).ok_or_else(wrong_key)?;
-        let text: TokensText = serde_json::from_str(&text).map_err(|_| wrong_key())?;
-        Ok(Some(Tokens {
-            access: Secret::new(text.access),
-            refresh: text.refresh.map(Secret::new),
-            expires_at: text.expires_at,
-            lifetime_secs: text.lifetime_secs,
-        }))
+    pub(super) fn id(&self) -> &str {
+        &self.id
     }
 
-    /// The record with new tokens: idle, one generation on. A provider that sends no new refresh token means the old
-    /// one to be kept (RFC 6749 section 6).
-    pub(super) fn with_tokens(mut self, tokens: &Tokens, former: Option<Secret>, key: &VaultKey) -> Self {
-        let refresh = tokens.refresh.clone().or(former);
-        let text = TokensText {
-            access: tokens.access.expose().to_owned(),
-            refresh: refresh.as_ref().map(|refresh| refresh.expose().to_owned()),
-            expires_at: tokens.expires_at,
-            lifetime_secs: tokens.lifetime_secs,
+    pub(super) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    pub(super) fn holder(&self) -> Option<&Announcer> {
+        self.holder.as_ref()
+    }
+
+    pub(super) fn announced_at(&self) -> Option<DateTime<Utc>> {
+        self.announced_at
+    }
+
+    pub(super) fn lease(&self) -> Duration {
+        Duration::from_secs(self.lease_secs)
+    }
+
+    pub(super) fn refreshed_at(&self) -> Option<DateTime<Utc>> {
+        self.refreshed_at
+    }
+
+    pub(super) fn void_at(&self) -> Option<DateTime<Utc>> {
+        self.void_at
+    }
+
+    pub(super) fn last_outcome(&self) -> &str {
+        self.outcomes.last().map_or("", |outcome| &outcome.what)
+    }
+
+    fn seat<'a>(&'a self, field: &'a str) -> Seat<'a> {
+        Seat { id: &self.id, field, generation: self.generation }
+    }
+
+    /// The record with every sealed text opened.
+    pub(super) fn open(&self, key: &VaultKey) -> Result<Opened, Error> {
+        let open = |sealed: &String, field: &str| {
+            open_child(key, sealed, self.seat(field)).ok_or_else(|| Error::WrongKey { origin: self.bound_to.clone() })
         };
-        let text = serde_json::to_string(&text).expect("tokens are texts and numbers");
-        self.generation += 1;
-        self.current = Some(key.seal(&text, self.seat()));
-        self.expires_at = tokens.expires_at;
-        self.has_refresh_token = refresh.is_some();
-        self.idle(CredentialState::Idle)
+        let sealed = |sealed: &Option<String>, field: &str| sealed.as_ref().map(|text| open(text, field)).transpose();
+        let intent = match (self.state, &self.holder) {
+            (CredentialState::Intent, Some(holder)) => Some(Intent { holder: holder.clone(), spends: self.spends }),
+            _ => None,
+        };
+        Ok(Ledger {
+            state: self.state,
+            held: self.held,
+            epoch: self.epoch,
+            generation: self.generation,
+            intent,
+            current: sealed(&self.current, "current")?,
+            previous: sealed(&self.previous, "previous")?,
+            orphans: self.orphans.iter().map(|text| open(text, "orphan")).collect::<Result<_, _>>()?,
+        })
     }
 
-    /// The record after an announcement is over.
-    pub(super) fn idle(mut self, state: CredentialState) -> Self {
-        self.state = state;
-        self.holder = None;
-        self.until = None;
-        self
+    /// The record with another ledger, sealed anew.
+    pub(super) fn with(&self, ledger: &Opened, key: &VaultKey, stamp: &Stamp<'_>) -> Self {
+        let mut record = self.clone();
+        record.format_version = RECORD_VERSION;
+        record.state = ledger.state;
+        record.held = ledger.held;
+        record.epoch = ledger.epoch;
+        record.generation = ledger.generation;
+        let is_same_announcement = self.epoch == ledger.epoch && self.holder.is_some();
+        match &ledger.intent {
+            Some(_) if is_same_announcement => {}
+            Some(intent) => {
+                record.holder = Some(intent.holder.clone());
+                record.announced_at = Some(stamp.at);
+                record.lease_secs = stamp.lease.as_secs();
+                record.spends = intent.spends;
+            }
+            None => {
+                record.holder = None;
+                record.announced_at = None;
+                record.lease_secs = 0;
+                record.spends = None;
+            }
+        }
+        let seal = |child: &Child<Tokens>, field: &str| {
+            let seat = Seat { id: &self.id, field, generation: ledger.generation };
+            seal_child(key, child, seat)
+        };
+        record.current = ledger.current.as_ref().map(|child| seal(child, "current"));
+        record.previous = ledger.previous.as_ref().map(|child| seal(child, "previous"));
+        record.orphans = ledger.orphans.iter().map(|child| seal(child, "orphan")).collect();
+        record.expires_at = ledger.current.as_ref().and_then(|child| child.tokens.expires_at);
+        record.has_refresh_token = ledger.current.as_ref().is_some_and(|child| child.tokens.refresh.is_some());
+        if ledger.generation != self.generation {
+            record.refreshed_at = Some(stamp.at);
+            let idle = stamp.idle.and_then(|idle| chrono::Duration::from_std(idle).ok());
+            record.void_at =
+                idle.filter(|_| record.has_refresh_token).and_then(|idle| stamp.at.checked_add_signed(idle));
+        }
+        if ledger.current.is_none() {
+            record.void_at = None;
+        }
+        if !stamp.what.is_empty() {
+            record.outcomes.push(CredentialOutcome { at: stamp.at, what: crate::secret::mask(stamp.what) });
+            let over = record.outcomes.len().saturating_sub(OUTCOMES_MAX);
+            record.outcomes.drain(..over);
+        }
+        record
     }
 
-    /// The record with an announced refresh.
-    pub(super) fn with_intent(mut self, holder: Holder, until: DateTime<Utc>) -> Self {
-        self.state = CredentialState::Intent;
-        self.epoch += 1;
-        self.holder = Some(holder);
-        self.until = Some(until);
-        self
-    }
-
-    /// The record without tokens.
-    pub(super) fn emptied(mut self) -> Self {
-        self.current = None;
-        self.expires_at = None;
-        self.has_refresh_token = false;
-        self.idle(CredentialState::Reauth)
-    }
-
-    /// The record with one more outcome.
-    pub(super) fn noted(mut self, at: DateTime<Utc>, what: &str) -> Self {
-        self.outcomes.push(CredentialOutcome { at, what: crate::secret::mask(what) });
-        let over = self.outcomes.len().saturating_sub(OUTCOMES_MAX);
-        self.outcomes.drain(..over);
-        self
+    /// Whether every sealed text is sealed with the newest key.
+    pub(super) fn is_sealed_by_newest(&self, key: &VaultKey) -> bool {
+        let current = self.current.iter().map(|text| (text, "current"));
+        let previous = self.previous.iter().map(|text| (text, "previous"));
+        let orphans = self.orphans.iter().map(|text| (text, "orphan"));
+        current.chain(previous).chain(orphans).all(|(text, field)| key.is_sealed_by_newest(text, self.seat(field)))
     }
 
     pub(super) fn summary(self) -> Summary {
@@ -231,10 +354,41 @@ impl Record {
             bound_to: self.bound_to,
             client_id: self.client_id,
             state: self.state,
+            held_because: self.held,
             expires_at: self.expires_at,
             has_refresh_token: self.has_refresh_token,
+            refreshed_at: self.refreshed_at,
+            refresh_token_void_at: self.void_at,
             generation: self.generation,
             outcomes: self.outcomes,
         }
     }
+}
+
+/// A token answer as a sealed text.
+pub(super) fn seal_child(key: &VaultKey, child: &Child<Tokens>, seat: Seat<'_>) -> String {
+    let text = ChildText {
+        access: child.tokens.access.expose().to_owned(),
+        refresh: child.tokens.refresh.as_ref().map(|refresh| refresh.expose().to_owned()),
+        expires_at: child.tokens.expires_at,
+        lifetime_secs: child.tokens.lifetime_secs,
+        parent: child.parent,
+        epoch: child.epoch,
+    };
+    key.seal(&serde_json::to_string(&text).expect("tokens are texts and numbers"), seat)
+}
+
+/// `None` = another key, another seat, or damage.
+pub(super) fn open_child(key: &VaultKey, sealed: &str, seat: Seat<'_>) -> Option<Child<Tokens>> {
+    let text: ChildText = serde_json::from_str(&key.open(sealed, seat)?).ok()?;
+    Some(Child {
+        tokens: Tokens {
+            access: Secret::new(text.access),
+            refresh: text.refresh.map(Secret::new),
+            expires_at: text.expires_at,
+            lifetime_secs: text.lifetime_secs,
+        },
+        parent: text.parent,
+        epoch: text.epoch,
+    })
 }

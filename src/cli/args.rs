@@ -9,6 +9,7 @@ Exit codes:
   0    published, or done
   1    failed
   2    usage or configuration
+  4    held: a person must decide
   5    a login is needed: `haul login`
   6    skipped: another run of the job is going on
   75   temporary failure: trying again is useful
@@ -51,8 +52,8 @@ pub(super) enum Verb {
     Login(LoginArgs),
     /// Revoke and forget the tokens of a job
     Logout(JobArgs),
-    /// List stored credentials: state and expiry, never a value
-    Credentials,
+    /// List, test, import and mend stored credentials; never shows a value
+    Credentials(CredentialsArgs),
     /// List the published snapshots of a job
     Snapshots(JobArgs),
     /// Start a demo API on this machine and run a whole job against it
@@ -137,6 +138,51 @@ pub(super) struct LoginArgs {
     /// Print the address instead of opening the browser
     #[arg(long)]
     pub no_browser: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+States:
+  ready            tokens are bought by themselves
+  being refreshed  a process announced that it spends the refresh token
+  held             spending the refresh token could lose a newer one: see `takeover`
+  login needed     the provider takes no token any more: `haul login JOBFILE`
+
+Examples:
+  haul credentials
+  haul credentials test jobs/*.yaml             also keeps tokens of rarely run jobs alive
+  cat token.txt | haul credentials import jobs/sales.yaml")]
+pub(super) struct CredentialsArgs {
+    #[command(subcommand)]
+    pub verb: Option<CredentialsVerb>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum CredentialsVerb {
+    /// List stored credentials: state and expiry [default]
+    List,
+    /// Make sure that each job has a good access token: buys one where it is over, and where the refresh token was not
+    /// used for half of its idle life
+    Test(TestArgs),
+    /// Store a refresh token from standard input; nobody else may use it from now on
+    Import(JobArgs),
+    /// Seal all records with a new vault key
+    RotateKey,
+    /// Go on with a held credential, although a newer token may be elsewhere
+    Takeover(JobArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TestArgs {
+    /// Job files
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+    /// Buy a new access token even where the stored one is good
+    #[arg(long)]
+    pub new: bool,
+    /// Change a setting of the jobs for this time
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting)]
+    pub set: Vec<(String, String)>,
 }
 
 #[derive(Debug, Args)]

@@ -93,7 +93,7 @@ fn prepare(api: &DemoApi, folder: &Path) -> Result<DemoFolder, Failure> {
 /// would send the browser to is taken the way `haul login --paste` takes it.
 async fn login_if_needed(output: Output, api: &DemoApi, demo: &DemoFolder) -> Result<(), Failure> {
     let job = load(&demo.job_file, &[])?;
-    let (issuer, vault) = open(&job, &demo.settings)?;
+    let (issuer, vault) = open(&job, &demo.settings).await?;
     if vault.is_logged_in(&issuer).await? && !api.port_changed() {
         return Ok(());
     }
@@ -102,7 +102,7 @@ async fn login_if_needed(output: Output, api: &DemoApi, demo: &DemoFolder) -> Re
 
 async fn log_in(output: Output, demo: &DemoFolder) -> Result<(), Failure> {
     let job = load(&demo.job_file, &[])?;
-    let (issuer, vault) = open(&job, &demo.settings)?;
+    let (issuer, vault) = open(&job, &demo.settings).await?;
     let login = Login::begin(&issuer, &vault).await?.expect("the demo uses the code grant");
     let redirect = crate::demo::approve(login.url())
         .await
@@ -114,19 +114,19 @@ async fn log_in(output: Output, demo: &DemoFolder) -> Result<(), Failure> {
     Ok(())
 }
 
-fn open(job: &Job, settings: &Settings) -> Result<(Issuer, Vault), Failure> {
+async fn open(job: &Job, settings: &Settings) -> Result<(Arc<Issuer>, Arc<Vault>), Failure> {
     let Auth::Oauth2(plan) = &job.source.auth else {
         return Err(
             Failure::usage("the demo's job file no longer uses OAuth2").hint("delete it, and run the demo again")
         );
     };
     let records = settings.open_records()?;
-    Ok((open_issuer(job, plan)?, settings.open_vault(&records)?))
+    Ok((open_issuer(job, plan)?, settings.open_vault(&records).await?))
 }
 
 async fn run_once(output: Output, demo: &DemoFolder, cancel: CancellationToken) -> Result<Ended, Failure> {
     let job = load(&demo.job_file, &[])?;
-    let ctx = Context::open(job, &demo.settings, cancel, telemetry(output))?;
+    let ctx = Context::open(job, &demo.settings, cancel, telemetry(output)).await?;
     Ok(run_job(Arc::new(ctx), RunOptions::default()).await)
 }
 

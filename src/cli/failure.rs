@@ -14,6 +14,7 @@ pub(super) enum Exit {
     Done = 0,
     Failed = 1,
     Usage = 2,
+    Held = 4,
     Login = 5,
     Skipped = 6,
     Temporary = 75,
@@ -33,6 +34,7 @@ impl From<Class> for Exit {
             Class::Failed => Exit::Failed,
             Class::Usage => Exit::Usage,
             Class::Login => Exit::Login,
+            Class::Held => Exit::Held,
             Class::Temporary => Exit::Temporary,
             Class::Interrupted => super::signals::exit(),
         }
@@ -40,7 +42,7 @@ impl From<Class> for Exit {
 }
 
 /// Why a verb could not do its work.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub(super) struct Failure {
     #[serde(skip)]
     pub exit: Exit,

@@ -1,6 +1,7 @@
 //! `haul login` and `haul logout`.
 
 use std::io::BufRead;
+use std::sync::Arc;
 
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -17,7 +18,7 @@ use crate::model::plan::{Auth, Job};
 
 pub(super) async fn login(around: Surroundings, args: LoginArgs) -> Result<Exit, Failure> {
     let job = load(&args.job.file, &args.job.set)?;
-    let (issuer, vault) = open(&around, &job)?;
+    let (issuer, vault) = open(&around, &job).await?;
     let Some(login) = Login::begin(&issuer, &vault).await? else {
         return Err(Failure::usage(format!("job `{}` uses client credentials: it needs no login", job.name)));
     };
@@ -54,7 +55,7 @@ pub(super) async fn login(around: Surroundings, args: LoginArgs) -> Result<Exit,
 
 pub(super) async fn logout(around: Surroundings, args: JobArgs) -> Result<Exit, Failure> {
     let job = load(&args.file, &args.set)?;
-    let (issuer, vault) = open(&around, &job)?;
+    let (issuer, vault) = open(&around, &job).await?;
     let (what, text) = match vault.logout(&issuer).await? {
         Some(Revoked::AtProvider) => ("revoked", "the tokens are revoked and forgotten"),
         Some(Revoked::HereOnly) => (
@@ -75,13 +76,13 @@ fn done(output: Output, issuer: &Issuer, what: &str, text: &str) {
     }
 }
 
-fn open(around: &Surroundings, job: &Job) -> Result<(Issuer, Vault), Failure> {
+pub(super) async fn open(around: &Surroundings, job: &Job) -> Result<(Arc<Issuer>, Arc<Vault>), Failure> {
     let Auth::Oauth2(plan) = &job.source.auth else {
         return Err(Failure::usage(format!("job `{}` does not use OAuth2: there is nothing to log in to", job.name)));
     };
     let issuer = open_issuer(job, plan)?;
     let records = around.settings.open_records()?;
-    let vault = around.settings.open_vault(&records)?;
+    let vault = around.settings.open_vault(&records).await?;
     Ok((issuer, vault))
 }
 

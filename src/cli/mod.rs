@@ -23,8 +23,10 @@ use clap::Parser;
 use self::args::{Cli, Verb};
 use self::failure::{Exit, Failure};
 use self::output::Output;
+use crate::auth::until_nothing_is_spent;
 use crate::engine::Settings;
 use crate::job::load::Environment;
+use crate::limits::TOKEN_WAIT_MAX;
 use crate::secret::Secret;
 
 /// What every verb gets besides its own arguments.
@@ -68,9 +70,9 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Failure> {
     match cli.verb {
         Verb::Run(args) => in_runtime(run::run(surroundings()?, args)),
         Verb::Preview(args) => in_runtime(preview::run(surroundings()?, args)),
-        Verb::Login(args) => in_runtime(login::login(surroundings()?, args)),
-        Verb::Logout(args) => in_runtime(login::logout(surroundings()?, args)),
-        Verb::Credentials => in_runtime(credentials::run(surroundings()?)),
+        Verb::Login(args) => in_small_runtime(login::login(surroundings()?, args)),
+        Verb::Logout(args) => in_small_runtime(login::logout(surroundings()?, args)),
+        Verb::Credentials(args) => in_small_runtime(credentials::run(surroundings()?, args)),
         Verb::Snapshots(args) => in_runtime(snapshots::run(surroundings()?, args)),
         Verb::Demo(args) => in_runtime(demo::run(*output, args)),
         Verb::Check(args) => check::run(output, &args),
@@ -80,13 +82,28 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Failure> {
     }
 }
 
-/// Runs a verb until it is over or a second signal arrives.
+/// Runs a verb that uses all processors, until it is over or a second signal arrives.
 fn in_runtime(verb: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::failed("the runtime cannot be started").cause(&error))?;
-    let ended = runtime.block_on(verb);
+    on(&mut tokio::runtime::Builder::new_multi_thread(), verb)
+}
+
+/// Runs a verb that mostly waits, on this thread.
+fn in_small_runtime(verb: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
+    on(&mut tokio::runtime::Builder::new_current_thread(), verb)
+}
+
+fn on(
+    runtime: &mut tokio::runtime::Builder,
+    verb: impl Future<Output = Result<Exit, Failure>>,
+) -> Result<Exit, Failure> {
+    let runtime =
+        runtime.enable_all().build().map_err(|error| Failure::failed("the runtime cannot be started").cause(&error))?;
+    let ended = runtime.block_on(async {
+        let ended = verb.await;
+        // A refresh token that was sent is gone; its answer is waited for even after a second signal.
+        let _ = tokio::time::timeout(TOKEN_WAIT_MAX, until_nothing_is_spent()).await;
+        ended
+    });
     // Blocking work of a stopped run must not hold the process.
     runtime.shutdown_timeout(std::time::Duration::from_millis(500));
     ended

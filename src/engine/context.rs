@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use ulid::Ulid;
 
 use super::error::Error;
-use crate::auth::{Access, Issuer, Kind, Oauth2Client, Vault, VaultKey};
+use crate::auth::{self, Access, Issuer, Kind, Oauth2Client, Vault, VaultKey, add_key, drop_former_keys};
 use crate::clock::Clock;
 use crate::http::{Client, Pace};
 use crate::job::load::{Environment, SecretError, Secrets};
@@ -54,25 +54,42 @@ impl Settings {
         Ok(Arc::new(RecordStore::open_folder(&self.state_folder)?))
     }
 
-    pub(crate) fn open_vault(&self, records: &Arc<RecordStore>) -> Result<Vault, Error> {
+    pub(crate) async fn open_vault(&self, records: &Arc<RecordStore>) -> Result<Arc<Vault>, Error> {
         let key = match &self.vault_key {
             Some(key) => VaultKey::from_text(key, "in HAUL_VAULT_KEY")?,
             None => VaultKey::from_folder(&self.state_folder)?,
         };
-        Ok(Vault::new(Arc::clone(records), key))
+        Ok(Arc::new(Vault::open(Arc::clone(records), key, &self.state_folder).await?))
+    }
+
+    /// Seals all records with a new key, and tells how many there are. Can be cut off and begun again anywhere.
+    pub(crate) async fn rotate_key(&self, records: &Arc<RecordStore>) -> Result<usize, Error> {
+        if self.vault_key.is_none() {
+            self.open_vault(records).await?;
+            add_key(&self.state_folder)?;
+        }
+        let vault = self.open_vault(records).await?;
+        if vault.key_count() < 2 {
+            return Err(auth::Error::KeyNotOurs { place: "HAUL_VAULT_KEY" }.into());
+        }
+        let count = vault.reseal().await?;
+        if self.vault_key.is_none() {
+            drop_former_keys(&self.state_folder)?;
+        }
+        Ok(count)
     }
 }
 
 impl Context {
     /// Opens what the job names. Secrets are read here and nowhere later.
-    pub(crate) fn open(
+    pub(crate) async fn open(
         job: Job,
         settings: &Settings,
         cancel: CancellationToken,
         telemetry: Telemetry,
     ) -> Result<Self, OpenError> {
         let records = settings.open_records()?;
-        let kind = open_kind(&job, settings, &records)?;
+        let kind = open_kind(&job, settings, &records).await?;
         let client =
             Client::open(&job.source.base_url, Pace::new(job.source.limits), cancel.clone()).map_err(Error::from)?;
         let store = open_store(&job)?;
@@ -99,7 +116,7 @@ pub(crate) fn open_store(job: &Job) -> Result<Store, OpenError> {
     Ok(Store::open(&job.destination.place, &job.name, options).map_err(Error::from)?)
 }
 
-fn open_kind(job: &Job, settings: &Settings, records: &Arc<RecordStore>) -> Result<Kind, OpenError> {
+async fn open_kind(job: &Job, settings: &Settings, records: &Arc<RecordStore>) -> Result<Kind, OpenError> {
     Ok(match &job.source.auth {
         Auth::Anonymous => Kind::Anonymous,
         Auth::Key { value, place, prefix } => {
@@ -118,15 +135,15 @@ fn open_kind(job: &Job, settings: &Settings, records: &Arc<RecordStore>) -> Resu
         }
         Auth::Bearer { token } => Kind::Bearer { token: Secrets::resolve(token)? },
         Auth::Oauth2(plan) => {
-            let vault = Arc::new(settings.open_vault(records)?);
+            let vault = settings.open_vault(records).await?;
             Kind::Issued { issuer: open_issuer(job, plan)?, vault }
         }
     })
 }
 
 /// The job's issuer of tokens with its secrets at hand; for a run, a login and a logout.
-pub(crate) fn open_issuer(job: &Job, plan: &Oauth2) -> Result<Issuer, SecretError> {
+pub(crate) fn open_issuer(job: &Job, plan: &Oauth2) -> Result<Arc<Issuer>, SecretError> {
     let id = Secrets::resolve_text(&plan.client_id)?;
     let secret = plan.client_secret.as_ref().map(Secrets::resolve).transpose()?;
-    Ok(Issuer::Oauth2(Box::new(Oauth2Client::new(plan.clone(), job.source.base_url.clone(), id, secret))))
+    Ok(Arc::new(Issuer::Oauth2(Box::new(Oauth2Client::new(plan.clone(), job.source.base_url.clone(), id, secret)))))
 }

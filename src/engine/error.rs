@@ -46,6 +46,8 @@ pub(crate) enum Class {
     Failed,
     Usage,
     Login,
+    /// A person must decide.
+    Held,
     /// Trying again later is useful.
     Temporary,
     Interrupted,
@@ -129,7 +131,12 @@ fn of_auth(error: &auth::Error) -> Class {
         auth::Error::NeverLoggedIn { .. } | auth::Error::LoginLost { .. } | auth::Error::LoginRefused { .. } => {
             Class::Login
         }
-        auth::Error::Unanswered { .. } | auth::Error::Busy { .. } => Class::Temporary,
+        auth::Error::Held { .. } => Class::Held,
+        auth::Error::Unanswered { .. }
+        | auth::Error::Busy { .. }
+        | auth::Error::Spilled { .. }
+        | auth::Error::Disk { .. } => Class::Temporary,
+        auth::Error::Stopped => Class::Interrupted,
         auth::Error::Store(source) => of_state(source),
         _ => Class::Failed,
     }

@@ -32,6 +32,13 @@ impl RecordStore {
         Ok(RecordStore::Sqlite(SqliteRecords::open(folder)?))
     }
 
+    /// Whether other machines may use the same records.
+    pub(crate) fn is_shared(&self) -> bool {
+        match self {
+            RecordStore::Sqlite(_) => false,
+        }
+    }
+
     /// The record, or `None` when there is none.
     pub(crate) async fn get(&self, key: &str) -> Result<Option<Versioned>, Error> {
         match self {

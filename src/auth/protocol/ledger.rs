@@ -3,9 +3,10 @@
 
 use std::fmt;
 
+use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
-/// Orphans kept at most; each is an answer that two refreshes at once left over.
+/// Orphans spilled at most; each is an answer that two refreshes at once left over.
 const ORPHANS_MAX: usize = 4;
 
 /// Names a refresh token without telling it.
@@ -116,7 +117,7 @@ impl<P: Answer, H: Clone + PartialEq> Ledger<P, H> {
         self
     }
 
-    /// With `child` in use, and what was in use kept as the previous one.
+    /// With `child` in use, and what was in use spilled as the previous one.
     pub(super) fn promoted(mut self, child: Child<P>) -> Self {
         let same = |other: &Child<P>| other.fingerprint() == child.fingerprint();
         self.orphans.retain(|orphan| !same(orphan));
@@ -170,7 +171,7 @@ impl<P: Answer, H: Clone + PartialEq> Ledger<P, H> {
         }
     }
 
-    /// With the tokens of a login or an import: a new family, so nothing of the former one is kept.
+    /// With the tokens of a login or an import: a new family, so nothing of the former one is spilled.
     pub(in crate::auth) fn logged_in(mut self, child: Child<P>) -> Self {
         self.epoch = self.epoch.max(child.epoch);
         self.previous = None;
@@ -232,6 +233,16 @@ impl<P: Answer, H: Clone + PartialEq> Ledger<P, H> {
         order
             .filter(|child| child.fingerprint().is_some())
             .find(|child| child.fingerprint().is_some_and(|found| !refused.contains(&found)))
+    }
+}
+
+impl Fingerprint {
+    /// Half of a SHA-256, from which a random token cannot be found.
+    pub(in crate::auth) fn of(text: &str) -> Self {
+        let hash = digest(&SHA256, text.as_bytes());
+        let mut half = [0; 16];
+        half.copy_from_slice(&hash.as_ref()[..16]);
+        Fingerprint(half)
     }
 }
 

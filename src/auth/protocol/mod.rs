@@ -10,7 +10,7 @@
 //! | T4 | the announcement is durable before the token is spent |
 //! | T5 | sent once, within the lease |
 //! | T6 | not sent, definite, or ambiguous; the latter is sent again with the same token |
-//! | T7 | the answer is kept on this host's disk before anything uses it |
+//! | T7 | the answer is spilled on this host's disk before anything uses it |
 //! | T8 | the answer is stored; one that comes too late becomes an orphan, never lost |
 //! | T9 | a refused token: every other candidate once, then a login is needed |
 //! | T10 | the announcement ends with whatever is stored last |
@@ -25,14 +25,13 @@ use std::time::Duration;
 pub(in crate::auth) use ledger::{Answer, Child, Fingerprint, Intent, Ledger};
 pub(crate) use ledger::{CredentialState, HeldBecause};
 
+use crate::limits::REFRESH_REPLAYS_MAX;
 use crate::model::plan::RotationClass;
 
-/// Times that one announcement sends its token again after an unknown outcome, or one that was not sent.
-const REPLAYS_MAX: u32 = 3;
 /// Tries to store an answer that is safe on this host's disk.
-const STORE_TRIES_KEPT_MAX: u32 = 4;
+const STORE_TRIES_SPILLED_MAX: u32 = 4;
 /// Tries to store an answer that is nowhere else: with the driver's pauses about five minutes.
-const STORE_TRIES_UNKEPT_MAX: u32 = 60;
+const STORE_TRIES_UNSPILLED_MAX: u32 = 60;
 
 /// What is known of the provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -40,8 +39,6 @@ pub(super) struct Terms {
     pub class: RotationClass,
     /// Whether a refresh token is spent; otherwise the job itself buys access tokens.
     pub spends: bool,
-    /// Unchanged for longer than this, a foreign announcement is taken over.
-    pub takeover_after: Duration,
 }
 
 impl Terms {
@@ -74,10 +71,19 @@ pub(super) struct HolderSeen {
     pub is_dead: bool,
     /// How long the record was observed unchanged, by this host's boot-time clock.
     pub unchanged_for: Duration,
-    /// Whether its kept answers would lie on this host's disk.
+    /// How long the holder said that it would take at most.
+    pub lease: Duration,
+    /// Whether its spilled answers would lie on this host's disk.
     pub is_here: bool,
     /// Whether the time in which the provider takes a used token again is over.
     pub is_window_over: bool,
+}
+
+impl HolderSeen {
+    /// A quarter more than its own clock would allow, because two clocks do not run alike.
+    fn is_gone(self) -> bool {
+        self.is_dead || self.unchanged_for >= self.lease * 5 / 4
+    }
 }
 
 /// What a look at record and disk shows.
@@ -86,8 +92,8 @@ pub(super) struct View<P, H> {
     /// Absent = no record.
     pub ledger: Option<Ledger<P, H>>,
     pub holder: HolderSeen,
-    /// Answers kept on this host's disk for this credential, oldest first.
-    pub kept: Vec<Child<P>>,
+    /// Answers spilled on this host's disk for this credential, oldest first.
+    pub spilled: Vec<Child<P>>,
     /// The access token is good for the caller.
     pub is_usable: bool,
     /// The record is older than what this host has seen, or its store was copied.
@@ -108,8 +114,8 @@ pub(super) enum Event<P, H> {
     /// The lease is nearly over: nothing was sent.
     Late,
     Answered(Outcome<P>),
-    Kept,
-    NotKept,
+    Spilled,
+    NotSpilled,
     Forgotten,
 }
 
@@ -137,7 +143,7 @@ pub(super) enum Action<P, H> {
     /// Sends a token request; `None` = the grant spends no refresh token.
     Send(Option<P>),
     /// Writes the answer to this host's disk.
-    Keep(Child<P>),
+    Spill(Child<P>),
     /// Removes it from there.
     Forget(Fingerprint),
     /// Waits for another holder.
@@ -152,7 +158,7 @@ pub(super) enum Action<P, H> {
 pub(super) enum Change {
     Announced,
     Refreshed,
-    /// A kept or orphaned answer came to use.
+    /// A spilled or orphaned answer came to use.
     Recovered,
     /// The announcement ends without an answer.
     GivenUp,
@@ -171,16 +177,16 @@ pub(super) enum End {
     /// The provider did not answer; nothing is known to be lost.
     Unanswered,
     ClientRefused,
-    /// `is_kept`: an answer waits on this host's disk.
+    /// `is_spilled`: an answer waits on this host's disk.
     StoreDown {
-        is_kept: bool,
+        is_spilled: bool,
     },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Phase<P> {
     Looking,
-    /// A kept answer goes into the record, then from the disk.
+    /// A spilled answer goes into the record, then from the disk.
     Importing(Fingerprint),
     /// Something is written that changes what the next look shows.
     Turning,
@@ -193,10 +199,10 @@ enum Phase<P> {
         epoch: u64,
         replays: u32,
     },
-    Keeping(Child<P>),
+    Spilling(Child<P>),
     Storing {
         child: Child<P>,
-        is_kept: bool,
+        is_spilled: bool,
         tries: u32,
         /// The swap under way ends our own announcement.
         is_own: bool,
@@ -228,28 +234,28 @@ impl<P: Answer, H: Clone + PartialEq> Machine<P, H> {
     pub(super) fn on(&mut self, event: Event<P, H>) -> Action<P, H> {
         match (std::mem::replace(&mut self.phase, Phase::Looking), event) {
             (Phase::Looking, Event::Seen(view)) => self.decide(view),
-            (Phase::Importing(kept), Event::Swapped) => Action::Forget(kept),
-            (Phase::Importing(_), Event::StoreDown) => Action::End(End::StoreDown { is_kept: true }),
+            (Phase::Importing(spilled), Event::Swapped) => Action::Forget(spilled),
+            (Phase::Importing(_), Event::StoreDown) => Action::End(End::StoreDown { is_spilled: true }),
             (Phase::Announcing { spend, epoch }, Event::Swapped) => self.send(spend, epoch, 0),
             (Phase::Sending { spend, epoch, replays }, Event::Ready) => self.send(spend, epoch, replays),
             (Phase::Sending { spend, epoch, replays }, Event::Answered(outcome)) => {
                 self.answered(outcome, spend, epoch, replays)
             }
-            (Phase::Keeping(child), Event::Kept) => self.store(child, true, 0),
-            (Phase::Keeping(child), _) => self.store(child, false, 0),
+            (Phase::Spilling(child), Event::Spilled) => self.store(child, true, 0),
+            (Phase::Spilling(child), _) => self.store(child, false, 0),
             (Phase::Storing { child, is_own, .. }, Event::Swapped) => self.forget(&child, is_own),
-            (Phase::Storing { child, is_kept, tries, .. }, Event::Seen(view)) => {
-                self.put_away(view, child, is_kept, tries)
+            (Phase::Storing { child, is_spilled, tries, .. }, Event::Seen(view)) => {
+                self.put_away(view, child, is_spilled, tries)
             }
-            (Phase::Storing { child, is_kept, tries, .. }, Event::StoreDown) => {
-                let tries_max = if is_kept { STORE_TRIES_KEPT_MAX } else { STORE_TRIES_UNKEPT_MAX };
+            (Phase::Storing { child, is_spilled, tries, .. }, Event::StoreDown) => {
+                let tries_max = if is_spilled { STORE_TRIES_SPILLED_MAX } else { STORE_TRIES_UNSPILLED_MAX };
                 if tries + 1 == tries_max {
-                    return Action::End(End::StoreDown { is_kept });
+                    return Action::End(End::StoreDown { is_spilled });
                 }
-                self.phase = Phase::Storing { child, is_kept, tries: tries + 1, is_own: false };
+                self.phase = Phase::Storing { child, is_spilled, tries: tries + 1, is_own: false };
                 Action::Pause
             }
-            (Phase::Storing { child, is_kept, tries, .. }, _) => self.store(child, is_kept, tries),
+            (Phase::Storing { child, is_spilled, tries, .. }, _) => self.store(child, is_spilled, tries),
             (Phase::Closing { epoch, end }, Event::Seen(view)) => self.close(view, epoch, end),
             // The announcement stays; it lapses, or its holder is found dead.
             (Phase::Closing { end, .. }, Event::StoreDown) => Action::End(end),
@@ -258,7 +264,7 @@ impl<P: Answer, H: Clone + PartialEq> Machine<P, H> {
                 Action::Look
             }
             (Phase::Stored, _) => Action::End(End::Token),
-            (_, Event::StoreDown) => Action::End(End::StoreDown { is_kept: false }),
+            (_, Event::StoreDown) => Action::End(End::StoreDown { is_spilled: false }),
             // Waited, written, forgotten, late, or changed meanwhile: look again.
             (_, _) => Action::Look,
         }
@@ -267,13 +273,13 @@ impl<P: Answer, H: Clone + PartialEq> Machine<P, H> {
     fn decide(&mut self, view: View<P, H>) -> Action<P, H> {
         let ledger = match view.ledger {
             Some(ledger) => ledger,
-            None if self.terms.spends && view.kept.is_empty() => return Action::End(End::NeverLoggedIn),
+            None if self.terms.spends && view.spilled.is_empty() => return Action::End(End::NeverLoggedIn),
             None => Ledger::new(),
         };
         let is_foreign = ledger.intent.as_ref().is_some_and(|intent| intent.holder != self.me);
-        let is_busy = is_foreign && !view.holder.is_dead && view.holder.unchanged_for < self.terms.takeover_after;
-        if let Some(kept) = view.kept.into_iter().next() {
-            return self.import(ledger, kept, is_busy);
+        let is_busy = is_foreign && !view.holder.is_gone();
+        if let Some(spilled) = view.spilled.into_iter().next() {
+            return self.import(ledger, spilled, is_busy);
         }
         if view.is_usable && ledger.state != CredentialState::Reauth {
             return Action::End(End::Token);
@@ -317,14 +323,14 @@ impl<P: Answer, H: Clone + PartialEq> Machine<P, H> {
         self.turn(ledger.held_because(because), Change::Held(because))
     }
 
-    fn import(&mut self, ledger: Ledger<P, H>, kept: Child<P>, is_busy: bool) -> Action<P, H> {
+    fn import(&mut self, ledger: Ledger<P, H>, spilled: Child<P>, is_busy: bool) -> Action<P, H> {
         // Kept answers always have a refresh token: others can be bought again.
-        let name = kept.fingerprint().unwrap_or(Fingerprint([0; 16]));
-        if ledger.holds(&kept) {
+        let name = spilled.fingerprint().unwrap_or(Fingerprint([0; 16]));
+        if ledger.holds(&spilled) {
             return Action::Forget(name);
         }
         self.phase = Phase::Importing(name);
-        Action::Swap(Box::new(ledger.absorbed(kept, is_busy)), Change::Recovered)
+        Action::Swap(Box::new(ledger.absorbed(spilled, is_busy)), Change::Recovered)
     }
 
     fn announce(&mut self, ledger: Ledger<P, H>, spend: Option<P>) -> Action<P, H> {
@@ -350,14 +356,14 @@ impl<P: Answer, H: Clone + PartialEq> Machine<P, H> {
                 let is_new = tokens.fingerprint().is_some() && tokens.fingerprint() != parent;
                 let child = Child { tokens, parent, epoch };
                 if is_new && parent.is_some() {
-                    self.phase = Phase::Keeping(child.clone());
-                    Action::Keep(child)
+                    self.phase = Phase::Spilling(child.clone());
+                    Action::Spill(child)
                 } else {
                     // What was spent is still good, so nothing is lost with this answer.
                     self.store(child, true, 0)
                 }
             }
-            Outcome::NotSent | Outcome::Ambiguous if replays < REPLAYS_MAX => {
+            Outcome::NotSent | Outcome::Ambiguous if replays < REFRESH_REPLAYS_MAX => {
                 self.phase = Phase::Sending { spend, epoch, replays: replays + 1 };
                 Action::Pause
             }
@@ -393,12 +399,12 @@ impl<P: Answer, H: Clone + PartialEq> Machine<P, H> {
         ledger.epoch == epoch && ledger.intent.as_ref().is_some_and(|intent| intent.holder == self.me)
     }
 
-    fn store(&mut self, child: Child<P>, is_kept: bool, tries: u32) -> Action<P, H> {
-        self.phase = Phase::Storing { child, is_kept, tries, is_own: false };
+    fn store(&mut self, child: Child<P>, is_spilled: bool, tries: u32) -> Action<P, H> {
+        self.phase = Phase::Storing { child, is_spilled, tries, is_own: false };
         Action::Look
     }
 
-    fn put_away(&mut self, view: View<P, H>, child: Child<P>, is_kept: bool, tries: u32) -> Action<P, H> {
+    fn put_away(&mut self, view: View<P, H>, child: Child<P>, is_spilled: bool, tries: u32) -> Action<P, H> {
         let ledger = view.ledger.unwrap_or_else(Ledger::new);
         let is_own = self.is_own(&ledger, child.epoch);
         let (ledger, change) = if is_own {
@@ -413,7 +419,7 @@ impl<P: Answer, H: Clone + PartialEq> Machine<P, H> {
             }
             (absorbed, Change::Recovered)
         };
-        self.phase = Phase::Storing { child, is_kept, tries, is_own };
+        self.phase = Phase::Storing { child, is_spilled, tries, is_own };
         Action::Swap(Box::new(ledger), change)
     }
 
@@ -422,7 +428,7 @@ impl<P: Answer, H: Clone + PartialEq> Machine<P, H> {
         // A new access token may be too short-lived to count as good; it is used all the same, once.
         self.phase = if is_own { Phase::Stored } else { Phase::Looking };
         match (child.fingerprint(), is_own) {
-            (Some(kept), _) => Action::Forget(kept),
+            (Some(spilled), _) => Action::Forget(spilled),
             (None, true) => Action::End(End::Token),
             (None, false) => Action::Look,
         }

@@ -15,7 +15,7 @@ use crate::auth::protocol::{
 };
 use crate::model::plan::RotationClass;
 
-const TAKEOVER: Duration = Duration::from_secs(1);
+const LEASE: Duration = Duration::from_secs(1);
 /// A token that was bought this often is as good as one bought more often.
 const TOKENS_MAX: usize = 6;
 const HOSTS: usize = 2;
@@ -55,7 +55,7 @@ enum Step {
     Look,
     Swap(Box<Book>),
     Send(Number),
-    Keep(Child<Pair>),
+    Spill(Child<Pair>),
     Forget(Fingerprint),
     Wait,
     Pause,
@@ -65,7 +65,7 @@ enum Step {
 struct World {
     provider: Provider,
     book: Book,
-    kept: [Vec<Child<Pair>>; HOSTS],
+    spilled: [Vec<Child<Pair>>; HOSTS],
     processes: [Option<Process>; HOSTS],
     starts: [u8; HOSTS],
     /// How the last process of each host ended.
@@ -128,7 +128,7 @@ impl World {
         World {
             provider: Provider::new(class),
             book: Ledger::new().logged_in(first),
-            kept: [Vec::new(), Vec::new()],
+            spilled: [Vec::new(), Vec::new()],
             processes: [None, None],
             starts: [0, 0],
             ended: [None, None],
@@ -137,18 +137,18 @@ impl World {
     }
 
     fn terms(&self) -> Terms {
-        Terms { class: self.provider.class(), spends: true, takeover_after: TAKEOVER }
+        Terms { class: self.provider.class(), spends: true }
     }
 
     /// What outlives every process: enough to judge what comes after.
     fn durable(&self) -> (Provider, Book, [Vec<Child<Pair>>; HOSTS]) {
-        (self.provider.clone(), self.book.clone(), self.kept.clone())
+        (self.provider.clone(), self.book.clone(), self.spilled.clone())
     }
 
     /// Whether a token that the provider takes is in the record or on a disk.
     fn is_answer_on_disk(&self) -> bool {
         let book = self.book.current.iter().chain(&self.book.previous).chain(&self.book.orphans);
-        book.chain(self.kept.iter().flatten()).any(|child| self.provider.takes(child.tokens.0))
+        book.chain(self.spilled.iter().flatten()).any(|child| self.provider.takes(child.tokens.0))
     }
 
     /// Whether, all processes dead and no fault any more, neither host gets a token, not even when a person lets a held
@@ -263,9 +263,9 @@ impl World {
                 worlds.push(told(self.clone(), Event::Answered(Outcome::NotSent)));
                 worlds.push(told(self.clone(), Event::Late));
             }
-            Step::Keep(_) => {
+            Step::Spill(_) => {
                 worlds.push(crash(done()));
-                worlds.push(told(self.clone(), Event::NotKept));
+                worlds.push(told(self.clone(), Event::NotSpilled));
             }
             Step::Forget(_) => worlds.push(crash(done())),
             Step::Wait | Step::Pause => {}
@@ -283,7 +283,7 @@ impl World {
                 Event::Seen(View {
                     ledger: Some(self.book.clone()),
                     holder: self.holder(host, is_lapsed),
-                    kept: self.kept[host].clone(),
+                    spilled: self.spilled[host].clone(),
                     is_usable: self.book.generation > seen,
                     is_behind: false,
                 })
@@ -305,12 +305,12 @@ impl World {
                     Outcome::Invalid
                 }
             }),
-            Step::Keep(child) => {
-                self.kept[host].push(child.clone());
-                Event::Kept
+            Step::Spill(child) => {
+                self.spilled[host].push(child.clone());
+                Event::Spilled
             }
             Step::Forget(fingerprint) => {
-                self.kept[host].retain(|child| child.fingerprint() != Some(*fingerprint));
+                self.spilled[host].retain(|child| child.fingerprint() != Some(*fingerprint));
                 Event::Forgotten
             }
             Step::Wait | Step::Pause => Event::Ready,
@@ -322,7 +322,7 @@ impl World {
     /// Class F after a revocation: whether an unspent token was on a disk when it happened.
     fn was_durable(&self) -> bool {
         let book = self.book.current.iter().chain(&self.book.orphans);
-        book.chain(self.kept.iter().flatten()).any(|child| self.provider.is_unspent(child.tokens.0))
+        book.chain(self.spilled.iter().flatten()).any(|child| self.provider.is_unspent(child.tokens.0))
     }
 
     fn holder(&self, host: usize, is_lapsed: bool) -> HolderSeen {
@@ -334,7 +334,8 @@ impl World {
         let is_over = is_lapsed || !is_alive;
         HolderSeen {
             is_dead: is_here && !is_alive,
-            unchanged_for: if is_over { TAKEOVER } else { Duration::ZERO },
+            unchanged_for: if is_over { LEASE * 2 } else { Duration::ZERO },
+            lease: LEASE,
             is_here,
             is_window_over: self.provider.is_window_over,
         }
@@ -357,7 +358,7 @@ fn step_of(action: Action<Pair, Holder>) -> Result<Step, End> {
         Action::Look => Step::Look,
         Action::Swap(book, _) => Step::Swap(book),
         Action::Send(spend) => Step::Send(spend.expect("a refresh token").0),
-        Action::Keep(child) => Step::Keep(child),
+        Action::Spill(child) => Step::Spill(child),
         Action::Forget(fingerprint) => Step::Forget(fingerprint),
         Action::WaitForHolder => Step::Wait,
         Action::Pause => Step::Pause,
