@@ -6,7 +6,7 @@ use super::output::columns;
 use crate::auth::{CredentialState, Summary};
 
 pub(super) async fn run(around: Surroundings) -> Result<Exit, Failure> {
-    let records = around.settings.open_records()?;
+    let records = around.settings.open_records().await?;
     let summaries = around.settings.open_vault(&records)?.list().await?;
     if around.output.is_json {
         around.output.json(&summaries);

@@ -85,7 +85,7 @@ fn prepare(api: &DemoApi, folder: &Path) -> Result<DemoFolder, Failure> {
         std::fs::write(&file, job_file(api.url(), &folder.join("out"))).map_err(wrong)?;
     }
     std::fs::write(folder.join(SCHEMA_FILE), schema_text()).map_err(wrong)?;
-    let settings = Settings { state_folder: folder.join("state"), vault_key: None };
+    let settings = Settings::in_folder(&folder.join("state"));
     Ok(DemoFolder { job_file: file, settings, folder })
 }
 
@@ -93,7 +93,7 @@ fn prepare(api: &DemoApi, folder: &Path) -> Result<DemoFolder, Failure> {
 /// would send the browser to is taken the way `haul login --paste` takes it.
 async fn login_if_needed(output: Output, api: &DemoApi, demo: &DemoFolder) -> Result<(), Failure> {
     let job = load(&demo.job_file, &[])?;
-    let (issuer, vault) = open(&job, &demo.settings)?;
+    let (issuer, vault) = open(&job, &demo.settings).await?;
     if vault.is_logged_in(&issuer).await? && !api.port_changed() {
         return Ok(());
     }
@@ -102,7 +102,7 @@ async fn login_if_needed(output: Output, api: &DemoApi, demo: &DemoFolder) -> Re
 
 async fn log_in(output: Output, demo: &DemoFolder) -> Result<(), Failure> {
     let job = load(&demo.job_file, &[])?;
-    let (issuer, vault) = open(&job, &demo.settings)?;
+    let (issuer, vault) = open(&job, &demo.settings).await?;
     let login = Login::begin(&issuer, &vault).await?.expect("the demo uses the code grant");
     let redirect = crate::demo::approve(login.url())
         .await
@@ -114,24 +114,24 @@ async fn log_in(output: Output, demo: &DemoFolder) -> Result<(), Failure> {
     Ok(())
 }
 
-fn open(job: &Job, settings: &Settings) -> Result<(Issuer, Vault), Failure> {
+async fn open(job: &Job, settings: &Settings) -> Result<(Issuer, Vault), Failure> {
     let Auth::Oauth2(plan) = &job.source.auth else {
         return Err(
             Failure::usage("the demo's job file no longer uses OAuth2").hint("delete it, and run the demo again")
         );
     };
-    let records = settings.open_records()?;
+    let records = settings.open_records().await?;
     Ok((open_issuer(job, plan)?, settings.open_vault(&records)?))
 }
 
 async fn run_once(output: Output, demo: &DemoFolder, cancel: CancellationToken) -> Result<Ended, Failure> {
     let job = load(&demo.job_file, &[])?;
-    let ctx = Context::open(job, &demo.settings, cancel, telemetry(output))?;
+    let ctx = Context::open(job, &demo.settings, cancel, telemetry(output)).await?;
     Ok(run_job(Arc::new(ctx), RunOptions::default()).await)
 }
 
 async fn serve(output: Output, api: &DemoApi, demo: &DemoFolder, cancel: &CancellationToken) {
-    let (state, file) = (demo.settings.state_folder.display(), demo.job_file.display());
+    let (state, file) = (demo.settings.local_folder.display(), demo.job_file.display());
     output.note(format!("the demo API is open at {}; Ctrl-C ends it. In another terminal:", api.url()));
     output.note(format!("  haul preview {file} orders --state {state}"));
     output.note(format!("  haul run {file} --state {state}"));

@@ -17,7 +17,7 @@ use crate::model::plan::{Auth, Job};
 
 pub(super) async fn login(around: Surroundings, args: LoginArgs) -> Result<Exit, Failure> {
     let job = load(&args.job.file, &args.job.set)?;
-    let (issuer, vault) = open(&around, &job)?;
+    let (issuer, vault) = open(&around, &job).await?;
     let Some(login) = Login::begin(&issuer, &vault).await? else {
         return Err(Failure::usage(format!("job `{}` uses client credentials: it needs no login", job.name)));
     };
@@ -54,7 +54,7 @@ pub(super) async fn login(around: Surroundings, args: LoginArgs) -> Result<Exit,
 
 pub(super) async fn logout(around: Surroundings, args: JobArgs) -> Result<Exit, Failure> {
     let job = load(&args.file, &args.set)?;
-    let (issuer, vault) = open(&around, &job)?;
+    let (issuer, vault) = open(&around, &job).await?;
     let (what, text) = match vault.logout(&issuer).await? {
         Some(Revoked::AtProvider) => ("revoked", "the tokens are revoked and forgotten"),
         Some(Revoked::HereOnly) => (
@@ -75,12 +75,12 @@ fn done(output: Output, issuer: &Issuer, what: &str, text: &str) {
     }
 }
 
-fn open(around: &Surroundings, job: &Job) -> Result<(Issuer, Vault), Failure> {
+async fn open(around: &Surroundings, job: &Job) -> Result<(Issuer, Vault), Failure> {
     let Auth::Oauth2(plan) = &job.source.auth else {
         return Err(Failure::usage(format!("job `{}` does not use OAuth2: there is nothing to log in to", job.name)));
     };
     let issuer = open_issuer(job, plan)?;
-    let records = around.settings.open_records()?;
+    let records = around.settings.open_records().await?;
     let vault = around.settings.open_vault(&records)?;
     Ok((issuer, vault))
 }

@@ -30,7 +30,7 @@ pub(super) async fn run(around: Surroundings, args: PreviewArgs) -> Result<Exit,
         }
     };
     let cancel = CancellationToken::new();
-    let ctx = Context::open(job, &around.settings, cancel.clone(), telemetry(around.output))?;
+    let ctx = Context::open(job, &around.settings, cancel.clone(), telemetry(around.output)).await?;
     let mut documents = Vec::new();
     for stream in &streams {
         let shown = until_signalled(around.output, &cancel, preview(&ctx, stream, args.rows as usize)).await??;

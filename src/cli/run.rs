@@ -17,7 +17,7 @@ use crate::model::report::{Outcome, RunReport, SchemaChange, TableOutcome, Table
 pub(super) async fn run(around: Surroundings, args: RunArgs) -> Result<Exit, Failure> {
     let job = load(&args.job.file, &args.job.set)?;
     let cancel = CancellationToken::new();
-    let ctx = Context::open(job, &around.settings, cancel.clone(), telemetry(around.output))?;
+    let ctx = Context::open(job, &around.settings, cancel.clone(), telemetry(around.output)).await?;
     let memory = if args.full { Memory::Forgotten } else { Memory::Kept };
     let options = RunOptions { streams: args.streams, memory };
     let ended = until_signalled(around.output, &cancel, run_job(Arc::new(ctx), options)).await?;
