@@ -12,6 +12,8 @@ mod observed;
 mod postgres;
 mod sqlite;
 mod store;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use error::Error;
 pub(crate) use folder::make_private;

@@ -106,6 +106,9 @@ impl ObjectRecords {
         let Some(first) = self.get(&key).await? else {
             return refused("an object that was written cannot be read");
         };
+        if first.version.0.trim().is_empty() {
+            return refused("it gives an object no version");
+        }
         if !self.swap(&key, &first.version, "3").await? {
             return refused("it refused to replace an object that had not changed");
         }
@@ -136,6 +139,7 @@ impl ObjectRecords {
             value: value.to_owned(),
         };
         let content = serde_json::to_vec(&record).expect("a record holds only texts and numbers");
+        let is_update = matches!(mode, PutMode::Update(_));
         let options = PutOptions { mode, ..PutOptions::default() };
         let name = self.name_of(key);
         let put = self.store.put_opts(&name, PutPayload::from(content), options);
@@ -146,6 +150,8 @@ impl ObjectRecords {
                 | object_store::Error::Precondition { .. }
                 | object_store::Error::NotModified { .. },
             ) => Ok(false),
+            // The record is gone; at a creation it is the container that is missing.
+            Err(object_store::Error::NotFound { .. }) if is_update => Ok(false),
             Err(source) => Err(self.wrong(key, "written", source)),
         }
     }
