@@ -1,4 +1,6 @@
-//! The one door to the clocks: the wall's, which people set, and the machine's, which only goes on.
+//! The one door to the clocks: the wall clock, and the one that only runs forward.
+
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
@@ -12,14 +14,30 @@ impl Clock {
         Utc::now()
     }
 
-    /// Time since the machine started, its sleep included; unlike the wall clock it never jumps.
-    pub(crate) fn boot_time(self) -> std::time::Duration {
-        let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-        std::time::Duration::new(now.tv_sec.max(0) as u64, now.tv_nsec.clamp(0, 999_999_999) as u32)
-    }
-
     /// The same as the standard library spells it.
     pub(crate) fn system_now(self) -> std::time::SystemTime {
         self.now().into()
+    }
+
+    /// Time since this machine was started, suspend included: no step of the wall clock changes it. Comparable between
+    /// the processes of one `boot_id`.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(crate) fn boot_time(self) -> Duration {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        // The kernel counts up from zero.
+        Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or_default())
+    }
+
+    /// Time since this process first asked.
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    pub(crate) fn boot_time(self) -> Duration {
+        static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+        START.get_or_init(std::time::Instant::now).elapsed()
+    }
+
+    /// What `boot_time` counts from: another id, another zero. Without Linux that is this process.
+    pub(crate) fn boot_id(self) -> String {
+        std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+            .map_or_else(|_| format!("process {}", std::process::id()), |text| text.trim().to_owned())
     }
 }

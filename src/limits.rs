@@ -74,10 +74,26 @@ pub(crate) const UPLOAD_BLOCK_BYTES: usize = 8 * 1024 * 1024;
 
 /// A run's lease without renewal; a holder on the same host that died is noticed at once.
 pub(crate) const RUN_LEASE: Duration = Duration::from_secs(120);
+/// Attempts to take a lease that others change meanwhile; each of them saw it free.
+pub(crate) const LEASE_TRIES_MAX: usize = 10;
 /// A refresh holds its credential at most this long: token wait times replays, with room.
 pub(crate) const REFRESH_LEASE: Duration = Duration::from_secs(300);
 /// How long SQLite waits for another process's transaction.
 pub(crate) const STATE_WAIT_MAX: Duration = Duration::from_secs(30);
+/// To reach a remote record store, TLS and login included: a wrong address should show within seconds.
+pub(crate) const STATE_CONNECT_MAX: Duration = Duration::from_secs(10);
+/// What a PostgreSQL server may spend on one statement; a row lock is held for milliseconds.
+pub(crate) const STATE_STATEMENT_MAX: Duration = Duration::from_secs(10);
+/// Until a remote record store has answered: more than its statement, far less than a lease.
+pub(crate) const STATE_ANSWER_MAX: Duration = Duration::from_secs(15);
+/// Tries of one read or write of a record: enough for one lost connection and one throttled answer.
+pub(crate) const STATE_TRIES_MAX: usize = 3;
+/// Between them.
+pub(crate) const STATE_RETRY_WAIT: Duration = Duration::from_millis(500);
+/// One record; a credential with 20 outcomes and its tokens stays under 100 KiB.
+pub(crate) const RECORD_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// Records read at once while listing an object store.
+pub(crate) const RECORDS_IN_FLIGHT: usize = 8;
 /// How long `login` waits for the browser.
 pub(crate) const LOGIN_WAIT_MAX: Duration = Duration::from_secs(600);
 /// A job file; a larger one is a mistake.

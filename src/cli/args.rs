@@ -1,5 +1,6 @@
 //! The arguments of every verb, with their help.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -35,9 +36,15 @@ pub(super) struct Global {
     /// No progress on standard error
     #[arg(long, short, global = true)]
     pub quiet: bool,
-    /// Folder of the record store (tokens, leases) [default: $XDG_STATE_HOME/haul or ~/.local/state/haul]
-    #[arg(long, value_name = "DIR", env = "HAUL_STATE", hide_env_values = true, global = true)]
-    pub state: Option<PathBuf>,
+    /// Where tokens and leases are: a folder, postgres://user@host/database, az://container/prefix, s3://bucket/prefix
+    /// or gs://bucket/prefix [env: HAUL_STATE] [default: $XDG_STATE_HOME/haul or ~/.local/state/haul]
+    // Not by clap's `env`: what may stand in the environment and what in an argument is not the same.
+    #[arg(long, value_name = "PLACE", global = true)]
+    pub state: Option<OsString>,
+    /// Folder of this machine for the vault's key when the state is not a folder [env: HAUL_LOCAL] [default: that of
+    /// `--state`]
+    #[arg(long, value_name = "DIR", global = true)]
+    pub local: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

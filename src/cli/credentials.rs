@@ -29,7 +29,7 @@ pub(super) async fn run(around: Surroundings, args: CredentialsArgs) -> Result<E
 }
 
 async fn list(around: &Surroundings) -> Result<Exit, Failure> {
-    let records = around.settings.open_records()?;
+    let records = around.settings.open_records().await?;
     let summaries = around.settings.open_vault(&records).await?.list().await?;
     if around.output.is_json {
         around.output.json(&summaries);
@@ -190,7 +190,7 @@ fn refresh_token(text: &str) -> Option<Secret> {
 }
 
 async fn rotate_key(around: &Surroundings) -> Result<Exit, Failure> {
-    let records = around.settings.open_records()?;
+    let records = around.settings.open_records().await?;
     let count = around.settings.rotate_key(&records).await?;
     if around.output.is_json {
         around.output.json(&json!({ "outcome": "rotated", "credentials": count }));

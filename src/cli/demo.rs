@@ -85,7 +85,7 @@ fn prepare(api: &DemoApi, folder: &Path) -> Result<DemoFolder, Failure> {
         std::fs::write(&file, job_file(api.url(), &folder.join("out"))).map_err(wrong)?;
     }
     std::fs::write(folder.join(SCHEMA_FILE), schema_text()).map_err(wrong)?;
-    let settings = Settings { state_folder: folder.join("state"), vault_key: None };
+    let settings = Settings::in_folder(&folder.join("state"));
     Ok(DemoFolder { job_file: file, settings, folder })
 }
 
@@ -120,7 +120,7 @@ async fn open(job: &Job, settings: &Settings) -> Result<(Arc<Issuer>, Arc<Vault>
             Failure::usage("the demo's job file no longer uses OAuth2").hint("delete it, and run the demo again")
         );
     };
-    let records = settings.open_records()?;
+    let records = settings.open_records().await?;
     Ok((open_issuer(job, plan)?, settings.open_vault(&records).await?))
 }
 
@@ -131,7 +131,7 @@ async fn run_once(output: Output, demo: &DemoFolder, cancel: CancellationToken) 
 }
 
 async fn serve(output: Output, api: &DemoApi, demo: &DemoFolder, cancel: &CancellationToken) {
-    let (state, file) = (demo.settings.state_folder.display(), demo.job_file.display());
+    let (state, file) = (demo.settings.local_folder.display(), demo.job_file.display());
     output.note(format!("the demo API is open at {}; Ctrl-C ends it. In another terminal:", api.url()));
     output.note(format!("  haul preview {file} orders --state {state}"));
     output.note(format!("  haul run {file} --state {state}"));

@@ -81,7 +81,7 @@ pub(super) async fn open(around: &Surroundings, job: &Job) -> Result<(Arc<Issuer
         return Err(Failure::usage(format!("job `{}` does not use OAuth2: there is nothing to log in to", job.name)));
     };
     let issuer = open_issuer(job, plan)?;
-    let records = around.settings.open_records()?;
+    let records = around.settings.open_records().await?;
     let vault = around.settings.open_vault(&records).await?;
     Ok((issuer, vault))
 }

@@ -16,15 +16,16 @@ mod signals;
 mod snapshots;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use self::args::{Cli, Verb};
+use self::args::{Cli, Global, Verb};
 use self::failure::{Exit, Failure};
 use self::output::Output;
 use crate::auth::until_nothing_is_spent;
-use crate::engine::Settings;
+use crate::engine::{self, Said, Settings, StatePlace};
 use crate::job::load::Environment;
 use crate::limits::TOKEN_WAIT_MAX;
 use crate::secret::Secret;
@@ -57,16 +58,8 @@ pub fn run_process(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Failure> {
-    let surroundings = || -> Result<Surroundings, Failure> {
-        let state_folder = match &cli.global.state {
-            Some(folder) => folder.clone(),
-            None => Environment::state_folder().ok_or_else(|| {
-                Failure::usage("there is no home folder for the state").hint("name one with `--state` or HAUL_STATE")
-            })?,
-        };
-        let vault_key = Environment::get("HAUL_VAULT_KEY").map(Secret::new);
-        Ok(Surroundings { output: *output, settings: Settings { state_folder, vault_key } })
-    };
+    let surroundings =
+        || -> Result<Surroundings, Failure> { Ok(Surroundings { output: *output, settings: settings(&cli.global)? }) };
     match cli.verb {
         Verb::Run(args) => in_runtime(run::run(surroundings()?, args)),
         Verb::Preview(args) => in_runtime(preview::run(surroundings()?, args)),
@@ -80,6 +73,34 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Failure> {
         Verb::Completions(args) => manual::completions(output, &args),
         Verb::Man(args) => manual::man(output, &args),
     }
+}
+
+/// What the arguments and the environment choose; an argument wins.
+fn settings(global: &Global) -> Result<Settings, Failure> {
+    let default_folder = || {
+        Environment::state_folder().ok_or_else(|| {
+            Failure::usage("there is no home folder for the state")
+                .hint("name one: `--state` or HAUL_STATE, with a remote state `--local` or HAUL_LOCAL")
+        })
+    };
+    let variable = Environment::get_os("HAUL_STATE");
+    let state = match (&global.state, &variable) {
+        (Some(text), _) => StatePlace::parse(text, Said::Argument).map_err(engine::Error::from)?,
+        (None, Some(text)) => StatePlace::parse(text, Said::Environment).map_err(engine::Error::from)?,
+        (None, None) => StatePlace::Folder(default_folder()?),
+    };
+    let local = global.local.clone().or_else(|| Environment::get_os("HAUL_LOCAL").map(PathBuf::from));
+    let local_folder = match (&state, local) {
+        (StatePlace::Folder(folder), None) => folder.clone(),
+        (StatePlace::Folder(folder), Some(local)) if local == *folder => local,
+        (StatePlace::Folder(_), Some(_)) => {
+            return Err(Failure::usage("`--local` or HAUL_LOCAL is set, but the state is a folder of this machine")
+                .hint("leave it out: the state folder holds the vault's key too"));
+        }
+        (_, Some(local)) => local,
+        (_, None) => default_folder()?,
+    };
+    Ok(Settings { state, local_folder, vault_key: Environment::get("HAUL_VAULT_KEY").map(Secret::new) })
 }
 
 /// Runs a verb that uses all processors, until it is over or a second signal arrives.

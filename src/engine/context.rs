@@ -1,6 +1,6 @@
 //! Everything a run needs, opened: secrets resolved, client, credential, store and record store at hand.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use ulid::Ulid;
 
 use super::error::Error;
+use super::place::StatePlace;
 use crate::auth::{self, Access, Issuer, Kind, Oauth2Client, Vault, VaultKey, add_key, drop_former_keys};
 use crate::clock::Clock;
 use crate::http::{Client, Pace};
@@ -15,15 +16,19 @@ use crate::job::load::{Environment, SecretError, Secrets};
 use crate::model::plan::{Auth, Job, KeyPlace, Oauth2};
 use crate::secret::Secret;
 use crate::source::Source;
-use crate::state::RecordStore;
-use crate::store::Store;
+use crate::state;
+use crate::state::{Observations, RecordStore, make_private};
+use crate::store::{Store, open_unrepeated};
 use crate::telemetry::Telemetry;
 
 /// What the operator chose for this machine.
 pub(crate) struct Settings {
-    /// Folder of the record store and the vault key.
-    pub state_folder: PathBuf,
-    /// The vault key from the environment. Absent = the key file of the state folder.
+    /// Where the records are.
+    pub state: StatePlace,
+    /// Folder of this machine for what is not shared: the vault key, what was seen of other hosts' leases. The state
+    /// folder where the state is one.
+    pub local_folder: PathBuf,
+    /// The vault key from the environment. Absent = the key file of the local folder.
     pub vault_key: Option<Secret>,
 }
 
@@ -45,28 +50,51 @@ pub(crate) struct Context {
     pub source: Source,
     pub store: Store,
     pub records: Arc<RecordStore>,
+    pub observations: Observations,
     pub cancel: CancellationToken,
     pub telemetry: Telemetry,
 }
 
 impl Settings {
-    pub(crate) fn open_records(&self) -> Result<Arc<RecordStore>, Error> {
-        Ok(Arc::new(RecordStore::open_folder(&self.state_folder)?))
+    /// Everything in one folder of this machine.
+    pub(crate) fn in_folder(folder: &Path) -> Self {
+        Settings {
+            state: StatePlace::Folder(folder.to_path_buf()),
+            local_folder: folder.to_path_buf(),
+            vault_key: None,
+        }
+    }
+
+    /// Opens the records; the local folder is made private to the user.
+    pub(crate) async fn open_records(&self) -> Result<Arc<RecordStore>, Error> {
+        make_private(&self.local_folder)?;
+        let records = match &self.state {
+            StatePlace::Folder(folder) => RecordStore::open_folder(folder)?,
+            StatePlace::Postgres { address, password } => {
+                RecordStore::open_postgres(address, password.as_ref()).await?
+            }
+            StatePlace::Objects { url, options } => {
+                let (store, prefix) = open_unrepeated(url, options.clone())
+                    .map_err(|why| state::Error::Place { place: format!("`{url}`"), why })?;
+                RecordStore::open_objects(store, prefix, url.as_str()).await?
+            }
+        };
+        Ok(Arc::new(records))
     }
 
     pub(crate) async fn open_vault(&self, records: &Arc<RecordStore>) -> Result<Arc<Vault>, Error> {
         let key = match &self.vault_key {
             Some(key) => VaultKey::from_text(key, "in HAUL_VAULT_KEY")?,
-            None => VaultKey::from_folder(&self.state_folder)?,
+            None => VaultKey::from_folder(&self.local_folder)?,
         };
-        Ok(Arc::new(Vault::open(Arc::clone(records), key, &self.state_folder).await?))
+        Ok(Arc::new(Vault::open(Arc::clone(records), key, &self.local_folder).await?))
     }
 
     /// Seals all records with a new key, and tells how many there are. Can be cut off and begun again anywhere.
     pub(crate) async fn rotate_key(&self, records: &Arc<RecordStore>) -> Result<usize, Error> {
         if self.vault_key.is_none() {
             self.open_vault(records).await?;
-            add_key(&self.state_folder)?;
+            add_key(&self.local_folder)?;
         }
         let vault = self.open_vault(records).await?;
         if vault.key_count() < 2 {
@@ -74,7 +102,7 @@ impl Settings {
         }
         let count = vault.reseal().await?;
         if self.vault_key.is_none() {
-            drop_former_keys(&self.state_folder)?;
+            drop_former_keys(&self.local_folder)?;
         }
         Ok(count)
     }
@@ -88,7 +116,7 @@ impl Context {
         cancel: CancellationToken,
         telemetry: Telemetry,
     ) -> Result<Self, OpenError> {
-        let records = settings.open_records()?;
+        let records = settings.open_records().await?;
         let kind = open_kind(&job, settings, &records).await?;
         let client =
             Client::open(&job.source.base_url, Pace::new(job.source.limits), cancel.clone()).map_err(Error::from)?;
@@ -99,6 +127,7 @@ impl Context {
             source: Source::new(client, Access::new(kind)),
             store,
             records,
+            observations: Observations::new(&settings.local_folder),
             cancel,
             telemetry,
             job,

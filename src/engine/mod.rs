@@ -6,6 +6,7 @@ mod alias;
 mod context;
 mod error;
 mod parts;
+mod place;
 mod preview;
 mod pump;
 mod run;
@@ -14,5 +15,6 @@ mod stream;
 
 pub(crate) use context::{Context, OpenError, Settings, open_issuer, open_store};
 pub(crate) use error::{Class, Error};
+pub(crate) use place::{Said, StatePlace};
 pub(crate) use preview::{Preview, preview};
 pub(crate) use run::{Ended, Memory, RunOptions, run_job, text_of};

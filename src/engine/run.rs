@@ -100,11 +100,15 @@ async fn run_leased(ctx: &Arc<Context>, options: &RunOptions, report: &mut RunRe
     let streams = chosen(ctx, &options.streams)?;
     // The lease belongs to what is written: the same job into two folders may run twice.
     let name = format!("run/{}/{}", ctx.job.name, hex(ctx.store.shown().as_bytes(), 8));
-    let lease = match Lease::acquire(&ctx.records, &name, RUN_LEASE).await? {
+    let lease = match Lease::acquire(&ctx.records, &ctx.observations, &name, RUN_LEASE).await? {
         Acquired::Lease(lease) => Arc::new(lease),
         Acquired::Held(held) => {
             let (host, pid) = (held.holder.host.split('/').next().unwrap_or_default().to_owned(), held.holder.pid);
             report.error = Some(format!("another run of this job is going on (process {pid} on `{host}`)"));
+            report.hint = Some(format!(
+                "should that process be gone without a word, a run after {} s takes over",
+                held.lapses_in.as_secs() + 1
+            ));
             return Ok(Outcome::Skipped);
         }
     };

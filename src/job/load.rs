@@ -1,5 +1,6 @@
 //! The door to files and the environment: job files are read here, and secrets found here when a run starts.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -111,6 +112,11 @@ impl Environment {
     /// A variable; `None` = not set, empty, or no text.
     pub(crate) fn get(name: &str) -> Option<String> {
         std::env::var(name).ok().filter(|value| !value.is_empty())
+    }
+
+    /// A variable that may name a file in any spelling; `None` = not set or empty.
+    pub(crate) fn get_os(name: &str) -> Option<OsString> {
+        std::env::var_os(name).filter(|value| !value.is_empty())
     }
 
     /// Where the record store stands unless the operator says otherwise (XDG base directory specification).

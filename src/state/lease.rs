@@ -1,5 +1,8 @@
 //! A lease: the time-limited right to run one job. It saves double work; correctness does not rest on it, because a
 //! publication is a compare-and-swap of its own.
+//!
+//! A lease whose holder is not known to be dead is taken over only when its record was observed unchanged for longer than it lives without
+//! renewal, on this host's own clock. A wall clock that is wrong here or there takes nothing over.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,8 +11,10 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::error::Error;
-use super::store::RecordStore;
+use super::observed::{BootTime, Judgement, Observations, judge, patience};
+use super::store::{RecordStore, Versioned};
 use crate::clock::Clock;
+use crate::limits::{LEASE_TRIES_MAX, RUN_LEASE};
 
 /// A process on a host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,10 +38,12 @@ impl Holder {
     }
 }
 
-/// Host name and boot: after a restart every former holder of this host is another host's.
+/// Host name, boot, and where process ids count: after a restart every former holder of this host is another host's, and
+/// so is a holder in another container of this machine, whose processes we cannot see.
 fn host_id() -> String {
-    let read = |file: &str| std::fs::read_to_string(file).map(|text| text.trim().to_owned()).unwrap_or_default();
-    format!("{}/{}", read("/proc/sys/kernel/hostname"), read("/proc/sys/kernel/random/boot_id"))
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let ids = std::fs::read_link("/proc/self/ns/pid").unwrap_or_default();
+    format!("{}/{}/{}", name.trim(), Clock.boot_id(), ids.display())
 }
 
 /// Field 22 of `/proc/PID/stat`, counted after the command's closing bracket (proc(5)). `None` = no such process.
@@ -49,8 +56,18 @@ fn process_start(pid: u32) -> Option<String> {
 struct LeaseRecord {
     /// Absent = free.
     holder: Option<Holder>,
+    /// Only grows; every taking adds one.
     epoch: u64,
+    /// By the holder's wall clock, for people; nobody decides by it. It makes every renewal another value.
     until: DateTime<Utc>,
+    /// How long it lives without renewal.
+    #[serde(default = "run_lease_secs")]
+    time_to_live_secs: u64,
+}
+
+/// Records of earlier versions do not say it.
+fn run_lease_secs() -> u64 {
+    RUN_LEASE.as_secs()
 }
 
 /// A lease that this process holds until `release`, or until it lapses.
@@ -66,6 +83,8 @@ pub(crate) struct Lease {
 #[derive(Debug)]
 pub(crate) struct Held {
     pub holder: Holder,
+    /// A later attempt takes it over if its record does not change for this long.
+    pub lapses_in: Duration,
 }
 
 /// The answer to an attempt to acquire.
@@ -75,35 +94,37 @@ pub(crate) enum Acquired {
 }
 
 impl Lease {
-    /// Takes the lease if it is free, lapsed, or held by a dead process of this host.
+    /// Takes the lease if it is free, held by a dead process of this host, or observed unchanged for long enough. It does
+    /// not wait: a lease of another host is remembered as seen, and a later attempt of any process of this host decides.
     pub(crate) async fn acquire(
         store: &Arc<RecordStore>,
+        observations: &Observations,
         name: &str,
         time_to_live: Duration,
     ) -> Result<Acquired, Error> {
         let key = format!("lease/{name}");
         let holder = Holder::current();
-        loop {
-            let now = Clock.now();
+        for _ in 0..LEASE_TRIES_MAX {
             let found = store.get(&key).await?;
-            let former = found.as_ref().and_then(|record| serde_json::from_str::<LeaseRecord>(&record.value).ok());
-            if let Some(LeaseRecord { holder: Some(former), until, .. }) = &former
-                && *until > now
-                && !former.is_dead()
+            let former = found.as_ref().map(read_record).transpose()?;
+            if let (Some(found), Some(former)) = (&found, &former)
+                && let Some(held) = is_held(found, former, observations)?
             {
-                return Ok(Acquired::Held(Held { holder: former.clone() }));
+                return Ok(Acquired::Held(held));
             }
             let epoch = former.map_or(0, |record| record.epoch) + 1;
             let lease =
                 Lease { store: Arc::clone(store), key: key.clone(), holder: holder.clone(), epoch, time_to_live };
             let taken = match &found {
-                None => store.create(&key, &lease.record(now)).await?,
-                Some(record) => store.swap(&key, &record.version, &lease.record(now)).await?,
+                None => store.create(&key, &lease.record(Clock.now())).await?,
+                Some(record) => store.swap(&key, &record.version, &lease.record(Clock.now())).await?,
             };
             if taken {
+                observations.forget(&key);
                 return Ok(Acquired::Lease(lease));
             }
         }
+        Err(Error::Record { key, why: format!("it changed {LEASE_TRIES_MAX} times while it was to be taken") })
     }
 
     /// How often `renew` must be called.
@@ -118,7 +139,7 @@ impl Lease {
 
     /// Gives the lease back at once instead of letting it lapse.
     pub(crate) async fn release(self) -> Result<(), Error> {
-        self.replace_own(|now| text_of(&LeaseRecord { holder: None, epoch: self.epoch, until: now })).await?;
+        self.replace_own(|now| self.text(None, now)).await?;
         Ok(())
     }
 
@@ -133,10 +154,37 @@ impl Lease {
     }
 
     fn record(&self, now: DateTime<Utc>) -> String {
-        text_of(&LeaseRecord { holder: Some(self.holder.clone()), epoch: self.epoch, until: now + self.time_to_live })
+        self.text(Some(self.holder.clone()), now + self.time_to_live)
+    }
+
+    fn text(&self, holder: Option<Holder>, until: DateTime<Utc>) -> String {
+        let time_to_live_secs = self.time_to_live.as_secs();
+        serde_json::to_string(&LeaseRecord { holder, epoch: self.epoch, until, time_to_live_secs })
+            .expect("a lease record holds only texts and numbers")
     }
 }
 
-fn text_of(record: &LeaseRecord) -> String {
-    serde_json::to_string(record).expect("a lease record holds only texts and numbers")
+fn read_record(found: &Versioned) -> Result<LeaseRecord, Error> {
+    // Taken for free, its epoch would start anew.
+    serde_json::from_str(&found.value)
+        .map_err(|error| Error::Record { key: found.key.clone(), why: format!("it is no lease: {error}") })
+}
+
+/// `None` = it may be taken.
+fn is_held(found: &Versioned, lease: &LeaseRecord, observations: &Observations) -> Result<Option<Held>, Error> {
+    let Some(holder) = &lease.holder else { return Ok(None) };
+    if holder.is_dead() {
+        return Ok(None);
+    }
+    let time_to_live = Duration::from_secs(lease.time_to_live_secs);
+    let seen = observations.recall(&found.key);
+    let lapses_in = match judge(seen.as_ref(), found, &BootTime::now(), time_to_live) {
+        Judgement::Lapsed => return Ok(None),
+        Judgement::StillHeld(lacking) => lacking,
+        Judgement::FirstSeen(sight) => {
+            observations.remember(&found.key, &sight)?;
+            patience(time_to_live)
+        }
+    };
+    Ok(Some(Held { holder: holder.clone(), lapses_in }))
 }

@@ -7,6 +7,7 @@ use std::sync::Mutex;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::Error;
+use super::folder::make_private;
 use super::store::{Version, Versioned};
 use crate::clock::Clock;
 use crate::limits::STATE_WAIT_MAX;
@@ -104,24 +105,4 @@ impl SqliteRecords {
 fn versioned(row: &rusqlite::Row<'_>) -> Result<Versioned, rusqlite::Error> {
     let version: i64 = row.get(1)?;
     Ok(Versioned { key: row.get(0)?, version: Version(version.to_string()), value: row.get(2)? })
-}
-
-#[cfg(unix)]
-fn make_private(folder: &Path) -> Result<(), Error> {
-    use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-
-    let wrong = |source| Error::Folder { folder: folder.to_path_buf(), source };
-    if !folder.exists() {
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(wrong)?;
-    }
-    let mode = std::fs::metadata(folder).map_err(wrong)?.permissions().mode() & 0o777;
-    if mode & 0o077 != 0 {
-        return Err(Error::Open { folder: folder.to_path_buf(), mode });
-    }
-    Ok(())
-}
-
-#[cfg(not(unix))]
-fn make_private(folder: &Path) -> Result<(), Error> {
-    std::fs::create_dir_all(folder).map_err(|source| Error::Folder { folder: folder.to_path_buf(), source })
 }

@@ -10,6 +10,6 @@ mod publish;
 mod stage;
 
 pub(crate) use error::Error;
-pub(crate) use open::Store;
+pub(crate) use open::{Store, open_unrepeated};
 pub(crate) use publish::Current;
 pub(crate) use stage::{Spool, Spooled};

@@ -5,8 +5,13 @@ use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use object_store::aws::AmazonS3Builder;
+use object_store::azure::MicrosoftAzureBuilder;
+use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::path::Path;
-use object_store::{GetOptions, ObjectStore, PutMode, PutOptions, PutPayload, UpdateVersion};
+use object_store::{
+    GetOptions, ObjectStore, ObjectStoreScheme, PutMode, PutOptions, PutPayload, RetryConfig, UpdateVersion,
+};
 use url::Url;
 
 use super::error::Error;
@@ -53,13 +58,7 @@ impl Store {
             Place::Remote(url) => {
                 let shown = format!("{}/{job}", url.as_str().trim_end_matches('/'));
                 let wrong = |why: String| Error::Open { place: shown.clone(), why };
-                // The library takes any text here and panics at the first request.
-                for (name, value) in options.iter().filter(|(name, _)| name.ends_with("endpoint")) {
-                    let is_address = value.parse::<Url>().is_ok_and(|url| url.has_host());
-                    if !is_address {
-                        return Err(wrong(format!("its option `{name}` is no address")));
-                    }
-                }
+                check_endpoints(&options).map_err(wrong)?;
                 let (store, prefix) = open_remote(url, options).map_err(|error| wrong(error.to_string()))?;
                 let prefix = prefix.join(job);
                 Ok(Store { backend: Backend::Remote { store, prefix }, shown })
@@ -163,6 +162,50 @@ fn open_remote(url: &Url, options: Vec<(String, String)>) -> object_store::Resul
     let _ = rustls::crypto::ring::default_provider().install_default();
     let (store, prefix) = object_store::parse_url_opts(url, options)?;
     Ok((Arc::from(store), prefix))
+}
+
+/// The library takes any text as an endpoint and panics at the first request.
+fn check_endpoints(options: &[(String, String)]) -> Result<(), String> {
+    let is_address = |value: &str| value.parse::<Url>().is_ok_and(|url| url.has_host());
+    match options.iter().find(|(name, value)| name.ends_with("endpoint") && !is_address(value)) {
+        Some((name, _)) => Err(format!("its option `{name}` is no address")),
+        None => Ok(()),
+    }
+}
+
+/// An object store and the prefix of its address, for a caller with protocols of its own: every request is sent once,
+/// because a conditional put that the library repeats after a lost answer is refused by its own first try. The error
+/// says why it cannot be opened.
+pub(crate) fn open_unrepeated(
+    url: &Url,
+    options: Vec<(String, String)>,
+) -> Result<(Arc<dyn ObjectStore>, Path), String> {
+    /// The options whose name the builder knows; the environment holds others.
+    macro_rules! built {
+        ($builder:ty) => {{
+            let builder =
+                options.into_iter().fold(<$builder>::new().with_url(url.to_string()), |builder, (name, value)| {
+                    match name.parse() {
+                        Ok(key) => builder.with_config(key, value),
+                        Err(_) => builder,
+                    }
+                });
+            let retry = RetryConfig { max_retries: 0, ..RetryConfig::default() };
+            Arc::new(builder.with_retry(retry).build().map_err(|error| error.to_string())?)
+        }};
+    }
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    check_endpoints(&options)?;
+    let (scheme, path) = ObjectStoreScheme::parse(url).map_err(|error| error.to_string())?;
+    let prefix = Path::parse(path).map_err(|error| error.to_string())?;
+    let store: Arc<dyn ObjectStore> = match scheme {
+        ObjectStoreScheme::MicrosoftAzure => built!(MicrosoftAzureBuilder),
+        ObjectStoreScheme::AmazonS3 => built!(AmazonS3Builder),
+        ObjectStoreScheme::GoogleCloudStorage => built!(GoogleCloudStorageBuilder),
+        // The library's own list, which may grow.
+        _ => return Err("it is no store of Azure, Amazon or Google".to_owned()),
+    };
+    Ok((store, prefix))
 }
 
 /// Files: written beside, synced, put in place in one step, and the folder synced.
