@@ -96,6 +96,8 @@ pub(crate) const RECORD_BYTES_MAX: u64 = 4 * 1024 * 1024;
 pub(crate) const RECORDS_IN_FLIGHT: usize = 8;
 /// How long `login` waits for the browser.
 pub(crate) const LOGIN_WAIT_MAX: Duration = Duration::from_secs(600);
+/// How long a device's login may take, whatever the server grants; people go to another device and come back.
+pub(crate) const DEVICE_WAIT_MAX: Duration = Duration::from_secs(30 * 60);
 /// A job file; a larger one is a mistake.
 pub(crate) const JOB_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// A secret's file; keys and certificates stay below a few KiB.

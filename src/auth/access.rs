@@ -11,17 +11,37 @@ use super::error::Error;
 use super::issuer::Issuer;
 use super::vault::Vault;
 use crate::http::Request;
+use crate::model::credential::TokenPlace;
 use crate::secret::Secret;
 
 /// A kind of authentication with its secrets.
 pub(crate) enum Kind {
     Anonymous,
-    Header { name: String, value: Secret },
-    Param { name: String, value: Secret },
-    Cookie { name: String, value: Secret },
-    Basic { username: String, password: Secret },
-    Bearer { token: Secret },
-    Issued { issuer: Arc<Issuer>, vault: Arc<Vault> },
+    Header {
+        name: String,
+        value: Secret,
+    },
+    Param {
+        name: String,
+        value: Secret,
+    },
+    Cookie {
+        name: String,
+        value: Secret,
+    },
+    Basic {
+        username: String,
+        password: Secret,
+    },
+    Bearer {
+        token: Secret,
+    },
+    /// Bought, kept in the vault, and sent at this place.
+    Issued {
+        issuer: Arc<Issuer>,
+        vault: Arc<Vault>,
+        place: TokenPlace,
+    },
 }
 
 /// The credential of one source.
@@ -69,13 +89,13 @@ impl Access {
             Kind::Bearer { token } => {
                 request.headers.insert(AUTHORIZATION, sensitive(&format!("Bearer {}", token.expose()))?);
             }
-            Kind::Issued { issuer, vault } => {
+            Kind::Issued { issuer, vault, place } => {
                 let refused = refused.and_then(|refused| match refused {
                     Use::Fixed => None,
                     Use::Token { generation } => Some(generation),
                 });
                 let token = vault.token(issuer, refused).await?;
-                request.headers.insert(AUTHORIZATION, sensitive(&format!("Bearer {}", token.tokens.access.expose()))?);
+                put(request, place, token.tokens.access.expose())?;
                 return Ok(Use::Token { generation: token.generation });
             }
         }
@@ -94,6 +114,32 @@ impl Access {
             | Kind::Bearer { .. } => 0,
         }
     }
+}
+
+/// Puts a bought token at its place.
+fn put(request: &mut Request, place: &TokenPlace, token: &str) -> Result<(), Error> {
+    match place {
+        TokenPlace::Header { name, prefix } => {
+            let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| Error::NotAHeader)?;
+            request.headers.insert(name, sensitive(&format!("{prefix}{token}"))?);
+        }
+        TokenPlace::Param(name) => {
+            // A next link may bring along the token that it was made with, which may be over by now.
+            let others: Vec<(String, String)> = request.url.query_pairs().into_owned().collect();
+            if others.iter().any(|(found, _)| found == name) {
+                let kept = others.iter().filter(|(found, _)| found != name);
+                request.url.query_pairs_mut().clear().extend_pairs(kept);
+            }
+            request.url.query_pairs_mut().append_pair(name, token);
+        }
+        TokenPlace::Cookie(name) => {
+            request.headers.insert(COOKIE, sensitive(&format!("{name}={token}"))?);
+        }
+        TokenPlace::Cookies => {
+            request.headers.insert(COOKIE, sensitive(token)?);
+        }
+    }
+    Ok(())
 }
 
 fn sensitive(value: &str) -> Result<HeaderValue, Error> {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::protocol::HeldBecause;
+use crate::secret::SafeUrl;
 use crate::{http, state};
 
 /// A credential problem. No variant holds a token or secret.
@@ -20,8 +21,28 @@ pub(crate) enum Error {
     Pasted { why: &'static str },
     #[error("port {port} for the login's redirect cannot be opened")]
     RedirectPort { port: u16, source: std::io::Error },
-    #[error("the authorization server refuses the client: {why}")]
+    #[error("the server gives this client no token: {why}")]
     ClientRefused { why: String },
+    #[error("what the authorization server {issuer} says of itself cannot be used: {why}")]
+    Discovery { issuer: String, why: String },
+    #[error("neither the job nor the authorization server names a `{name}`")]
+    NoEndpoint { name: &'static str },
+    #[error("a private key cannot be used: {why}")]
+    SigningKey { why: String },
+    #[error("the client's assertion file `{}` cannot be read", file.display())]
+    AssertionFile { file: PathBuf, source: std::io::Error },
+    #[error("the service {service} does not name its login: {why}")]
+    NoAuthority { service: String, why: String },
+    #[error(
+        "the service names {host} as its login, which is not one of Microsoft's hosts: no credential was sent there"
+    )]
+    UntrustedAuthority { host: String },
+    #[error("the device's login is no longer good: {why}")]
+    DeviceCodeOver { why: String },
+    #[error("this machine offers no managed identity: {why}")]
+    NoManagedIdentity { why: String },
+    #[error("the login at {url} gives no session: {why}")]
+    NoSession { url: SafeUrl, why: String },
     #[error("the authorization server's answer cannot be read: {why}")]
     Unreadable { why: String },
     #[error("the token could not be refreshed")]
@@ -82,9 +103,10 @@ impl Error {
             Error::NeverLoggedIn { .. } | Error::LoginLost { .. } => {
                 Some("log in once with `haul login JOBFILE`; from then on the token is refreshed by itself".to_owned())
             }
-            Error::ClientRefused { .. } => {
-                Some("check `client_id`, `client_secret` and `client_auth` under `source.auth.oauth2`".to_owned())
-            }
+            Error::ClientRefused { .. } => Some(
+                "check the client's id, its secret or key, and how it shows it (`client_auth`) under `source.auth`"
+                    .to_owned(),
+            ),
             Error::RedirectPort { .. } => {
                 Some("end the program that uses the port, or log in with `haul login --paste`".to_owned())
             }
@@ -124,7 +146,23 @@ impl Error {
                 "put the new key before the old one in the same place, separated by a blank, run this command, then remove the old one"
                     .to_owned(),
             ),
+            Error::UntrustedAuthority { host } => Some(format!(
+                "if that host is right, name it: `source.auth.entra.trusted_hosts: [{host}]`; else the service is not what it seems"
+            )),
+            Error::NoAuthority { .. } => {
+                Some("name `tenant` or `authorization_uri` under `source.auth.entra`".to_owned())
+            }
+            Error::DeviceCodeOver { .. } => Some("begin again with `haul login JOBFILE --device`".to_owned()),
+            Error::SigningKey { .. } => Some(
+                "`openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048` makes a key of the right form"
+                    .to_owned(),
+            ),
             Error::LoginRefused { .. }
+            | Error::Discovery { .. }
+            | Error::NoEndpoint { .. }
+            | Error::AssertionFile { .. }
+            | Error::NoManagedIdentity { .. }
+            | Error::NoSession { .. }
             | Error::LoginTimedOut { .. }
             | Error::Pasted { .. }
             | Error::Unreadable { .. }

@@ -13,19 +13,20 @@ use tokio::sync::Notify;
 use url::Url;
 
 use super::error::Error;
-use super::grant::{Authorization, Granted, Oauth2Client};
-use super::issuer::Issuer;
+use super::issuer::{Issuer, WayIn};
+use super::oauth2::{Authorization, Oauth2Client, Sender};
+use super::record::Identity;
 use super::vault::Vault;
 use crate::limits::LOGIN_WAIT_MAX;
-use crate::model::plan::{Grant, Redirect};
+use crate::model::credential::Redirect;
 use crate::secret::Secret;
 
 /// A login under way. Nothing is stored before it is finished.
 pub(crate) struct Login<'a> {
     client: &'a Oauth2Client,
     vault: &'a Vault,
+    identity: Identity,
     authorization: Authorization,
-    authorize_url: Url,
     redirect: Url,
     /// Absent = the redirect goes to an address that is not ours.
     listener: Option<TcpListener>,
@@ -39,20 +40,19 @@ enum Answer {
 
 impl<'a> Login<'a> {
     /// Prepares the request and, for a loopback redirect, opens the port first: the provider must find it.
-    /// `None` = the grant needs no login.
+    /// `None` = nobody logs in with a browser here.
     pub(crate) async fn begin(issuer: &'a Issuer, vault: &'a Vault) -> Result<Option<Login<'a>>, Error> {
-        let Issuer::Oauth2(client) = issuer;
-        let Grant::AuthorizationCode { authorize_url, authorize_params, redirect } = client.grant() else {
+        if issuer.way_in() != WayIn::Browser {
             return Ok(None);
-        };
-        let (listener, redirect) = match redirect {
+        }
+        let Some(client) = issuer.oauth2().await? else { return Ok(None) };
+        let (listener, redirect) = match client.redirect() {
             Redirect::Registered(url) => (None, url.clone()),
             Redirect::AnyPort => listen(0).await?,
             Redirect::Port(port) => listen(*port).await?,
         };
-        let authorization = client.authorize(authorize_url, authorize_params, &redirect);
-        let authorize_url = authorize_url.clone();
-        Ok(Some(Login { client, vault, authorization, authorize_url, redirect, listener }))
+        let authorization = client.authorize(&redirect).await?;
+        Ok(Some(Login { client, vault, identity: issuer.identity(), authorization, redirect, listener }))
     }
 
     /// Where the person logs in.
@@ -68,11 +68,7 @@ impl<'a> Login<'a> {
     /// Waits for the browser's redirect and stores the tokens.
     pub(crate) async fn finish_by_redirect(mut self) -> Result<(), Error> {
         let listener = self.listener.take().expect("the caller asked `is_listening`");
-        let caught = Arc::new(Caught {
-            answer: Mutex::default(),
-            arrived: Notify::new(),
-            expect: Expectation { state: self.authorization.state.clone(), authorize_url: self.authorize_url.clone() },
-        });
+        let caught = Arc::new(Caught { answer: Mutex::default(), arrived: Notify::new(), expect: self.expectation() });
         let waiting = Arc::clone(&caught);
         let server =
             axum::serve(listener, Router::new().route("/callback", get(catch)).with_state(Arc::clone(&caught)))
@@ -90,7 +86,7 @@ impl<'a> Login<'a> {
         let url: Url = pasted.trim().parse().map_err(|_| Error::Pasted {
             why: "the whole address of the page where the browser ended is needed, with `code=` and `state=`",
         })?;
-        let expect = Expectation { state: self.authorization.state.clone(), authorize_url: self.authorize_url.clone() };
+        let expect = self.expectation();
         let answer = expect.read(url.query().unwrap_or_default()).map_err(|why| Error::Pasted { why })?;
         self.finish(answer).await
     }
@@ -100,15 +96,12 @@ impl<'a> Login<'a> {
             Answer::Code(code) => code,
             Answer::Refused(why) => return Err(Error::LoginRefused { why }),
         };
-        match self.client.exchange_code(&code, self.authorization.verifier, &self.redirect).await {
-            Granted::Yes(tokens) => {
-                self.vault.store_login(&self.client.identity(), *tokens, self.client.rotation().idle).await
-            }
-            Granted::NotSent(source) | Granted::Ambiguous(source) => Err(Error::Unanswered { source }),
-            Granted::InvalidGrant { why } => Err(Error::LoginRefused { why }),
-            Granted::Refused { why } => Err(Error::ClientRefused { why }),
-            Granted::Unreadable { why } => Err(Error::Unreadable { why }),
-        }
+        let granted = self.client.exchange_code(&code, self.authorization.verifier, &self.redirect).await;
+        self.vault.store_login(&self.identity, granted.into_login()?, self.client.rotation().idle).await
+    }
+
+    fn expectation(&self) -> Expectation {
+        Expectation { state: self.authorization.state.clone(), sender: self.authorization.sender.clone() }
     }
 }
 
@@ -123,7 +116,7 @@ async fn listen(port: u16) -> Result<(Option<TcpListener>, Url), Error> {
 /// What makes a redirect ours.
 struct Expectation {
     state: String,
-    authorize_url: Url,
+    sender: Sender,
 }
 
 impl Expectation {
@@ -136,13 +129,7 @@ impl Expectation {
         if value("state").as_deref() != Some(self.state.as_str()) {
             return Err("its `state` is not that of this login");
         }
-        // RFC 9207: an answer of another server must not be redeemed at this one (mix-up).
-        if let Some(issuer) = value("iss") {
-            let same = issuer.parse::<Url>().is_ok_and(|issuer| issuer.origin() == self.authorize_url.origin());
-            if !same {
-                return Err("it comes from another authorization server (`iss`)");
-            }
-        }
+        self.sender.admit(value("iss").as_deref())?;
         if let Some(error) = value("error") {
             let why = match value("error_description") {
                 Some(description) => format!("{error} ({description})"),
@@ -151,6 +138,23 @@ impl Expectation {
             return Ok(Answer::Refused(crate::http::excerpt(why.as_bytes())));
         }
         value("code").map(|code| Answer::Code(Secret::new(code))).ok_or("it holds no `code`")
+    }
+}
+
+impl Sender {
+    /// RFC 9207: an answer of another server must not be redeemed at this one (mix-up).
+    fn admit(&self, named: Option<&str>) -> Result<(), &'static str> {
+        let is_ours = match (self, named) {
+            (Sender::Issuer { issuer, .. }, Some(named)) => named == issuer,
+            (Sender::Issuer { is_named_always: true, .. }, None) => {
+                return Err("it does not say which authorization server it comes from (`iss`)");
+            }
+            (Sender::SameOrigin(url), Some(named)) => {
+                named.parse::<Url>().is_ok_and(|named| named.origin() == url.origin())
+            }
+            (Sender::Issuer { .. } | Sender::SameOrigin(_), None) => true,
+        };
+        if is_ours { Ok(()) } else { Err("it comes from another authorization server (`iss`)") }
     }
 }
 

@@ -6,23 +6,28 @@
 
 mod access;
 mod disk;
+mod entra;
 mod error;
 mod grant;
 mod issuer;
 mod login;
+mod oauth2;
 mod protocol;
 mod record;
 mod refresh;
 mod seal;
+mod session;
 mod vault;
 
 pub(crate) use access::{Access, Kind, Use};
+pub(crate) use entra::{EntraClient, EntraWay, ManagedIdentity};
 pub(crate) use error::Error;
-pub(crate) use grant::Oauth2Client;
-pub(crate) use issuer::Issuer;
+pub(crate) use issuer::{Issuer, WayIn};
 pub(crate) use login::Login;
+pub(crate) use oauth2::{DeviceLogin, HeldGrant, Oauth2Client, Proof, SigningKey, Statement};
 pub(crate) use protocol::{CredentialState, HeldBecause};
 pub(crate) use record::Summary;
 pub(crate) use refresh::until_nothing_is_spent;
 pub(crate) use seal::{VaultKey, add_key, drop_former_keys};
+pub(crate) use session::SessionClient;
 pub(crate) use vault::{Revoked, Vault};

@@ -135,7 +135,8 @@ pub(super) struct PreviewArgs {
 #[command(after_help = "\
 Examples:
   haul login jobs/sales.yaml            opens the browser on this machine
-  haul login jobs/sales.yaml --paste    for a machine without browser")]
+  haul login jobs/sales.yaml --paste    for a machine without browser
+  haul login jobs/sales.yaml --device   the same, where the provider knows device codes")]
 pub(super) struct LoginArgs {
     #[command(flatten)]
     pub job: JobArgs,
@@ -145,6 +146,9 @@ pub(super) struct LoginArgs {
     /// Print the address instead of opening the browser
     #[arg(long)]
     pub no_browser: bool,
+    /// Show a code to type on another device, which has a browser
+    #[arg(long, conflicts_with_all = ["paste", "no_browser"])]
+    pub device: bool,
 }
 
 #[derive(Debug, Args)]

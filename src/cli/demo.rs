@@ -121,7 +121,7 @@ async fn open(job: &Job, settings: &Settings) -> Result<(Arc<Issuer>, Arc<Vault>
         );
     };
     let records = settings.open_records().await?;
-    Ok((open_issuer(job, plan)?, settings.open_vault(&records).await?))
+    Ok((Arc::new(open_issuer(job, plan)?), settings.open_vault(&records).await?))
 }
 
 async fn run_once(output: Output, demo: &DemoFolder, cancel: CancellationToken) -> Result<Ended, Failure> {

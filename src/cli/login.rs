@@ -11,19 +11,39 @@ use super::args::{JobArgs, LoginArgs};
 use super::failure::{Exit, Failure};
 use super::output::Output;
 use super::signals::{interrupted, until_signalled};
-use crate::auth::{Issuer, Login, Revoked, Vault};
-use crate::engine::open_issuer;
+use crate::auth::{DeviceLogin, Issuer, Login, Revoked, Vault, WayIn};
+use crate::engine::issuer_of;
 use crate::job::load;
-use crate::model::plan::{Auth, Job};
+use crate::model::plan::Job;
 
 pub(super) async fn login(around: Surroundings, args: LoginArgs) -> Result<Exit, Failure> {
     let job = load(&args.job.file, &args.job.set)?;
     let (issuer, vault) = open(&around, &job).await?;
-    let Some(login) = Login::begin(&issuer, &vault).await? else {
-        return Err(Failure::usage(format!("job `{}` uses client credentials: it needs no login", job.name)));
-    };
+    match issuer.way_in() {
+        WayIn::Unneeded => {
+            return Err(Failure::usage(format!("job `{}` buys its tokens by itself: it needs no login", job.name)));
+        }
+        WayIn::Import => {
+            let file = args.job.file.display();
+            return Err(Failure::usage(format!("job `{}` uses a refresh token from elsewhere", job.name))
+                .hint(format!("bring it in with `haul credentials import {file}`")));
+        }
+        WayIn::Browser if !args.device => log_in_by_browser(around.output, &issuer, &vault, &args).await?,
+        WayIn::Browser | WayIn::Device => log_in_by_device(around.output, &issuer, &vault).await?,
+    }
+    done(
+        around.output,
+        &issuer,
+        "logged in",
+        &format!("logged in; `haul run {}` uses it from now on", args.job.file.display()),
+    );
+    Ok(Exit::Done)
+}
+
+async fn log_in_by_browser(output: Output, issuer: &Issuer, vault: &Vault, args: &LoginArgs) -> Result<(), Failure> {
+    let login = Login::begin(issuer, vault).await?.expect("the way in was asked for");
+    show_host(output, issuer);
     let is_pasted = args.paste || !login.is_listening();
-    let output = around.output;
     output.note("Log in with your browser at this address:");
     output.note(format!("\n  {}\n", login.url()));
     let cancel = CancellationToken::new();
@@ -32,25 +52,48 @@ pub(super) async fn login(around: Surroundings, args: LoginArgs) -> Result<Exit,
         output.note("be reached: that is all right) and paste it here:");
         let pasted = until_signalled(output, &cancel, read_line()).await??;
         login.finish_by_paste(&pasted).await?;
-    } else {
-        if !args.no_browser && webbrowser::open(login.url().as_str()).is_err() {
-            output.note("No browser could be opened here: open the address by hand, or use `--paste`.");
-        }
-        let finished = until_signalled(output, &cancel, async {
-            tokio::select! {
-                finished = login.finish_by_redirect() => Some(finished),
-                () = cancel.cancelled() => None,
-            }
-        });
-        finished.await?.ok_or_else(interrupted)??;
+        return Ok(());
     }
-    done(
-        output,
-        &issuer,
-        "logged in",
-        &format!("logged in; `haul run {}` uses it from now on", args.job.file.display()),
-    );
-    Ok(Exit::Done)
+    if !args.no_browser && webbrowser::open(login.url().as_str()).is_err() {
+        output.note("No browser could be opened here: open the address by hand, or use `--paste`.");
+    }
+    unless_signalled(output, &cancel, login.finish_by_redirect()).await
+}
+
+async fn log_in_by_device(output: Output, issuer: &Issuer, vault: &Vault) -> Result<(), Failure> {
+    let cancel = CancellationToken::new();
+    let login = DeviceLogin::begin(issuer, vault).await?;
+    show_host(output, issuer);
+    output.note("On any device, open this address in a browser:");
+    output.note(format!("\n  {}\n", login.url()));
+    output.note("and type this code:");
+    output.note(format!("\n  {}\n", login.user_code()));
+    if let Some(url) = login.url_with_code() {
+        output.note(format!("or open this address, which holds the code:\n\n  {url}\n"));
+    }
+    unless_signalled(output, &cancel, login.finish()).await
+}
+
+/// A host that the job does not name is shown before anybody types a password there.
+fn show_host(output: Output, issuer: &Issuer) {
+    if let Some(host) = issuer.discovered_host() {
+        output.note(format!("The service names {host} as its login."));
+    }
+}
+
+/// Waits for a person; a signal ends the wait at once, and nothing is stored.
+async fn unless_signalled(
+    output: Output,
+    cancel: &CancellationToken,
+    login: impl Future<Output = Result<(), crate::auth::Error>>,
+) -> Result<(), Failure> {
+    let finished = until_signalled(output, cancel, async {
+        tokio::select! {
+            finished = login => Some(finished),
+            () = cancel.cancelled() => None,
+        }
+    });
+    Ok(finished.await?.ok_or_else(interrupted)??)
 }
 
 pub(super) async fn logout(around: Surroundings, args: JobArgs) -> Result<Exit, Failure> {
@@ -60,7 +103,7 @@ pub(super) async fn logout(around: Surroundings, args: JobArgs) -> Result<Exit, 
         Some(Revoked::AtProvider) => ("revoked", "the tokens are revoked and forgotten"),
         Some(Revoked::HereOnly) => (
             "forgotten",
-            "the tokens are forgotten here; the job names no `revoke_url`, so the provider still knows them",
+            "the tokens are forgotten here; there is no revocation endpoint, so the provider still knows them",
         ),
         None => ("nothing", "there were no tokens"),
     };
@@ -77,10 +120,12 @@ fn done(output: Output, issuer: &Issuer, what: &str, text: &str) {
 }
 
 pub(super) async fn open(around: &Surroundings, job: &Job) -> Result<(Arc<Issuer>, Arc<Vault>), Failure> {
-    let Auth::Oauth2(plan) = &job.source.auth else {
-        return Err(Failure::usage(format!("job `{}` does not use OAuth2: there is nothing to log in to", job.name)));
+    let Some(issuer) = issuer_of(job)? else {
+        return Err(Failure::usage(format!(
+            "job `{}` has a fixed credential: there is nothing to log in to",
+            job.name
+        )));
     };
-    let issuer = open_issuer(job, plan)?;
     let records = around.settings.open_records().await?;
     let vault = around.settings.open_vault(&records).await?;
     Ok((issuer, vault))

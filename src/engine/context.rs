@@ -7,13 +7,14 @@ use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 use ulid::Ulid;
 
+use super::credential::open_kind;
 use super::error::Error;
 use super::place::StatePlace;
-use crate::auth::{self, Access, Issuer, Kind, Oauth2Client, Vault, VaultKey, add_key, drop_former_keys};
+use crate::auth::{self, Access, Vault, VaultKey, add_key, drop_former_keys};
 use crate::clock::Clock;
 use crate::http::{Client, Pace};
 use crate::job::load::{Environment, SecretError, Secrets};
-use crate::model::plan::{Auth, Job, KeyPlace, Oauth2};
+use crate::model::plan::Job;
 use crate::secret::Secret;
 use crate::source::Source;
 use crate::state;
@@ -108,6 +109,12 @@ impl Settings {
     }
 }
 
+impl From<crate::auth::Error> for OpenError {
+    fn from(error: crate::auth::Error) -> Self {
+        OpenError::Run(error.into())
+    }
+}
+
 impl Context {
     /// Opens what the job names. Secrets are read here and nowhere later.
     pub(crate) async fn open(
@@ -143,36 +150,4 @@ pub(crate) fn open_store(job: &Job) -> Result<Store, OpenError> {
         options.push((name.clone(), Secrets::resolve_text(value)?));
     }
     Ok(Store::open(&job.destination.place, &job.name, options).map_err(Error::from)?)
-}
-
-async fn open_kind(job: &Job, settings: &Settings, records: &Arc<RecordStore>) -> Result<Kind, OpenError> {
-    Ok(match &job.source.auth {
-        Auth::Anonymous => Kind::Anonymous,
-        Auth::Key { value, place, prefix } => {
-            let key = Secrets::resolve(value)?;
-            let value = if prefix.is_empty() { key } else { Secret::new(format!("{prefix}{}", key.expose())) };
-            match place {
-                // Basic with an empty user: what Power Query's Key kind sends.
-                KeyPlace::Basic => Kind::Basic { username: String::new(), password: value },
-                KeyPlace::Header(name) => Kind::Header { name: name.clone(), value },
-                KeyPlace::Param(name) => Kind::Param { name: name.clone(), value },
-                KeyPlace::Cookie(name) => Kind::Cookie { name: name.clone(), value },
-            }
-        }
-        Auth::Basic { username, password } => {
-            Kind::Basic { username: Secrets::resolve_text(username)?, password: Secrets::resolve(password)? }
-        }
-        Auth::Bearer { token } => Kind::Bearer { token: Secrets::resolve(token)? },
-        Auth::Oauth2(plan) => {
-            let vault = settings.open_vault(records).await?;
-            Kind::Issued { issuer: open_issuer(job, plan)?, vault }
-        }
-    })
-}
-
-/// The job's issuer of tokens with its secrets at hand; for a run, a login and a logout.
-pub(crate) fn open_issuer(job: &Job, plan: &Oauth2) -> Result<Arc<Issuer>, SecretError> {
-    let id = Secrets::resolve_text(&plan.client_id)?;
-    let secret = plan.client_secret.as_ref().map(Secrets::resolve).transpose()?;
-    Ok(Arc::new(Issuer::Oauth2(Box::new(Oauth2Client::new(plan.clone(), job.source.base_url.clone(), id, secret)))))
 }

@@ -4,6 +4,7 @@
 
 mod alias;
 mod context;
+mod credential;
 mod error;
 mod parts;
 mod place;
@@ -13,7 +14,8 @@ mod run;
 mod seal;
 mod stream;
 
-pub(crate) use context::{Context, OpenError, Settings, open_issuer, open_store};
+pub(crate) use context::{Context, OpenError, Settings, open_store};
+pub(crate) use credential::{issuer_of, open_issuer};
 pub(crate) use error::{Class, Error};
 pub(crate) use place::{Said, StatePlace};
 pub(crate) use preview::{Preview, preview};

@@ -190,16 +190,57 @@ pub(crate) enum TokenError {
 #[derive(Debug, Clone)]
 pub(crate) struct TokenChannel;
 
+/// Whether a request may go through the proxy that the environment names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Route {
+    AsConfigured,
+    Direct,
+}
+
 impl TokenChannel {
-    /// Sends one request and gives the answer with any status below 500.
+    /// Sends one request and gives the answer with any status below 300, or from 400 to 499.
     pub(crate) async fn send(&self, request: http::Request<Vec<u8>>) -> Result<http::Response<Vec<u8>>, TokenError> {
+        let (url, answer) = self.exchange(request, Route::AsConfigured).await?;
+        let status = answer.status();
+        if status.is_server_error() || status.is_redirection() {
+            let error = status_error(url, status, answer.headers(), answer.body());
+            return Err(TokenError::Ambiguous(error));
+        }
+        Ok(answer)
+    }
+
+    /// Sends one request and gives the answer with any status; a redirect is an answer and is not followed.
+    pub(crate) async fn send_for_any(
+        &self,
+        request: http::Request<Vec<u8>>,
+    ) -> Result<http::Response<Vec<u8>>, TokenError> {
+        Ok(self.exchange(request, Route::AsConfigured).await?.1)
+    }
+
+    /// As `send_for_any`, past every proxy: for the platform's own link-local services, which no proxy reaches.
+    pub(crate) async fn send_to_platform(
+        &self,
+        request: http::Request<Vec<u8>>,
+    ) -> Result<http::Response<Vec<u8>>, TokenError> {
+        Ok(self.exchange(request, Route::Direct).await?.1)
+    }
+
+    async fn exchange(
+        &self,
+        request: http::Request<Vec<u8>>,
+        route: Route,
+    ) -> Result<(SafeUrl, http::Response<Vec<u8>>), TokenError> {
         let url: Url = request
             .uri()
             .to_string()
             .parse()
             .map_err(|source| TokenError::NotSent(Error::LinkUnreadable { source }))?;
         let asked = SafeUrl::new(url.clone());
-        let client = builder()
+        let client = match route {
+            Route::AsConfigured => builder(),
+            Route::Direct => builder().no_proxy(),
+        };
+        let client = client
             .redirect(Policy::none())
             .pool_max_idle_per_host(0)
             .build()
@@ -221,12 +262,9 @@ impl TokenChannel {
             .await
             .map_err(|_| timed_out())?
             .map_err(TokenError::Ambiguous)?;
-        if status.is_server_error() || status.is_redirection() {
-            return Err(TokenError::Ambiguous(status_error(asked, status, &headers, &body)));
-        }
         let mut answer = http::Response::new(body.to_vec());
         *answer.status_mut() = status;
         *answer.headers_mut() = headers;
-        Ok(answer)
+        Ok((asked, answer))
     }
 }

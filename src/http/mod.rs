@@ -13,5 +13,5 @@ mod pace;
 pub(crate) use body::{BodyBound, excerpt};
 pub(crate) use client::{Client, Reply, Request, TokenChannel, TokenError};
 pub(crate) use error::Error;
-pub(crate) use origin::Origin;
+pub(crate) use origin::{Origin, is_loopback};
 pub(crate) use pace::Pace;

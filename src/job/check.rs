@@ -200,7 +200,7 @@ fn parse_float(typed: &str) -> Option<f64> {
 
 fn check_source(spec: &SourceSpec, problems: &mut Problems<'_>) -> Option<Source> {
     let base_url = check_base_url(spec, problems);
-    let auth = check_auth(&spec.auth, spec.allow_http, problems);
+    let auth = check_auth(spec, problems);
     Some(Source {
         base_url: base_url?,
         dialect: match spec.dialect {

@@ -23,6 +23,8 @@ const SECTIONS: &[(&str, &str)] = &[
     ("/$defs/KeySpec/properties", "`source.auth.key`"),
     ("/$defs/BasicSpec/properties", "`source.auth.basic`"),
     ("/$defs/BearerSpec/properties", "`source.auth.bearer`"),
+    ("/$defs/EntraSpec/properties", "`source.auth.entra`"),
+    ("/$defs/SessionSpec/properties", "`source.auth.session`"),
     ("/$defs/CursorSpec/properties", "`paging.cursor`"),
     ("/$defs/OffsetSpec/properties", "`paging.offset`"),
     ("/$defs/PageSpec/properties", "`paging.page`"),

@@ -10,6 +10,9 @@ use super::problem::Problem;
 use super::value::is_secret_option;
 use super::yaml::join;
 use crate::limits::{JOB_FILE_BYTES_MAX, SECRET_FILE_BYTES_MAX};
+use crate::model::credential::{
+    ClientAuth, Entra, EntraLogin, Grant, JsonTemplate, Oauth2, PrivateKey, Session, SessionBody,
+};
 use crate::model::plan::{Auth, Job, Place, SecretSource, TextSource};
 use crate::secret::Secret;
 
@@ -201,10 +204,6 @@ fn read_secret(file: &Path) -> Result<Secret, SecretError> {
 /// Every reference of a job with the path that wants it.
 fn sources(job: &Job) -> Vec<(String, &SecretSource)> {
     let mut sources = Vec::new();
-    let text = |path: String, source| match source {
-        &TextSource::Literal(_) => None,
-        TextSource::Reference(source) => Some((path, source)),
-    };
     let auth = |name: &str| format!("source.auth.{name}");
     match &job.source.auth {
         Auth::Anonymous => {}
@@ -214,13 +213,92 @@ fn sources(job: &Job) -> Vec<(String, &SecretSource)> {
             sources.push((auth("basic.password"), password));
         }
         Auth::Bearer { token } => sources.push((auth("bearer.token"), token)),
-        Auth::Oauth2(oauth2) => {
-            sources.extend(text(auth("oauth2.client_id"), &oauth2.client_id));
-            sources.extend(oauth2.client_secret.as_ref().map(|secret| (auth("oauth2.client_secret"), secret)));
-        }
+        Auth::Oauth2(oauth2) => sources.extend(oauth2_sources(oauth2)),
+        Auth::Entra(entra) => sources.extend(entra_sources(entra)),
+        Auth::Session(session) => sources.extend(session_sources(session)),
     }
     for (name, value) in &job.destination.options {
         sources.extend(text(join("destination.options", name), value));
     }
     sources
+}
+
+fn text(path: String, source: &TextSource) -> Option<(String, &SecretSource)> {
+    match source {
+        TextSource::Literal(_) => None,
+        TextSource::Reference(source) => Some((path, source)),
+    }
+}
+
+fn key_sources<'k>(path: &str, key: &'k PrivateKey) -> Vec<(String, &'k SecretSource)> {
+    let mut sources = vec![(join(path, "key"), &key.key)];
+    sources.extend(key.certificate.as_ref().and_then(|certificate| text(join(path, "certificate"), certificate)));
+    sources
+}
+
+fn oauth2_sources(oauth2: &Oauth2) -> Vec<(String, &SecretSource)> {
+    let at = |name: &str| format!("source.auth.oauth2.{name}");
+    let mut sources: Vec<_> = text(at("client_id"), &oauth2.client_id).into_iter().collect();
+    match &oauth2.client_auth {
+        ClientAuth::Basic(secret) | ClientAuth::Post(secret) => sources.push((at("client_secret"), secret)),
+        ClientAuth::PrivateKey { key, .. } => sources.extend(key_sources(&at("private_key"), key)),
+        ClientAuth::AssertionFile(_) | ClientAuth::Public | ClientAuth::Unnamed => {}
+    }
+    match &oauth2.grant {
+        Grant::JwtBearer(assertion) => {
+            sources.extend(key_sources(&at("assertion.private_key"), &assertion.key));
+            sources.extend(text(at("assertion.issuer"), &assertion.issuer));
+            sources.extend(assertion.subject.as_ref().and_then(|subject| text(at("assertion.subject"), subject)));
+        }
+        Grant::Password { username, password } => {
+            sources.extend(text(at("username"), username));
+            sources.push((at("password"), password));
+        }
+        Grant::AuthorizationCode | Grant::ClientCredentials | Grant::RefreshToken | Grant::DeviceCode => {}
+    }
+    sources
+}
+
+fn entra_sources(entra: &Entra) -> Vec<(String, &SecretSource)> {
+    let at = |name: &str| format!("source.auth.entra.{name}");
+    let mut sources: Vec<_> = entra.client_id.iter().filter_map(|id| text(at("client_id"), id)).collect();
+    match &entra.login {
+        EntraLogin::ClientSecret(secret) => sources.push((at("credential.client_secret"), secret)),
+        EntraLogin::Certificate(key) => sources.extend(key_sources(&at("credential.certificate"), key)),
+        EntraLogin::WorkloadIdentity(_)
+        | EntraLogin::ManagedIdentity
+        | EntraLogin::DeviceCode
+        | EntraLogin::AuthorizationCode => {}
+    }
+    sources
+}
+
+fn session_sources(session: &Session) -> Vec<(String, &SecretSource)> {
+    let at = |name: &str| format!("source.auth.session.{name}");
+    let mut sources = Vec::new();
+    match &session.body {
+        SessionBody::Form(pairs) => {
+            sources.extend(pairs.iter().filter_map(|(name, value)| text(join(&at("form"), name), value)));
+        }
+        SessionBody::Json(template) => collect_template(template, &at("json"), &mut sources),
+    }
+    sources.extend(session.headers.iter().filter_map(|(name, value)| text(join(&at("headers"), name), value)));
+    sources
+}
+
+fn collect_template<'t>(template: &'t JsonTemplate, path: &str, into: &mut Vec<(String, &'t SecretSource)>) {
+    match template {
+        JsonTemplate::Text(value) => into.extend(text(path.to_owned(), value)),
+        JsonTemplate::Plain(_) => {}
+        JsonTemplate::List(items) => {
+            for (index, item) in items.iter().enumerate() {
+                collect_template(item, &format!("{path}[{index}]"), into);
+            }
+        }
+        JsonTemplate::Object(members) => {
+            for (name, member) in members {
+                collect_template(member, &join(path, name), into);
+            }
+        }
+    }
 }

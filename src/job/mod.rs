@@ -6,14 +6,19 @@
 mod check;
 mod check_auth;
 mod check_destination;
+mod check_entra;
+mod check_oauth2;
 mod check_paging;
+mod check_session;
 mod check_stream;
 mod known;
 pub(crate) mod load;
 mod problem;
+mod providers;
 mod schema;
 mod shape;
 mod spec;
+mod spec_auth;
 #[cfg(test)]
 mod tests;
 mod value;

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::spec_auth::{EntraSpec, Oauth2Spec, SessionSpec};
+
 /// A haul job: one source, its streams, one destination.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -87,6 +89,10 @@ pub(crate) enum AuthSpec {
     Bearer(BearerSpec),
     /// OAuth2.
     Oauth2(Box<Oauth2Spec>),
+    /// Microsoft Entra (Azure AD).
+    Entra(Box<EntraSpec>),
+    /// A login request whose answer carries a token or cookies.
+    Session(Box<SessionSpec>),
 }
 
 /// A key and the place where the API wants it; at most one of `header`, `param` and `cookie`.
@@ -121,61 +127,6 @@ pub(crate) struct BasicSpec {
 pub(crate) struct BearerSpec {
     /// The token, as a reference.
     pub token: SecretRef,
-}
-
-/// OAuth2: a client, a grant and the authorization server's addresses.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Oauth2Spec {
-    /// How haul gets its first token.
-    pub grant: GrantSpec,
-    /// Client id; may be a reference.
-    pub client_id: String,
-    /// Client secret, as a reference; absent for a public client.
-    pub client_secret: Option<SecretRef>,
-    /// Where the token is bought.
-    pub token_url: String,
-    /// Where the user logs in; needed for `authorization_code`.
-    pub authorize_url: Option<String>,
-    /// Where `haul logout` revokes the tokens (RFC 7009).
-    pub revoke_url: Option<String>,
-    /// Scopes to ask for.
-    #[serde(default)]
-    pub scopes: Vec<String>,
-    /// How the client shows its secret; `basic` is the standard's default.
-    #[serde(default)]
-    pub client_auth: ClientAuthSpec,
-    /// Fixed loopback port of the login's redirect, when the provider demands one; otherwise any free port.
-    pub redirect_port: Option<u16>,
-    /// Redirect address registered at the provider, when it is not `http://127.0.0.1:PORT/callback`; `haul login --paste` then takes the address the browser ended at.
-    pub redirect_url: Option<String>,
-    /// More parameters of the authorization request, for example `access_type: offline`.
-    #[serde(default)]
-    pub authorize_params: BTreeMap<String, String>,
-    /// More parameters of the token request, for example `audience` or `resource`.
-    #[serde(default)]
-    pub token_params: BTreeMap<String, String>,
-}
-
-/// OAuth2 grants.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum GrantSpec {
-    /// A user logs in once with `haul login`; refreshed from then on. PKCE always.
-    AuthorizationCode,
-    /// The client itself is authorized; no login.
-    ClientCredentials,
-}
-
-/// How an OAuth2 client authenticates (RFC 6749 section 2.3).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum ClientAuthSpec {
-    /// In the Authorization header.
-    #[default]
-    Basic,
-    /// In the body.
-    Post,
 }
 
 /// A reference to a secret: `${NAME}` reads the environment, `${file:/path}` a file. Never the secret itself.

@@ -1,11 +1,16 @@
 //! Values that several sections of a job file share: addresses, references to secrets, templates, names of headers.
 
+use std::time::Duration;
+
 use url::Url;
 
 use super::problem::{Draft, Problems, wrong};
+use crate::http::is_loopback;
 use crate::model::json_path::JsonPath;
 use crate::model::plan::{SecretSource, TextSource};
 
+/// Ten years: nothing that a job speaks of lasts longer.
+const DURATION_SECS_MAX: u64 = 10 * 366 * 86_400;
 /// Headers that carry credentials or belong to the transport.
 const RESERVED_HEADERS: &[&str] =
     &["authorization", "proxy-authorization", "cookie", "host", "content-length", "transfer-encoding", "connection"];
@@ -49,15 +54,6 @@ pub(super) fn check_url(text: &str, path: &str, allow_http: bool, problems: &mut
 
 pub(super) fn holds_user(url: &Url) -> bool {
     !url.username().is_empty() || url.password().is_some()
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost",
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
 }
 
 /// `${NAME}` or `${file:/path}` as the whole text.
@@ -127,6 +123,26 @@ pub(super) fn check_template(text: &str, path: &str, problems: &mut Problems<'_>
         });
         problems.at(path, wrong(format!("the template cannot be read{at}: {why}")));
     }
+}
+
+/// A span of time as `30s`, `10m`, `12h` or `30d`; longer than nothing and at most ten years.
+pub(super) fn check_duration(text: &str, path: &str, problems: &mut Problems<'_>) -> Option<Duration> {
+    let typed = text.trim();
+    let unit = typed.chars().next_back().and_then(|unit| match unit {
+        's' => Some(1),
+        'm' => Some(60),
+        'h' => Some(3600),
+        'd' => Some(86_400),
+        _ => None,
+    });
+    let number = unit.and_then(|unit| typed[..typed.len() - 1].parse::<u64>().ok()?.checked_mul(unit));
+    let seconds = number.filter(|seconds| (1..=DURATION_SECS_MAX).contains(seconds));
+    if seconds.is_none() {
+        let draft =
+            wrong(format!("`{text}` is no span of time")).allowed("a whole number and a unit: 30s, 10m, 12h, 30d");
+        problems.at(path, draft);
+    }
+    seconds.map(Duration::from_secs)
 }
 
 /// A path into an answer.

@@ -3,6 +3,7 @@
 //! Nothing here does I/O, reads a clock or knows a library of another room.
 
 pub(crate) mod column;
+pub(crate) mod credential;
 pub(crate) mod json_path;
 pub(crate) mod manifest;
 pub(crate) mod plan;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use url::Url;
 
 use crate::model::column::ColumnType;
+use crate::model::credential::{Entra, Oauth2, Session};
 use crate::model::json_path::JsonPath;
 use crate::paging::Paginator;
 
@@ -69,6 +70,8 @@ pub(crate) enum Auth {
     Basic { username: TextSource, password: SecretSource },
     Bearer { token: SecretSource },
     Oauth2(Box<Oauth2>),
+    Entra(Box<Entra>),
+    Session(Box<Session>),
 }
 
 #[derive(Debug, Clone)]
@@ -78,21 +81,6 @@ pub(crate) enum KeyPlace {
     Header(String),
     Param(String),
     Cookie(String),
-}
-
-#[derive(Debug, Clone)]
-pub(crate) struct Oauth2 {
-    pub grant: Grant,
-    pub client_id: TextSource,
-    /// Absent = a public client.
-    pub client_secret: Option<SecretSource>,
-    pub client_auth: ClientAuth,
-    pub token_url: Url,
-    /// Absent = the provider has no revocation endpoint.
-    pub revoke_url: Option<Url>,
-    pub scopes: Vec<String>,
-    pub token_params: BTreeMap<String, String>,
-    pub rotation: Rotation,
 }
 
 /// What a provider does with a refresh token that was used, and how often it may be asked.
@@ -122,29 +110,6 @@ pub(crate) enum RotationClass {
     SingleUse,
     /// F: the old one is refused and takes all its successors with it.
     ReuseRevokesFamily,
-}
-
-#[derive(Debug, Clone)]
-pub(crate) enum Grant {
-    AuthorizationCode { authorize_url: Url, authorize_params: BTreeMap<String, String>, redirect: Redirect },
-    ClientCredentials,
-}
-
-/// Where the authorization server sends the browser back to.
-#[derive(Debug, Clone)]
-pub(crate) enum Redirect {
-    /// `http://127.0.0.1:PORT/callback` on any free port.
-    AnyPort,
-    /// The same on this port.
-    Port(u16),
-    /// A registered address that we do not listen on: its final URL is pasted.
-    Registered(Url),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ClientAuth {
-    Basic,
-    Post,
 }
 
 /// Where a secret is found when the run starts.

@@ -8,8 +8,9 @@ use super::Problem;
 use super::check::{JobText, job_from_text};
 use super::load::{Environment, LoadError, SecretError, Secrets, load};
 use crate::model::column::ColumnType;
+use crate::model::credential::Grant;
 use crate::model::json_path::JsonPath;
-use crate::model::plan::{Auth, Grant, Job, KeyPlace, Place, RecordsAt, SecretSource, SettingValue, TextSource};
+use crate::model::plan::{Auth, Job, KeyPlace, Place, RecordsAt, SecretSource, SettingValue, TextSource};
 use crate::paging::Paginator;
 
 const SHORTEST: &str = "\

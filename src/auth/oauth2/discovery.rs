@@ -1,0 +1,111 @@
+//! What an authorization server says of itself (RFC 8414; OpenID Connect Discovery 1.0).
+
+use http::header::ACCEPT;
+use http::{HeaderValue, StatusCode};
+use serde::Deserialize;
+use url::Url;
+
+use crate::auth::error::Error;
+use crate::http::{TokenChannel, is_loopback};
+
+/// The parts of the metadata that we use.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub(super) struct Metadata {
+    issuer: String,
+    pub token_endpoint: Option<Url>,
+    pub authorization_endpoint: Option<Url>,
+    pub device_authorization_endpoint: Option<Url>,
+    pub revocation_endpoint: Option<Url>,
+    /// Every answer of a login brings `iss` (RFC 9207).
+    #[serde(default)]
+    pub authorization_response_iss_parameter_supported: bool,
+}
+
+/// Asks for the metadata at both well-known places. The document must name this very issuer: one that names another
+/// could lead a login astray (RFC 8414 section 3.3).
+pub(super) async fn metadata_of(issuer: &str, allow_http: bool) -> Result<Metadata, Error> {
+    let wrong = |why: String| Error::Discovery { issuer: issuer.to_owned(), why };
+    let url: Url = issuer.parse().map_err(|error: url::ParseError| wrong(error.to_string()))?;
+    let mut answers = Vec::new();
+    for place in places(&url) {
+        let mut request = http::Request::new(Vec::new());
+        *request.uri_mut() = place.as_str().parse().map_err(|_| wrong("its address is too long".to_owned()))?;
+        request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
+        let answer = TokenChannel.send(request).await?;
+        if answer.status() != StatusCode::OK {
+            answers.push(format!("{place} answered {}", answer.status()));
+            continue;
+        }
+        let metadata: Metadata = serde_json::from_slice(answer.body())
+            .map_err(|error| wrong(format!("the metadata at {place} cannot be read: {error}")))?;
+        if metadata.issuer != issuer {
+            return Err(wrong(format!("the metadata at {place} are of another issuer, `{}`", metadata.issuer)));
+        }
+        metadata.admit(allow_http).map_err(wrong)?;
+        return Ok(metadata);
+    }
+    Err(wrong(answers.join(", ")))
+}
+
+/// RFC 8414 puts the well-known part before the issuer's path, OpenID Connect behind it.
+fn places(issuer: &Url) -> [Url; 2] {
+    let path = issuer.path().trim_end_matches('/');
+    let at = |path: String| {
+        let mut url = issuer.clone();
+        url.set_path(&path);
+        url
+    };
+    [
+        at(format!("/.well-known/oauth-authorization-server{path}")),
+        at(format!("{path}/.well-known/openid-configuration")),
+    ]
+}
+
+impl Metadata {
+    /// Secrets go to these addresses: plain http only where the job allows it, or on this machine.
+    fn admit(&self, allow_http: bool) -> Result<(), String> {
+        let addresses = [
+            &self.token_endpoint,
+            &self.authorization_endpoint,
+            &self.device_authorization_endpoint,
+            &self.revocation_endpoint,
+        ];
+        for url in addresses.into_iter().flatten() {
+            let is_safe = url.scheme() == "https" || url.scheme() == "http" && (allow_http || is_loopback(url));
+            if !is_safe {
+                return Err(format!("it names `{url}`, which is not https"));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_well_known_places_are_those_of_the_standards() {
+        let check = |issuer: &str, expect: [&str; 2]| {
+            assert_eq!(places(&issuer.parse().unwrap()).map(String::from), expect.map(str::to_owned));
+        };
+        check(
+            "https://h",
+            ["https://h/.well-known/oauth-authorization-server", "https://h/.well-known/openid-configuration"],
+        );
+        check(
+            "https://h/a/b/",
+            ["https://h/.well-known/oauth-authorization-server/a/b", "https://h/a/b/.well-known/openid-configuration"],
+        );
+    }
+
+    #[test]
+    fn endpoints_are_https_or_on_this_machine() {
+        let metadata = |url: &str| Metadata { token_endpoint: Some(url.parse().unwrap()), ..Metadata::default() };
+        assert!(metadata("https://h/t").admit(false).is_ok());
+        assert!(metadata("http://127.0.0.1:1/t").admit(false).is_ok());
+        assert!(metadata("http://h/t").admit(true).is_ok());
+        assert!(metadata("http://h/t").admit(false).is_err());
+        assert!(metadata("ftp://h/t").admit(true).is_err());
+    }
+}
