@@ -154,6 +154,7 @@ impl<'a> Attempt<'a> {
         let window = self.issuer.rotation().window.and_then(|window| chrono::Duration::from_std(window).ok());
         HolderSeen {
             is_dead: holder.is_some_and(|holder| holder.holder.is_dead()),
+            is_alive: holder.is_some_and(|holder| holder.holder.host == self.me.holder.host && !holder.holder.is_dead()),
             unchanged_for,
             lease: record.map_or(REFRESH_LEASE, Record::lease),
             is_here: holder.is_some_and(|holder| holder.place == self.me.place),

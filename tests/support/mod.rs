@@ -3,6 +3,7 @@
 
 #![allow(dead_code, missing_docs, unreachable_pub)]
 
+pub mod provider;
 pub mod rigs;
 pub mod server;
 

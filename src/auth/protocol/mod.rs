@@ -69,6 +69,8 @@ impl Terms {
 pub(super) struct HolderSeen {
     /// A process of this host that is gone.
     pub is_dead: bool,
+    /// A process of this host that is there, perhaps stopped.
+    pub is_alive: bool,
     /// How long the record was observed unchanged, by this host's boot-time clock.
     pub unchanged_for: Duration,
     /// How long the holder said that it would take at most.
@@ -300,7 +302,9 @@ impl<P: Answer, H: Clone + PartialEq> Machine<P, H> {
             return self.turn(ledger.promoted(child), Change::Recovered);
         }
         let is_risky = self.terms.is_reuse_dangerous(view.holder.is_window_over);
-        if is_foreign && !view.holder.is_here && is_risky {
+        // Where it would have spilled its answer there is none, so it got none, unless it still waits for one.
+        let is_without_answer = view.holder.is_here && !view.holder.is_alive;
+        if is_foreign && is_risky && !is_without_answer {
             return self.hold(ledger, HeldBecause::ForeignIntent);
         }
         if view.is_behind && self.terms.is_outdated_dangerous() {

@@ -334,6 +334,7 @@ impl World {
         let is_over = is_lapsed || !is_alive;
         HolderSeen {
             is_dead: is_here && !is_alive,
+            is_alive: is_here && is_alive,
             unchanged_for: if is_over { LEASE * 2 } else { Duration::ZERO },
             lease: LEASE,
             is_here,
