@@ -1,5 +1,6 @@
 //! Job files that are right, and what the tests of mistakes share with them.
 
+mod credentials;
 mod mistakes;
 
 use std::path::Path;
@@ -8,8 +9,9 @@ use super::Problem;
 use super::check::{JobText, job_from_text};
 use super::load::{Environment, LoadError, SecretError, Secrets, load};
 use crate::model::column::ColumnType;
+use crate::model::credential::Grant;
 use crate::model::json_path::JsonPath;
-use crate::model::plan::{Auth, Grant, Job, KeyPlace, Place, RecordsAt, SecretSource, SettingValue, TextSource};
+use crate::model::plan::{Auth, Job, KeyPlace, Place, RecordsAt, SecretSource, SettingValue, TextSource};
 use crate::paging::Paginator;
 
 const SHORTEST: &str = "\
@@ -87,7 +89,7 @@ streams:
 destination: { url: ./out }
 "#);
     let Auth::Oauth2(oauth2) = &job.source.auth else { panic!("{:?}", job.source.auth) };
-    assert!(matches!(oauth2.grant, Grant::AuthorizationCode { .. }));
+    assert!(matches!(oauth2.grant, Grant::AuthorizationCode));
     let stream = &job.streams[0];
     assert_eq!(stream.paginator, Paginator::NextUrl { path: JsonPath::of(&["links", "next"]) });
     assert_eq!(stream.records, RecordsAt::Path(JsonPath::of(&["data"])));
