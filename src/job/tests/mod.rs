@@ -1,5 +1,6 @@
 //! Job files that are right, and what the tests of mistakes share with them.
 
+mod credentials;
 mod mistakes;
 
 use std::path::Path;
@@ -88,7 +89,7 @@ streams:
 destination: { url: ./out }
 "#);
     let Auth::Oauth2(oauth2) = &job.source.auth else { panic!("{:?}", job.source.auth) };
-    assert!(matches!(oauth2.grant, Grant::AuthorizationCode { .. }));
+    assert!(matches!(oauth2.grant, Grant::AuthorizationCode));
     let stream = &job.streams[0];
     assert_eq!(stream.paginator, Paginator::NextUrl { path: JsonPath::of(&["links", "next"]) });
     assert_eq!(stream.records, RecordsAt::Path(JsonPath::of(&["data"])));
