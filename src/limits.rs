@@ -76,8 +76,8 @@ pub(crate) const UPLOAD_BLOCK_BYTES: usize = 8 * 1024 * 1024;
 pub(crate) const RUN_LEASE: Duration = Duration::from_secs(120);
 /// Attempts to take a lease that others change meanwhile; each of them saw it free.
 pub(crate) const LEASE_TRIES_MAX: usize = 10;
-/// A refresh holds its credential at most this long: token wait times replays, with room.
-pub(crate) const REFRESH_LEASE: Duration = Duration::from_secs(300);
+/// A refresh holds its credential for so many times the wait for one token request: the first, its replays, and room.
+pub(crate) const REFRESH_LEASE_WAITS: u32 = REFRESH_REPLAYS_MAX + 2;
 /// How long SQLite waits for another process's transaction.
 pub(crate) const STATE_WAIT_MAX: Duration = Duration::from_secs(30);
 /// To reach a remote record store, TLS and login included: a wrong address should show within seconds.

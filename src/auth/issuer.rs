@@ -6,8 +6,10 @@ use super::grant::Granted;
 use super::oauth2::{HeldGrant, Oauth2Client};
 use super::record::{Identity, Tokens};
 use super::session::SessionClient;
+use crate::limits::TOKEN_WAIT_MAX;
 use crate::model::plan::{Rotation, RotationClass};
 use crate::secret::Secret;
+use std::time::Duration;
 
 /// An issuer of tokens as the job describes it.
 pub(crate) enum Issuer {
@@ -62,6 +64,14 @@ impl Issuer {
             Issuer::Oauth2(client) => client.rotation(),
             Issuer::Entra(client) => client.rotation(),
             Issuer::Session(_) => &NO_REFRESH_TOKEN,
+        }
+    }
+
+    /// How long one purchase may take.
+    pub(super) fn timeout(&self) -> Duration {
+        match self {
+            Issuer::Oauth2(client) => client.timeout(),
+            Issuer::Entra(_) | Issuer::Session(_) => TOKEN_WAIT_MAX,
         }
     }
 

@@ -14,14 +14,14 @@ use super::protocol::{
 use super::record::{Announcer, Identity, Opened, Record, Stamp, Tokens};
 use super::vault::{AccessToken, Vault};
 use crate::clock::Clock;
-use crate::limits::{REFRESH_LEASE, RETRY_WAIT_MAX, RETRY_WAIT_MIN, TOKEN_WAIT_MAX};
+use crate::limits::{REFRESH_LEASE_WAITS, RETRY_WAIT_MAX, RETRY_WAIT_MIN};
 use crate::state::lease::Holder;
 use crate::state::{self, Version};
 
 /// How often a waiter looks whether another process finished its refresh.
 const POLL_INTERVAL: Duration = Duration::from_millis(150);
-/// How long a waiter waits: a holder's lease, the quarter more after which it is taken over, and one more holder.
-const PATIENCE: Duration = REFRESH_LEASE.saturating_mul(3);
+/// Leases that a waiter waits for: a holder's, the quarter more after which it is taken over, and one more holder.
+const PATIENCE_LEASES: u32 = 3;
 
 /// Held for reading from an announcement to its end.
 static SPENDING: RwLock<()> = RwLock::const_new(());
@@ -33,6 +33,7 @@ pub(crate) async fn until_nothing_is_spent() {
 
 /// What the last token request came to, where it was no token.
 enum Trouble {
+    TimedOut(Duration),
     Unanswered(crate::http::Error),
     Unreadable(String),
     Refused(String),
@@ -52,6 +53,8 @@ pub(super) struct Attempt<'a> {
     announced_at: Duration,
     /// Announcements that room was taken for.
     rooms: Vec<u64>,
+    /// How long an announcement of ours may last.
+    lease: Duration,
     pauses: u32,
     waiting_since: Option<Duration>,
     trouble: Option<Trouble>,
@@ -74,6 +77,7 @@ impl<'a> Attempt<'a> {
             observed: None,
             announced_at: Duration::ZERO,
             rooms: Vec::new(),
+            lease: issuer.timeout() * REFRESH_LEASE_WAITS,
             pauses: 0,
             waiting_since: None,
             trouble: None,
@@ -154,9 +158,10 @@ impl<'a> Attempt<'a> {
         let window = self.issuer.rotation().window.and_then(|window| chrono::Duration::from_std(window).ok());
         HolderSeen {
             is_dead: holder.is_some_and(|holder| holder.holder.is_dead()),
-            is_alive: holder.is_some_and(|holder| holder.holder.host == self.me.holder.host && !holder.holder.is_dead()),
+            is_alive: holder
+                .is_some_and(|holder| holder.holder.host == self.me.holder.host && !holder.holder.is_dead()),
             unchanged_for,
-            lease: record.map_or(REFRESH_LEASE, Record::lease),
+            lease: record.map_or(self.lease, Record::lease),
             is_here: holder.is_some_and(|holder| holder.place == self.me.place),
             is_window_over: match (announced_at, window) {
                 (Some(at), Some(window)) => at.checked_add_signed(window).is_none_or(|over| over < Clock.now()),
@@ -195,7 +200,7 @@ impl<'a> Attempt<'a> {
             self.spending = Some(SPENDING.read().await);
         }
         let what = self.history(&ledger, change);
-        let stamp = Stamp { at: Clock.now(), lease: REFRESH_LEASE, idle: self.issuer.rotation().idle, what: &what };
+        let stamp = Stamp { at: Clock.now(), lease: self.lease, idle: self.issuer.rotation().idle, what: &what };
         let record = former.with(&ledger, self.vault.key(), &stamp);
         match self.vault.replace(&self.identity, version.as_ref(), &record).await {
             Ok(true) => {
@@ -234,6 +239,7 @@ impl<'a> Attempt<'a> {
             Change::Recovered => "recovered a token that was bought and not stored".to_owned(),
             Change::GivenUp | Change::Exhausted => match &self.trouble {
                 Some(Trouble::Unanswered(error)) => error.to_string(),
+                Some(Trouble::TimedOut(wait)) => unanswered_for(*wait),
                 Some(Trouble::Unreadable(why) | Trouble::Refused(why)) => why.clone(),
                 None => "no refresh token is left to try".to_owned(),
             },
@@ -244,12 +250,19 @@ impl<'a> Attempt<'a> {
 
     async fn send(&mut self, spend: Option<Tokens>) -> Event<Tokens, Announcer> {
         let held_for = Clock.boot_time().saturating_sub(self.announced_at);
-        if held_for + TOKEN_WAIT_MAX > REFRESH_LEASE {
+        let wait = self.issuer.timeout();
+        if held_for + wait > self.lease {
             return Event::Late;
         }
-        let granted = match spend.as_ref().and_then(|tokens| tokens.refresh.as_ref()) {
-            Some(token) => self.issuer.refresh(token).await,
-            None => self.issuer.buy().await,
+        let asked = async {
+            match spend.as_ref().and_then(|tokens| tokens.refresh.as_ref()) {
+                Some(token) => self.issuer.refresh(token).await,
+                None => self.issuer.buy().await,
+            }
+        };
+        let Ok(granted) = tokio::time::timeout(wait, asked).await else {
+            self.trouble = Some(Trouble::TimedOut(wait));
+            return Event::Answered(Outcome::Ambiguous);
         };
         Event::Answered(match granted {
             Granted::Yes(tokens) => {
@@ -292,7 +305,7 @@ impl<'a> Attempt<'a> {
     async fn wait_for_holder(&mut self) -> Result<Event<Tokens, Announcer>, Error> {
         let now = Clock.boot_time();
         let since = *self.waiting_since.get_or_insert(now);
-        if now.saturating_sub(since) > PATIENCE {
+        if now.saturating_sub(since) > self.lease * PATIENCE_LEASES {
             return Err(Error::Busy { origin: self.identity.bound_to.clone() });
         }
         tokio::time::sleep(POLL_INTERVAL).await;
@@ -320,11 +333,16 @@ impl<'a> Attempt<'a> {
                 Err(Error::Lost { origin, source })
             }
             (End::StoreDown { .. }, _, Some(source)) => Err(Error::Store(source)),
+            (_, Some(Trouble::TimedOut(wait)), _) => Err(Error::Unreadable { why: unanswered_for(wait) }),
             (_, Some(Trouble::Unanswered(source)), _) => Err(Error::Unanswered { source }),
             (_, Some(Trouble::Unreadable(why) | Trouble::Refused(why)), _) => Err(Error::Unreadable { why }),
             (_, None, _) => Err(Error::Busy { origin }),
         }
     }
+}
+
+fn unanswered_for(wait: Duration) -> String {
+    format!("no answer within {wait:?}")
 }
 
 /// Whether a refresh token comes near to being void from idleness: half of its idle life is over.

@@ -18,7 +18,7 @@ use super::record::{Identity, Opened, PREFIX, Record, Stamp, Summary, Tokens};
 use super::refresh::Attempt;
 use super::seal::VaultKey;
 use crate::clock::Clock;
-use crate::limits::REFRESH_LEASE;
+use crate::limits::{REFRESH_LEASE_WAITS, TOKEN_WAIT_MAX};
 use crate::secret::Secret;
 use crate::state::{RecordStore, Version};
 
@@ -26,6 +26,8 @@ use crate::state::{RecordStore, Version};
 const EARLY_SECS_MAX: i64 = 30;
 /// How often somebody who wants to change a record looks whether a refresh is over.
 const POLL_INTERVAL: Duration = Duration::from_millis(150);
+/// How long they wait: the longest lease.
+const BUSY_WAIT_MAX: Duration = TOKEN_WAIT_MAX.saturating_mul(REFRESH_LEASE_WAITS);
 /// The record that tells which folder a store of this machine belongs to.
 const PLACE_KEY: &str = "vault/place";
 
@@ -217,7 +219,7 @@ impl Vault {
             child.epoch = ledger.epoch + 1;
             // On the disk first: a login costs a person's time.
             self.disk.spill(&identity.id, &child, &self.key)?;
-            let stamp = Stamp { at: Clock.now(), lease: REFRESH_LEASE, idle, what };
+            let stamp = Stamp { at: Clock.now(), lease: Duration::ZERO, idle, what };
             let record = record.with(&ledger.logged_in(child.clone()), &self.key, &stamp);
             let stored = self.replace(identity, version.as_ref(), &record).await;
             if !matches!(stored, Err(Error::Store(_))) {
@@ -312,7 +314,7 @@ impl Vault {
             if !is_busy {
                 return Ok((version, record, ledger));
             }
-            if Clock.boot_time().saturating_sub(since) > REFRESH_LEASE {
+            if Clock.boot_time().saturating_sub(since) > BUSY_WAIT_MAX {
                 return Err(Error::Busy { origin: identity.bound_to.clone() });
             }
             tokio::time::sleep(POLL_INTERVAL).await;
@@ -327,7 +329,7 @@ impl Vault {
         ledger: &Opened,
         what: &str,
     ) -> Result<bool, Error> {
-        let stamp = Stamp { at: Clock.now(), lease: REFRESH_LEASE, idle: None, what };
+        let stamp = Stamp { at: Clock.now(), lease: Duration::ZERO, idle: None, what };
         self.replace(identity, version, &former.with(ledger, &self.key, &stamp)).await
     }
 

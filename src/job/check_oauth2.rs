@@ -16,6 +16,7 @@ use super::spec_auth::{
 };
 use super::value::{check_duration, check_literal, check_text, check_url};
 use super::yaml::join;
+use crate::limits::TOKEN_WAIT_MAX;
 use crate::model::credential::{
     Algorithm, Assertion, AssertionAudience, AuthServer, ClientAuth, Discovery, Endpoints, Grant, Oauth2, PrivateKey,
     Redirect,
@@ -86,6 +87,7 @@ fn check_server(
     }
     let redirect = check_redirect(spec.redirect_port, spec.redirect_url.as_deref(), OAUTH2, problems);
     let rotation = check_rotation(spec.rotation.as_ref().or(provider.rotation.as_ref()), problems);
+    let timeout = check_timeout(spec.timeout.as_deref(), problems);
     if problems.len() > before {
         return None;
     }
@@ -106,7 +108,18 @@ fn check_server(
         token_params: merged(provider.token_params, &spec.token_params),
         redirect: redirect?,
         rotation: rotation?,
+        timeout: timeout?,
     })
+}
+
+fn check_timeout(text: Option<&str>, problems: &mut Problems<'_>) -> Option<Duration> {
+    let path = at("timeout");
+    let timeout = check_optional_duration(text, &path, problems)?.unwrap_or(TOKEN_WAIT_MAX);
+    if timeout < Duration::from_secs(1) || timeout > TOKEN_WAIT_MAX {
+        problems.at(&path, wrong("this is no usable time for a token request").allowed("1s to 60s"));
+        return None;
+    }
+    Some(timeout)
 }
 
 fn is_grant_served(grant: GrantSpec, endpoints: &Endpoints) -> bool {

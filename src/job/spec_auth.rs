@@ -55,6 +55,8 @@ pub(crate) struct Oauth2Spec {
     pub password: Option<SecretRef>,
     /// What the provider does with a refresh token that was used. Default: that of `provider`; unknown providers are taken for `single_use`.
     pub rotation: Option<RotationSpec>,
+    /// How long one token request may take, for example `20s`; 1 to 60 seconds. Default 60 s. Another process that finds a refresh unfinished waits for six times as long before it takes it over.
+    pub timeout: Option<String>,
     /// Fixed loopback port of the login's redirect, when the provider demands one; otherwise any free port.
     pub redirect_port: Option<u16>,
     /// Redirect address registered at the provider, when it is not `http://127.0.0.1:PORT/callback`; `haul login --paste` then takes the address the browser ended at.

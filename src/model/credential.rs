@@ -33,6 +33,8 @@ pub(crate) struct AuthServer {
     pub token_params: BTreeMap<String, String>,
     pub redirect: Redirect,
     pub rotation: Rotation,
+    /// How long one token request may take.
+    pub timeout: Duration,
 }
 
 /// Addresses of an authorization server. Absent = neither the job nor its provider names one.

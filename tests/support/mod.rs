@@ -10,6 +10,8 @@ pub mod server;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -17,6 +19,7 @@ use tempfile::TempDir;
 pub struct Workplace {
     folder: TempDir,
     env: Vec<(String, String)>,
+    is_mounted: bool,
 }
 
 /// What one call of haul did.
@@ -29,7 +32,21 @@ pub struct Done {
 
 impl Workplace {
     pub fn new() -> Self {
-        Workplace { folder: TempDir::new().expect("a temporary folder"), env: Vec::new() }
+        Workplace { folder: TempDir::new().expect("a temporary folder"), env: Vec::new(), is_mounted: false }
+    }
+
+    /// The same with its state on a disk of this size in bytes. Needs the right to mount.
+    pub fn on_small_disk(bytes: u64) -> Self {
+        let mut place = Self::new();
+        let state = place.path("state");
+        std::fs::create_dir(&state).expect("a folder");
+        let size = format!(
+            "size={bytes},mode=0700,uid={0}",
+            std::os::unix::fs::MetadataExt::uid(&state.metadata().expect("a folder"))
+        );
+        as_root("mount", &["-t", "tmpfs", "-o", &size, "haul-test", &state.to_string_lossy()]);
+        place.is_mounted = true;
+        place
     }
 
     /// An environment variable of every later call.
@@ -53,6 +70,8 @@ impl Workplace {
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_haul"));
         command.args(args).current_dir(self.folder.path()).env_clear();
+        // One file instead of the hundreds of a folder.
+        command.env("SSL_CERT_FILE", "/etc/ssl/certs/ca-certificates.crt");
         command.env("HAUL_STATE", self.path("state")).env("HOME", self.folder.path()).env("TMPDIR", self.folder.path());
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null());
@@ -63,9 +82,21 @@ impl Workplace {
         Done::of(self.command(args).output().expect("haul starts"))
     }
 
-    /// Every byte of every file of the workplace and of a call holds none of these.
+    /// A call under `strace`, which does to it what its own arguments say.
+    pub fn traced(&self, strace: &[&str], args: &[&str]) -> Command {
+        let plain = self.command(args);
+        let mut command = Command::new("strace");
+        command.args(["-qq", "-o", "/dev/null"]).args(strace).arg(plain.get_program()).args(plain.get_args());
+        command.current_dir(self.folder.path()).env_clear();
+        command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.stdin(Stdio::null());
+        command
+    }
+
+    /// Every byte of every file of the workplace and of a call holds none of these, in any spelling.
     pub fn assert_holds_none_of(&self, done: &[&Done], secrets: &[&str]) {
-        for secret in secrets {
+        let secrets: Vec<String> = secrets.iter().flat_map(|secret| spellings(secret)).collect();
+        for secret in secrets.iter().map(String::as_str) {
             for done in done {
                 assert!(
                     !done.stdout.contains(secret) && !done.stderr.contains(secret),
@@ -75,7 +106,7 @@ impl Workplace {
         }
         walk(self.folder.path(), &mut |file| {
             let content = std::fs::read(file).unwrap_or_default();
-            for secret in secrets {
+            for secret in &secrets {
                 let found = content.windows(secret.len()).any(|window| window == secret.as_bytes());
                 assert!(!found, "a secret is in {}", file.display());
             }
@@ -89,6 +120,40 @@ impl Workplace {
         files.sort();
         files
     }
+}
+
+/// A secret as it is, in a URL, in JSON, and in base64 wherever it may begin there.
+fn spellings(secret: &str) -> Vec<String> {
+    let url = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+    let json = Value::from(secret).to_string();
+    let mut spellings = vec![secret.to_owned(), url, json[1..json.len() - 1].to_owned()];
+    for before in 0..3 {
+        let text = [&b"\0\0"[..before], secret.as_bytes()].concat();
+        // The characters at both ends depend on what stands beside it.
+        let (start, end) = ([0, 2, 3][before], text.len() * 4 / 3 - 1);
+        for engine in [&STANDARD, &URL_SAFE] {
+            spellings.push(engine.encode(&text)[start..end].to_owned());
+        }
+    }
+    spellings
+}
+
+impl Drop for Workplace {
+    fn drop(&mut self) {
+        if self.is_mounted {
+            as_root("umount", &[&self.path("state").to_string_lossy()]);
+        }
+    }
+}
+
+fn as_root(program: &str, args: &[&str]) {
+    let is_root = std::os::unix::fs::MetadataExt::uid(&Path::new("/proc/self").metadata().expect("/proc")) == 0;
+    let mut command = Command::new(if is_root { program } else { "sudo" });
+    if !is_root {
+        command.args(["--non-interactive", program]);
+    }
+    let status = command.args(args).status().expect("a program of Debian's base");
+    assert!(status.success(), "`{program}` needs root, or sudo without a password");
 }
 
 fn walk(folder: &Path, visit: &mut impl FnMut(&Path)) {

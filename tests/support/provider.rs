@@ -162,8 +162,7 @@ impl Book {
     fn issue(&mut self, parent: &str) -> String {
         self.count += 1;
         let token = format!("canary-refresh-{}-{:08x}", self.count, self.count.wrapping_mul(0x9e37_79b9) as u32);
-        self.tokens
-            .insert(token.clone(), Issued { parent: parent.to_owned(), is_spent: false, is_revoked: false });
+        self.tokens.insert(token.clone(), Issued { parent: parent.to_owned(), is_spent: false, is_revoked: false });
         token
     }
 
@@ -192,7 +191,8 @@ impl Book {
         if !self.takes(token) {
             if self.class == Class::ReuseRevokesFamily && self.tokens.contains_key(token) {
                 let root = self.root(token);
-                let family: Vec<String> = self.tokens.keys().filter(|other| self.root(other) == root).cloned().collect();
+                let family: Vec<String> =
+                    self.tokens.keys().filter(|other| self.root(other) == root).cloned().collect();
                 for member in family {
                     self.tokens.get_mut(&member).expect("issued").is_revoked = true;
                 }
@@ -220,7 +220,9 @@ fn answer(shared: &Shared, request: &Request) -> Answer {
         Some(Fault::FailBefore(code)) => return status(code, "try later"),
         Some(Fault::Error(code)) => return error(code),
         Some(Fault::NoRefreshToken) => {
-            return ok(json!({ "access_token": "canary-access-0", "token_type": "bearer", "expires_in": 3600 }).to_string());
+            return ok(
+                json!({ "access_token": "canary-access-0", "token_type": "bearer", "expires_in": 3600 }).to_string()
+            );
         }
         _ => {}
     }

@@ -13,6 +13,7 @@ use crate::auth::grant::Granted;
 use crate::auth::issuer::WayIn;
 use crate::auth::oauth2::{HeldGrant, Oauth2Client, Proof};
 use crate::auth::record::Identity;
+use crate::limits::TOKEN_WAIT_MAX;
 use crate::model::credential::{AuthServer, Authority, Discovery, Endpoints, Entra};
 use crate::model::plan::Rotation;
 
@@ -147,6 +148,7 @@ impl EntraClient {
             token_params: BTreeMap::new(),
             redirect: self.plan.redirect.clone(),
             rotation: self.plan.rotation.clone(),
+            timeout: TOKEN_WAIT_MAX,
         }
     }
 }

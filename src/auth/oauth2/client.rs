@@ -1,6 +1,7 @@
 //! A client of an authorization server: the grants (RFC 6749, RFC 7523, RFC 7636) and revocation (RFC 7009).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use oauth2::basic::BasicClient;
 use oauth2::{AuthUrl, ClientId, CsrfToken, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl};
@@ -86,6 +87,10 @@ impl Oauth2Client {
 
     pub(in crate::auth) fn redirect(&self) -> &Redirect {
         &self.server.redirect
+    }
+
+    pub(in crate::auth) fn timeout(&self) -> Duration {
+        self.server.timeout
     }
 
     pub(in crate::auth) fn rotation(&self) -> &Rotation {
