@@ -200,7 +200,7 @@ fn invalid_client_says_nothing_of_the_token() {
     for class in CLASSES {
         let scene = Scene::new(class);
         scene.provider.fail(&[Fault::Error("invalid_client")]);
-        scene.refresh().expect_code(1).expect_says(&["invalid_client", "client_id"]);
+        scene.refresh().expect_code(1).expect_says(&["invalid_client", "client_auth"]);
         scene.expect_state("idle");
         scene.survives();
     }

@@ -86,10 +86,13 @@ impl Disk {
         spill().map_err(|error| self.wrong(error))
     }
 
-    /// Gives back the room of an announcement, with the answer in it.
+    /// Gives back the room of an announcement, unless an answer is in it.
     pub(super) fn give_back(&self, id: &str, epoch: u64) {
-        // A file that stays is found to be empty or known by the next start, and removed then.
-        let _ = std::fs::remove_file(self.spill_file(id, epoch));
+        let file = self.spill_file(id, epoch);
+        if matches!(line_of(&file), Ok(None)) {
+            // A file that stays is found to be empty by the next start, and removed then.
+            let _ = std::fs::remove_file(file);
+        }
     }
 
     /// Removes a spilled answer that is in the record.

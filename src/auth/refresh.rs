@@ -14,6 +14,7 @@ use super::protocol::{
 use super::record::{Announcer, Identity, Opened, Record, Stamp, Tokens};
 use super::vault::{AccessToken, Vault};
 use crate::clock::Clock;
+use crate::http::within;
 use crate::limits::{REFRESH_LEASE_WAITS, RETRY_WAIT_MAX, RETRY_WAIT_MIN};
 use crate::state::lease::Holder;
 use crate::state::{self, Version};
@@ -260,7 +261,7 @@ impl<'a> Attempt<'a> {
                 None => self.issuer.buy().await,
             }
         };
-        let Ok(granted) = tokio::time::timeout(wait, asked).await else {
+        let Some(granted) = within(wait, asked).await else {
             self.trouble = Some(Trouble::TimedOut(wait));
             return Event::Answered(Outcome::Ambiguous);
         };

@@ -223,7 +223,7 @@ impl Vault {
             let record = record.with(&ledger.logged_in(child.clone()), &self.key, &stamp);
             let stored = self.replace(identity, version.as_ref(), &record).await;
             if !matches!(stored, Err(Error::Store(_))) {
-                self.disk.give_back(&identity.id, child.epoch);
+                self.disk.forget_all(&identity.id);
             }
             match stored {
                 Ok(true) => return Ok(()),

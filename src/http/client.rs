@@ -1,6 +1,7 @@
 //! The two HTTP clients: one for a source's pages, pooled and paced; one for token requests, fresh for every request.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
@@ -17,6 +18,8 @@ use crate::clock::Clock;
 use crate::limits::{CONNECT_WAIT_MAX, REDIRECTS_MAX, STALL_WAIT_MAX, TOKEN_BYTES_MAX, TOKEN_WAIT_MAX};
 use crate::secret::SafeUrl;
 
+/// To read what has arrived already.
+const ARRIVED_WAIT: Duration = Duration::from_millis(250);
 const USER_AGENT: &str = concat!("haul/", env!("CARGO_PKG_VERSION"));
 
 /// A GET with its headers; credentials are added by the caller at the moment of use.
@@ -186,6 +189,16 @@ pub(crate) enum TokenError {
     Ambiguous(Error),
 }
 
+/// The outcome of a token request, or `None` after the wait. A process that was stopped, or a machine that slept, finds
+/// its time over on waking, and perhaps the answer too: what has arrived is taken, because it cannot be had again.
+pub(crate) async fn within<T>(wait: Duration, request: impl Future<Output = T>) -> Option<T> {
+    let mut request = std::pin::pin!(request);
+    match tokio::time::timeout(wait, &mut request).await {
+        Ok(outcome) => Some(outcome),
+        Err(_) => tokio::time::timeout(ARRIVED_WAIT, request).await.ok(),
+    }
+}
+
 /// Sends token requests: a fresh connection each, no redirect, no retry of its own, bounded in time and size.
 #[derive(Debug, Clone)]
 pub(crate) struct TokenChannel;
@@ -249,7 +262,7 @@ impl TokenChannel {
         let sent = client.request(parts.method, url).headers(parts.headers).body(body).send();
         let timed_out = || TokenError::Ambiguous(Error::TimedOut { url: asked.clone(), waited: TOKEN_WAIT_MAX });
         let response =
-            tokio::time::timeout(TOKEN_WAIT_MAX, sent).await.map_err(|_| timed_out())?.map_err(|source| {
+            within(TOKEN_WAIT_MAX, sent).await.ok_or_else(timed_out)?.map_err(|source| {
                 match sending_error(&asked, source) {
                     error @ Error::Unreachable { .. } => TokenError::NotSent(error),
                     error => TokenError::Ambiguous(error),
@@ -258,9 +271,9 @@ impl TokenChannel {
         let status = response.status();
         let headers = response.headers().clone();
         let bound = BodyBound { bytes_max: TOKEN_BYTES_MAX, limit: "TOKEN_BYTES_MAX" };
-        let body = tokio::time::timeout(TOKEN_WAIT_MAX, read_bounded(response, &asked, bound))
+        let body = within(TOKEN_WAIT_MAX, read_bounded(response, &asked, bound))
             .await
-            .map_err(|_| timed_out())?
+            .ok_or_else(timed_out)?
             .map_err(TokenError::Ambiguous)?;
         let mut answer = http::Response::new(body.to_vec());
         *answer.status_mut() = status;

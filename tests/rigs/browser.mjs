@@ -1,5 +1,6 @@
 // Plays the user's browser: opens an authorization address, fills in the login and consent forms, and follows the
-// redirect back to the client; with `--paste` it prints that last address instead.
+// redirect back to the client; with `--paste` it prints that last address instead. The page of a device's code is one
+// more form.
 //
 //   node browser.mjs URL [--paste]
 import { options } from "./common.mjs";
@@ -20,20 +21,28 @@ async function ask(url, form) {
 }
 
 let url = start;
+let form;
 for (let step = 0; step < STEPS_MAX; step += 1) {
   if (url.origin !== start.origin) {
     if (option.paste) console.log(url.href);
     else await (await fetch(url)).text();
     process.exit(0);
   }
-  let answer = await ask(url);
-  if (answer.status < 300 || answer.status >= 400) {
-    const page = await answer.text();
-    const action = /action="([^"]+)"/.exec(page)?.[1];
-    if (action === undefined) throw new Error(`no form at ${url.pathname} (${answer.status}): ${page.slice(0, 500)}`);
-    const hidden = [...page.matchAll(/name="([^"]+)"[^>]*value="([^"]*)"/g)].map(([, name, value]) => [name, value]);
-    answer = await ask(new URL(action, url), new URLSearchParams([...hidden, ["login", "user"], ["password", "x"]]));
+  const answer = await ask(url, form);
+  form = undefined;
+  if (answer.status >= 300 && answer.status < 400) {
+    url = new URL(answer.headers.get("location"), url);
+    continue;
   }
-  url = new URL(answer.headers.get("location"), url);
+  const page = await answer.text();
+  const action = /action="([^"]+)"/.exec(page)?.[1];
+  if (action === undefined) {
+    // A device's login ends here: no redirect leads back.
+    if (answer.status === 200 && /Sign-in Success/.test(page)) process.exit(0);
+    throw new Error(`no form at ${url.pathname} (${answer.status}): ${page.slice(0, 500)}`);
+  }
+  const hidden = [...page.matchAll(/name="([^"]+)"[^>]*value="([^"]*)"/g)].map(([, name, value]) => [name, value]);
+  form = new URLSearchParams([...hidden, ["login", "user"], ["password", "x"]]);
+  url = new URL(action, url);
 }
 throw new Error("the login does not come to an end");

@@ -2,6 +2,7 @@
 // its family. `/_stats` tells what it saw.
 //
 //   node oidc.mjs [--port N] [--access-ttl SECONDS] [--refuse-login] [--stay]
+import { generateKeyPairSync } from "node:crypto";
 import { createServer } from "node:http";
 
 // The library writes notices to standard output, which belongs to the line that says we are ready.
@@ -25,11 +26,30 @@ const server = createServer(async (request, response) => {
   return provider.callback()(request, response);
 });
 const url = await listen(server, option.port);
+const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 });
+const p256 = generateKeyPairSync("ec", { namedCurve: "P-256" });
+const pem = ({ privateKey }) => privateKey.export({ type: "pkcs8", format: "pem" });
+/** A client that proves itself with a key. */
+const withKey = (client_id, { publicKey }, alg) => ({
+  client_id,
+  token_endpoint_auth_method: "private_key_jwt",
+  token_endpoint_auth_signing_alg: alg,
+  jwks: { keys: [{ ...publicKey.export({ format: "jwk" }), kid: client_id, use: "sig", alg }] },
+  grant_types: ["client_credentials"],
+  redirect_uris: [],
+  response_types: [],
+});
+const itself = { grant_types: ["client_credentials"], redirect_uris: [], response_types: [] };
+const deviceCode = "urn:ietf:params:oauth:grant-type:device_code";
 const code = { grant_types: ["authorization_code", "refresh_token"], redirect_uris: ["http://127.0.0.1/callback"] };
 provider = new Provider(url, {
   clients: [
-    { client_id: "haul-public", application_type: "native", token_endpoint_auth_method: "none", ...code },
-    { client_id: "haul-cc", client_secret: ccSecret, grant_types: ["client_credentials"], redirect_uris: [], response_types: [] },
+    { client_id: "haul-public", application_type: "native", token_endpoint_auth_method: "none", ...code, grant_types: [...code.grant_types, deviceCode] },
+    { client_id: "haul-cc", client_secret: ccSecret, ...itself },
+    { client_id: "haul-post", client_secret: ccSecret, token_endpoint_auth_method: "client_secret_post", ...itself },
+    withKey("haul-rs256", rsa, "RS256"),
+    withKey("haul-ps256", rsa, "PS256"),
+    withKey("haul-es256", p256, "ES256"),
     { client_id: "guard", client_secret: "guard-secret", grant_types: [], redirect_uris: [], response_types: [] },
   ],
   scopes: ["openid", "offline_access", "api"],
@@ -37,6 +57,7 @@ provider = new Provider(url, {
     introspection: { enabled: true, allowedPolicy: () => true },
     revocation: { enabled: true },
     clientCredentials: { enabled: true },
+    deviceFlow: { enabled: true },
     devInteractions: { enabled: true },
   },
   ttl: { AccessToken: accessTtl, ClientCredentials: accessTtl, RefreshToken: 86400, Grant: 86400, Session: 86400, Interaction: 600 },
@@ -56,4 +77,4 @@ provider.on("grant.error", (_, error) => {
 provider.on("access_token.issued", () => (stats.access_tokens_issued += 1));
 provider.on("grant.revoked", () => (stats.revoked += 1));
 provider.on("server_error", (_, error) => console.error(error));
-ready({ url, cc_secret: ccSecret }, option);
+ready({ url, cc_secret: ccSecret, rsa_pem: pem(rsa), p256_pem: pem(p256) }, option);
