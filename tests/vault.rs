@@ -6,77 +6,11 @@
 mod support;
 
 use std::io::Write;
-use std::process::{Child, Stdio};
-use std::time::Duration;
+use std::process::Child;
 
-use serde_json::Value;
-use support::provider::{CLASSES, Class, Fault, Provider};
-use support::{Done, Workplace, job, terminate};
-
-/// A job whose refresh token was imported, ready for its first refresh.
-struct Scene {
-    provider: Provider,
-    place: Workplace,
-    file: String,
-}
-
-impl Scene {
-    fn new(class: Class) -> Self {
-        Scene::at(Workplace::new(), class)
-    }
-
-    fn at(place: Workplace, class: Class) -> Self {
-        let provider = Provider::start(class);
-        let file = place.file("job.yaml", &job(provider.url(), &provider.auth(), ""));
-        let scene = Scene { provider, place, file };
-        let token = scene.provider.new_family();
-        scene.import(&token).expect_code(0);
-        scene
-    }
-
-    fn import(&self, token: &str) -> Done {
-        let mut child = self.spawn(&["credentials", "import", &self.file]);
-        child.stdin.take().expect("a pipe").write_all(token.as_bytes()).expect("written");
-        Done::of(child.wait_with_output().expect("it ends"))
-    }
-
-    fn spawn(&self, args: &[&str]) -> Child {
-        let mut command = self.place.command(args);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command.spawn().expect("haul starts")
-    }
-
-    /// Buys a new access token.
-    fn refresh(&self) -> Done {
-        self.place.haul(&["credentials", "test", &self.file, "--new"])
-    }
-
-    fn credential(&self) -> Value {
-        self.place.haul(&["credentials", "--json"]).expect_code(0).json()[0].clone()
-    }
-
-    #[track_caller]
-    fn expect_state(&self, state: &str) -> Value {
-        let credential = self.credential();
-        assert_eq!(credential["state"], state, "{credential:#}");
-        credential
-    }
-
-    fn spilled(&self) -> usize {
-        let files = std::fs::read_dir(self.place.path("state/spill")).expect("a folder");
-        files
-            .filter(|file| std::fs::read(file.as_ref().expect("an entry").path()).is_ok_and(|text| text[0] != 0))
-            .count()
-    }
-
-    /// A fault, then everything is well: the credential is what it was, and the next refresh works.
-    #[track_caller]
-    fn survives(&self) {
-        self.refresh().expect_code(0);
-        self.expect_state("idle");
-        assert_eq!(self.spilled(), 0);
-    }
-}
+use support::provider::{CLASSES, Class, Fault};
+use support::scene::{Scene, wait_until};
+use support::{Done, Workplace, terminate};
 
 /// Whether a spent token whose successor is lost is still taken.
 fn forgives(class: Class) -> bool {
@@ -256,16 +190,6 @@ fn a_store_that_is_down_after_the_answer_costs_nothing() {
         drop(spoilt);
         scene.survives();
     }
-}
-
-fn wait_until(is_so: impl Fn() -> bool) {
-    for _ in 0..3000 {
-        if is_so() {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    panic!("what the test waits for does not happen");
 }
 
 /// A stopped process whose lease is over wakes up and gets its answer.

@@ -5,6 +5,7 @@
 
 pub mod provider;
 pub mod rigs;
+pub mod scene;
 pub mod server;
 
 use std::path::{Path, PathBuf};
