@@ -84,6 +84,7 @@ struct Tally {
 /// One refresh under `strace`, and what it did.
 fn traced(scene: &Scene, inject: Option<&str>) -> (Output, String) {
     let file = scene.place.path("trace");
+    scene.place.is_own(&file);
     let trace_to = format!("--output={}", file.to_string_lossy());
     let mut strace = vec!["-f", &trace_to];
     strace.extend(inject);

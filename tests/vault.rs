@@ -5,7 +5,7 @@
 
 mod support;
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::process::Child;
 
 use support::provider::{CLASSES, Class, Fault};
@@ -379,6 +379,74 @@ fn the_key_of_the_vault_can_be_replaced() {
     };
     with(&former).expect_code(1).expect_says(&["cannot be opened with this vault key"]);
     with(&key).expect_code(0);
+}
+
+#[test]
+fn the_key_comes_from_a_variable_a_file_or_a_command() {
+    let key = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
+    let scene = Scene::at(Workplace::new().env("HAUL_VAULT_KEY", key), Class::SingleUse);
+    scene.refresh().expect_code(0);
+    assert!(!scene.place.path("state/vault.key").exists());
+    let file = scene.place.file("key.txt", &format!("{key}\n"));
+    let with = |name: &str, value: &str| {
+        let mut command = scene.place.command(&["credentials", "test", &scene.file]);
+        Done::of(command.env_remove("HAUL_VAULT_KEY").env(name, value).output().expect("haul starts"))
+    };
+    with("HAUL_VAULT_KEY_FILE", &file).expect_code(0);
+    with("HAUL_VAULT_KEY_COMMAND", &format!("cat {file}")).expect_code(0);
+    with("HAUL_VAULT_KEY_COMMAND", "exit 3").expect_code(2).expect_says(&["HAUL_VAULT_KEY_COMMAND", "exit status: 3"]);
+    with("HAUL_VAULT_KEY_COMMAND", "true").expect_code(2).expect_says(&["printed no secret"]);
+    with("HAUL_VAULT_KEY_FILE", "nowhere").expect_code(2).expect_says(&["nowhere"]);
+    with("HAUL_VAULT_KEY", "short").expect_code(1).expect_says(&["openssl rand -base64 32"]);
+}
+
+/// The operator's own key is replaced in three steps, none of which haul can do alone.
+#[test]
+fn a_key_of_the_operator_is_replaced_with_both_at_hand() {
+    let (old, new) = ("MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=", "OTg3NjU0MzIxMDk4NzY1NDMyMTA5ODc2NTQzMjEwOTg=");
+    let scene = Scene::at(Workplace::new().env("HAUL_VAULT_KEY", old), Class::SingleUse);
+    let with = |key: &str, args: &[&str]| {
+        Done::of(scene.place.command(args).env("HAUL_VAULT_KEY", key).output().expect("haul starts"))
+    };
+    let test = ["credentials", "test", &scene.file, "--new"];
+    with(old, &["credentials", "rotate-key"]).expect_code(1).expect_says(&["put the new key before the old one"]);
+    with(&format!("{new} {old}"), &["credentials", "rotate-key"]).expect_code(0);
+    with(old, &test).expect_code(1).expect_says(&["cannot be opened with this vault key"]);
+    with(new, &test).expect_code(0);
+}
+
+#[test]
+fn no_core_is_dumped() {
+    let scene = Scene::new(Class::SingleUse);
+    scene.provider.fail(&[Fault::Hold]);
+    let child = scene.spawn(&["credentials", "test", &scene.file, "--new"]);
+    wait_until(|| scene.provider.requests() == 1);
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", child.id())).expect("a process");
+    scene.provider.release();
+    child.wait_with_output().expect("it ends");
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).expect("a limit");
+    assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"]);
+}
+
+/// A run that is told to stop, even twice, does not drop a token on its way.
+#[test]
+fn a_signal_does_not_cut_off_a_refresh() {
+    for class in [Class::SingleUse, Class::ReuseRevokesFamily] {
+        let scene = Scene::new(class);
+        scene.provider.fail(&[Fault::Hold]);
+        let mut child = scene.spawn(&["run", &scene.file]);
+        wait_until(|| scene.provider.requests() == 1);
+        let mut said = BufReader::new(child.stderr.take().expect("a pipe")).lines().map_while(Result::ok);
+        for answer in ["stopping after", "waiting for a token"] {
+            terminate(child.id(), "-TERM");
+            said.find(|line| line.contains(answer)).expect("it answers the signal");
+        }
+        scene.provider.release();
+        assert_eq!(child.wait().expect("it ends").code(), Some(143));
+        let credential = scene.expect_state("idle");
+        assert_eq!(credential["generation"], 2, "the answer was stored");
+        scene.survives();
+    }
 }
 
 #[test]

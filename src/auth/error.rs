@@ -67,8 +67,8 @@ pub(crate) enum Error {
     SpilledBefore,
     #[error("stopped by a signal")]
     Stopped,
-    #[error("the vault key comes from {place}, which haul does not change")]
-    KeyNotOurs { place: &'static str },
+    #[error("the vault key is given by HAUL_VAULT_KEY, its file or its command, which haul does not change")]
+    KeyNotOurs,
     #[error("the stored tokens of {origin} cannot be opened with this vault key")]
     WrongKey { origin: String },
     #[error("the vault key {place} cannot be used: {why}")]
@@ -142,7 +142,7 @@ impl Error {
                 Some("run its job, or `haul credentials test JOBFILE`, and rotate the key after that".to_owned())
             }
             Error::Stopped => None,
-            Error::KeyNotOurs { .. } => Some(
+            Error::KeyNotOurs => Some(
                 "put the new key before the old one in the same place, separated by a blank, run this command, then remove the old one"
                     .to_owned(),
             ),

@@ -27,7 +27,7 @@ pub(crate) use login::Login;
 pub(crate) use oauth2::{DeviceLogin, HeldGrant, Oauth2Client, Proof, SigningKey, Statement};
 pub(crate) use protocol::{CredentialState, HeldBecause};
 pub(crate) use record::Summary;
-pub(crate) use refresh::until_nothing_is_spent;
+pub(crate) use refresh::{is_something_spent, until_nothing_is_spent};
 pub(crate) use seal::{VaultKey, add_key, drop_former_keys};
 pub(crate) use session::SessionClient;
 pub(crate) use vault::{Revoked, Vault};

@@ -27,6 +27,11 @@ const PATIENCE_LEASES: u32 = 3;
 /// Held for reading from an announcement to its end.
 static SPENDING: RwLock<()> = RwLock::const_new(());
 
+/// Whether a refresh token of this process is on its way.
+pub(crate) fn is_something_spent() -> bool {
+    SPENDING.try_write().is_err()
+}
+
 /// Waits until no refresh token of this process is on its way. A process that ends earlier may lose one.
 pub(crate) async fn until_nothing_is_spent() {
     drop(SPENDING.write().await);
@@ -178,7 +183,8 @@ impl<'a> Attempt<'a> {
             self.refuse_too_young(record)?;
             return Ok(false);
         }
-        Ok(current.tokens.is_good(Clock.now()) && !is_idle_too_long(record, self.issuer.rotation().idle))
+        Ok(current.tokens.is_good(Clock.now(), self.vault.haste())
+            && !is_idle_too_long(record, self.issuer.rotation().idle))
     }
 
     /// A provider that replaces no young token would count the request as an error, and block the client for it.

@@ -2,6 +2,7 @@
 //! `protocol` and carried out in `refresh`; here is everything else that happens to a record.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
@@ -42,6 +43,7 @@ pub(crate) struct Vault {
     /// Tokens of this process's last look, by credential, so that a page does not cost a look at the store.
     recent: std::sync::Mutex<HashMap<String, AccessToken>>,
     refreshes: AtomicU64,
+    haste: f64,
 }
 
 /// An access token at the moment of use, with the generation that tells whether it was replaced since.
@@ -59,14 +61,22 @@ pub(crate) enum Revoked {
     HereOnly,
 }
 
+/// Another number between 0 and 1 in every process.
+fn haste() -> f64 {
+    let random = RandomState::new().build_hasher().finish();
+    (random >> 11) as f64 / (1_u64 << 53) as f64
+}
+
 impl Tokens {
-    /// Whether the access token outlives the next request.
-    pub(super) fn is_good(&self, now: DateTime<Utc>) -> bool {
+    /// Whether the access token outlives the next request. `haste` (0 to 1) is how early it is replaced, and differs
+    /// between processes, so that not all of them come at once.
+    pub(super) fn is_good(&self, now: DateTime<Utc>, haste: f64) -> bool {
         let Some(expires_at) = self.expires_at else { return true };
         let lifetime = self.lifetime_secs.unwrap_or(i64::MAX);
         let left = (expires_at - now).num_seconds();
         // More left than it ever had: the clock was put back, and nobody knows how much is true.
-        left > (lifetime / 5).clamp(0, EARLY_SECS_MAX) && left <= lifetime
+        let early = (lifetime / 5).clamp(0, EARLY_SECS_MAX) as f64 * (1.0 + haste) / 2.0;
+        left as f64 > early && left <= lifetime
     }
 }
 
@@ -74,7 +84,14 @@ impl Vault {
     /// Opens the vault with what this machine keeps in its local folder.
     pub(crate) async fn open(store: Arc<RecordStore>, key: VaultKey, local_folder: &Path) -> Result<Self, Error> {
         let disk = Disk::open(local_folder)?;
-        let vault = Vault { store, key, disk, recent: std::sync::Mutex::default(), refreshes: AtomicU64::new(0) };
+        let vault = Vault {
+            store,
+            key,
+            disk,
+            recent: std::sync::Mutex::default(),
+            refreshes: AtomicU64::new(0),
+            haste: haste(),
+        };
         if !vault.store.is_shared() {
             vault.notice_copy().await?;
         }
@@ -109,6 +126,10 @@ impl Vault {
     /// How many vault keys there are; more than one while they are rotated.
     pub(crate) fn key_count(&self) -> usize {
         self.key.count()
+    }
+
+    pub(super) fn haste(&self) -> f64 {
+        self.haste
     }
 
     pub(super) fn key(&self) -> &VaultKey {
@@ -156,7 +177,7 @@ impl Vault {
         let recent = || self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(token) = recent().get(&id)
             && refused.is_none_or(|refused| token.generation > refused)
-            && token.tokens.is_good(Clock.now())
+            && token.tokens.is_good(Clock.now(), self.haste)
         {
             return Ok(token.clone());
         }

@@ -24,10 +24,11 @@ use clap::Parser;
 use self::args::{Cli, Global, Verb};
 use self::failure::{Exit, Failure};
 use self::output::Output;
-use crate::auth::until_nothing_is_spent;
+use crate::auth::{is_something_spent, until_nothing_is_spent};
 use crate::engine::{self, Said, Settings, StatePlace};
-use crate::job::load::Environment;
+use crate::job::load::{Environment, Secrets};
 use crate::limits::TOKEN_WAIT_MAX;
+use crate::model::plan::SecretSource;
 use crate::secret::Secret;
 
 /// What every verb gets besides its own arguments.
@@ -38,6 +39,7 @@ struct Surroundings {
 
 /// Runs the process with these arguments and returns its exit code.
 pub fn run_process(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    forbid_core_dumps();
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {
@@ -57,17 +59,28 @@ pub fn run_process(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
+/// A core dump would hold every secret of the process.
+fn forbid_core_dumps() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, setrlimit};
+
+        // Lowering one's own limit is always allowed.
+        let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+    }
+}
+
 fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Failure> {
     let surroundings =
         || -> Result<Surroundings, Failure> { Ok(Surroundings { output: *output, settings: settings(&cli.global)? }) };
     match cli.verb {
-        Verb::Run(args) => in_runtime(run::run(surroundings()?, args)),
-        Verb::Preview(args) => in_runtime(preview::run(surroundings()?, args)),
-        Verb::Login(args) => in_small_runtime(login::login(surroundings()?, args)),
-        Verb::Logout(args) => in_small_runtime(login::logout(surroundings()?, args)),
-        Verb::Credentials(args) => in_small_runtime(credentials::run(surroundings()?, args)),
-        Verb::Snapshots(args) => in_runtime(snapshots::run(surroundings()?, args)),
-        Verb::Demo(args) => in_runtime(demo::run(*output, args)),
+        Verb::Run(args) => in_runtime(output, run::run(surroundings()?, args)),
+        Verb::Preview(args) => in_runtime(output, preview::run(surroundings()?, args)),
+        Verb::Login(args) => in_small_runtime(output, login::login(surroundings()?, args)),
+        Verb::Logout(args) => in_small_runtime(output, login::logout(surroundings()?, args)),
+        Verb::Credentials(args) => in_small_runtime(output, credentials::run(surroundings()?, args)),
+        Verb::Snapshots(args) => in_runtime(output, snapshots::run(surroundings()?, args)),
+        Verb::Demo(args) => in_runtime(output, demo::run(*output, args)),
         Verb::Check(args) => check::run(output, &args),
         Verb::Schema => manual::schema(output),
         Verb::Completions(args) => manual::completions(output, &args),
@@ -100,21 +113,38 @@ fn settings(global: &Global) -> Result<Settings, Failure> {
         (_, Some(local)) => local,
         (_, None) => default_folder()?,
     };
-    Ok(Settings { state, local_folder, vault_key: Environment::get("HAUL_VAULT_KEY").map(Secret::new) })
+    Ok(Settings { state, local_folder, vault_key: vault_key()? })
+}
+
+/// The vault key where the operator gives one; at most one of three ways.
+fn vault_key() -> Result<Option<Secret>, Failure> {
+    const WAYS: [&str; 3] = ["HAUL_VAULT_KEY", "HAUL_VAULT_KEY_FILE", "HAUL_VAULT_KEY_COMMAND"];
+    let given: Vec<&str> = WAYS.into_iter().filter(|name| Environment::get_os(name).is_some()).collect();
+    match given[..] {
+        [] => Ok(None),
+        ["HAUL_VAULT_KEY"] => Ok(Environment::get("HAUL_VAULT_KEY").map(Secret::new)),
+        ["HAUL_VAULT_KEY_FILE"] => {
+            let file = Environment::get_os("HAUL_VAULT_KEY_FILE").unwrap_or_default();
+            Ok(Some(Secrets::resolve(&SecretSource::File(file.into()))?))
+        }
+        ["HAUL_VAULT_KEY_COMMAND"] => Ok(Some(Environment::output_of("HAUL_VAULT_KEY_COMMAND")?)),
+        _ => Err(Failure::usage(format!("{} are set: there is one vault key", given.join(" and ")))),
+    }
 }
 
 /// Runs a verb that uses all processors, until it is over or a second signal arrives.
-fn in_runtime(verb: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
-    on(&mut tokio::runtime::Builder::new_multi_thread(), verb)
+fn in_runtime(output: &Output, verb: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
+    on(&mut tokio::runtime::Builder::new_multi_thread(), output, verb)
 }
 
 /// Runs a verb that mostly waits, on this thread.
-fn in_small_runtime(verb: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
-    on(&mut tokio::runtime::Builder::new_current_thread(), verb)
+fn in_small_runtime(output: &Output, verb: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
+    on(&mut tokio::runtime::Builder::new_current_thread(), output, verb)
 }
 
 fn on(
     runtime: &mut tokio::runtime::Builder,
+    output: &Output,
     verb: impl Future<Output = Result<Exit, Failure>>,
 ) -> Result<Exit, Failure> {
     let runtime =
@@ -122,7 +152,10 @@ fn on(
     let ended = runtime.block_on(async {
         let ended = verb.await;
         // A refresh token that was sent is gone; its answer is waited for even after a second signal.
-        let _ = tokio::time::timeout(TOKEN_WAIT_MAX, until_nothing_is_spent()).await;
+        if is_something_spent() {
+            output.note("waiting for a token that is on its way: it cannot be asked for twice");
+            let _ = tokio::time::timeout(TOKEN_WAIT_MAX, until_nothing_is_spent()).await;
+        }
         ended
     });
     // Blocking work of a stopped run must not hold the process.

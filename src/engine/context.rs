@@ -29,7 +29,7 @@ pub(crate) struct Settings {
     /// Folder of this machine for what is not shared: the vault key, what was seen of other hosts' leases. The state
     /// folder where the state is one.
     pub local_folder: PathBuf,
-    /// The vault key from the environment. Absent = the key file of the local folder.
+    /// The vault key that the operator gives, or several while it is replaced. Absent = the key file of the local folder.
     pub vault_key: Option<Secret>,
 }
 
@@ -85,7 +85,7 @@ impl Settings {
 
     pub(crate) async fn open_vault(&self, records: &Arc<RecordStore>) -> Result<Arc<Vault>, Error> {
         let key = match &self.vault_key {
-            Some(key) => VaultKey::from_text(key, "in HAUL_VAULT_KEY")?,
+            Some(key) => VaultKey::from_text(key, "in HAUL_VAULT_KEY, its file or its command")?,
             None => VaultKey::from_folder(&self.local_folder)?,
         };
         Ok(Arc::new(Vault::open(Arc::clone(records), key, &self.local_folder).await?))
@@ -99,7 +99,7 @@ impl Settings {
         }
         let vault = self.open_vault(records).await?;
         if vault.key_count() < 2 {
-            return Err(auth::Error::KeyNotOurs { place: "HAUL_VAULT_KEY" }.into());
+            return Err(auth::Error::KeyNotOurs.into());
         }
         let count = vault.reseal().await?;
         if self.vault_key.is_none() {

@@ -40,6 +40,12 @@ pub(crate) enum SecretError {
     NotText { name: String },
     #[error("the environment variable `{name}` is empty")]
     EmptyVariable { name: String },
+    #[error("the command in `{name}` cannot be run")]
+    Command { name: &'static str, source: std::io::Error },
+    #[error("the command in `{name}` failed ({status})")]
+    CommandFailed { name: &'static str, status: std::process::ExitStatus },
+    #[error("the command in `{name}` printed no secret")]
+    CommandSilent { name: &'static str },
     #[error("the secret file `{}` cannot be read", file.display())]
     Unreadable { file: PathBuf, source: std::io::Error },
     #[error("the secret file `{}` is empty", file.display())]
@@ -69,6 +75,13 @@ impl SecretError {
             SecretError::NotSet { name } | SecretError::NotText { name } | SecretError::EmptyVariable { name } => {
                 format!(
                     "the job file asks for it as `${{{name}}}`: set it where haul runs, for example `export {name}=…`"
+                )
+            }
+            SecretError::Command { name, .. }
+            | SecretError::CommandFailed { name, .. }
+            | SecretError::CommandSilent { name } => {
+                format!(
+                    "it is run by `sh -c`, and must print the secret and nothing else: try it with `sh -c \"${name}\"`"
                 )
             }
             SecretError::Unreadable { file, .. }
@@ -120,6 +133,25 @@ impl Environment {
     /// A variable that may name a file in any spelling; `None` = not set or empty.
     pub(crate) fn get_os(name: &str) -> Option<OsString> {
         std::env::var_os(name).filter(|value| !value.is_empty())
+    }
+
+    /// What the command in a variable prints; for secrets that a key store hands out.
+    pub(crate) fn output_of(name: &'static str) -> Result<Secret, SecretError> {
+        let command = Self::get_os(name).unwrap_or_default();
+        let output = std::process::Command::new("sh")
+            .arg("-c")
+            .arg(command)
+            .stdin(std::process::Stdio::null())
+            .stderr(std::process::Stdio::inherit())
+            .output()
+            .map_err(|source| SecretError::Command { name, source })?;
+        if !output.status.success() {
+            return Err(SecretError::CommandFailed { name, status: output.status });
+        }
+        match String::from_utf8(output.stdout) {
+            Ok(text) if !text.trim().is_empty() => Ok(Secret::new(text.trim().to_owned())),
+            _ => Err(SecretError::CommandSilent { name }),
+        }
     }
 
     /// Where the record store stands unless the operator says otherwise (XDG base directory specification).

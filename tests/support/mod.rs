@@ -10,6 +10,7 @@ pub mod server;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::Mutex;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
@@ -17,10 +18,16 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// A folder of its own for one test: job files, state, output.
+///
+/// Secrets of tests have `canary` in them. When the test is over, every file that haul wrote and everything that it
+/// printed is searched for that word.
 pub struct Workplace {
     folder: TempDir,
     env: Vec<(String, String)>,
     is_mounted: bool,
+    /// Written by the test itself.
+    own: Mutex<Vec<PathBuf>>,
+    said: Mutex<Vec<String>>,
 }
 
 /// What one call of haul did.
@@ -33,7 +40,13 @@ pub struct Done {
 
 impl Workplace {
     pub fn new() -> Self {
-        Workplace { folder: TempDir::new().expect("a temporary folder"), env: Vec::new(), is_mounted: false }
+        Workplace {
+            folder: TempDir::new().expect("a temporary folder"),
+            env: Vec::new(),
+            is_mounted: false,
+            own: Mutex::default(),
+            said: Mutex::default(),
+        }
     }
 
     /// The same with its state on a disk of this size in bytes. Needs the right to mount.
@@ -65,6 +78,7 @@ impl Workplace {
         let path = self.path(name);
         std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
         std::fs::write(&path, text).expect("a file");
+        self.is_own(&path);
         path.to_string_lossy().into_owned()
     }
 
@@ -80,7 +94,30 @@ impl Workplace {
     }
 
     pub fn haul(&self, args: &[&str]) -> Done {
-        Done::of(self.command(args).output().expect("haul starts"))
+        let done = Done::of(self.command(args).output().expect("haul starts"));
+        self.said.lock().expect("a list").extend([done.stdout.clone(), done.stderr.clone()]);
+        done
+    }
+
+    /// A file that the test wrote: secrets in it are the test's.
+    pub fn is_own(&self, path: &Path) {
+        self.own.lock().expect("a list").push(path.to_path_buf());
+    }
+
+    fn search_for_canaries(&self) {
+        let spellings = spellings("canary");
+        let found = |text: &[u8]| {
+            spellings.iter().find(|spelling| text.windows(spelling.len()).any(|window| window == spelling.as_bytes()))
+        };
+        for said in self.said.lock().expect("a list").iter() {
+            assert_eq!(found(said.as_bytes()), None, "a secret was printed: {said}");
+        }
+        let own = self.own.lock().expect("a list");
+        walk(self.folder.path(), &mut |file| {
+            let content = std::fs::read(file).unwrap_or_default();
+            let is_own = own.iter().any(|own| own == file);
+            assert!(is_own || found(&content).is_none(), "a secret is in {}", file.display());
+        });
     }
 
     /// A call under `strace`, which does to it what its own arguments say.
@@ -141,6 +178,9 @@ fn spellings(secret: &str) -> Vec<String> {
 
 impl Drop for Workplace {
     fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.search_for_canaries();
+        }
         if self.is_mounted {
             as_root("umount", &[&self.path("state").to_string_lossy()]);
         }
