@@ -628,6 +628,33 @@ fn forget(server: &Server) {
 }
 
 #[test]
+fn what_is_refused_again_is_not_bought_again() {
+    let refusing = || {
+        Server::start(|request, _| match request.path() {
+            "/items" => status(401, r#"{"error":"no"}"#),
+            _ => ok(r#"{"token":"session-token-of-this-test","access_token":"a-token-of-this-test"}"#),
+        })
+    };
+    for kind in ["session", "entra"] {
+        let server = refusing();
+        let place = Workplace::new().env("SECRET", SECRET);
+        let auth = match kind {
+            "session" => {
+                "auth: { session: { path: /login, json: { password: \"${SECRET}\" }, token: token } }".to_owned()
+            }
+            _ => format!(
+                "auth: {{ entra: {{ authorization_uri: {}/t, client_id: c, credential: {{ client_secret: \"${{SECRET}}\" }} }} }}",
+                server.url
+            ),
+        };
+        let file = place.file("job.yaml", &job(&server.url, &auth, ""));
+        place.haul(&["run", &file]).expect_code(1).expect_says(&["401"]);
+        let items = server.asked().iter().filter(|request| request.path() == "/items").count();
+        assert_eq!((items, posts(&server).len()), (2, 2), "{kind}: one renewal, one more try");
+    }
+}
+
+#[test]
 fn a_session_that_is_refused_says_why_and_shows_nothing() {
     for (code, body, says) in [
         (403, r#"{"error":"bad password"}"#, "bad password"),
