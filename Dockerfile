@@ -14,6 +14,8 @@ RUN mkdir src && echo 'fn main() {}' > src/main.rs && touch src/lib.rs \
     && cargo build --release --locked \
     && rm -rf src
 COPY src src
+# Compiled in: what is known of OAuth2 providers.
+COPY config/providers.yaml config/
 # Cargo compares times, and a copied file may be older than the empty one it replaces.
 RUN touch src/main.rs src/lib.rs && cargo build --release --locked \
     && mkdir -p /rootfs/state /rootfs/tmp

@@ -172,7 +172,7 @@ fn a_client_proves_itself_in_every_way() {
     let file = guarded.job(&place, &format!("grant: client_credentials\n{}", key("rs256", "")));
     place.haul(&["run", &file]).expect_code(1).expect_says(&["invalid_client"]);
     let file = guarded.job(&place, &format!("grant: client_credentials\n{}", key("es256", ", algorithm: rs256")));
-    place.haul(&["run", &file]).expect_code(1).expect_says(&["a P-256 key, which signs `es256`"]);
+    place.haul(&["run", &file]).expect_code(2).expect_says(&["a P-256 key, which signs `es256`"]);
 }
 
 /// A login by paste whose redirect comes back with this `iss`.
@@ -291,7 +291,7 @@ fn a_device_waits_as_it_is_told() {
     assert!((0.9..3.0).contains(&gaps[0]) && (5.9..9.0).contains(&gaps[1]), "{gaps:?}");
     for (error, code, says) in [
         (r#"{"error":"access_denied","error_description":"no, thanks"}"#, 5, "no, thanks"),
-        (r#"{"error":"expired_token"}"#, 1, "begin again with `haul login"),
+        (r#"{"error":"expired_token"}"#, 5, "begin again with `haul login"),
     ] {
         let answers: &'static [(u16, &'static str)] = Vec::leak(vec![(400, error)]);
         device_login(answers).0.expect_code(code).expect_says(&[says]);
@@ -525,7 +525,6 @@ fn a_managed_identity_needs_no_secret() {
     };
     let token_request =
         |server: &Server| server.asked().into_iter().find(|request| request.path() != "/items").expect("asked");
-    // A proxy that reaches nothing: the platform's service is asked past it.
     let run = |place: Workplace, server: &Server| {
         let auth = "auth: { entra: { client_id: app, resource: https://api.test, credential: managed_identity } }";
         let file = place.file("job.yaml", &job(&server.url, auth, ""));
@@ -626,6 +625,33 @@ fn forget(server: &Server) {
     std::io::Write::write_all(&mut stream, b"GET /forget HTTP/1.1\r\n\r\n").expect("sent");
     let mut byte = [0];
     stream.read_exact(&mut byte).expect("an answer");
+}
+
+#[test]
+fn what_is_refused_again_is_not_bought_again() {
+    let refusing = || {
+        Server::start(|request, _| match request.path() {
+            "/items" => status(401, r#"{"error":"no"}"#),
+            _ => ok(r#"{"token":"session-token-of-this-test","access_token":"a-token-of-this-test"}"#),
+        })
+    };
+    for kind in ["session", "entra"] {
+        let server = refusing();
+        let place = Workplace::new().env("SECRET", SECRET);
+        let auth = match kind {
+            "session" => {
+                "auth: { session: { path: /login, json: { password: \"${SECRET}\" }, token: token } }".to_owned()
+            }
+            _ => format!(
+                "auth: {{ entra: {{ authorization_uri: {}/t, client_id: c, credential: {{ client_secret: \"${{SECRET}}\" }} }} }}",
+                server.url
+            ),
+        };
+        let file = place.file("job.yaml", &job(&server.url, &auth, ""));
+        place.haul(&["run", &file]).expect_code(1).expect_says(&["401"]);
+        let items = server.asked().iter().filter(|request| request.path() == "/items").count();
+        assert_eq!((items, posts(&server).len()), (2, 2), "{kind}: one renewal, one more try");
+    }
 }
 
 #[test]

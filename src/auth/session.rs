@@ -126,6 +126,8 @@ fn cookies(headers: &HeaderMap, names: &[String]) -> Result<String, String> {
         kept.retain(|(other, _)| *other != name);
         let is_removal = parts.any(|part| part.trim().eq_ignore_ascii_case("max-age=0"));
         if !is_removal && !value.is_empty() {
+            // Known to the mask by itself, too.
+            drop(Secret::new(value.to_owned()));
             kept.push((name, value));
         }
     }

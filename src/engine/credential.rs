@@ -11,7 +11,8 @@ use crate::auth::{
 };
 use crate::job::load::{Environment, SecretError, Secrets};
 use crate::model::credential::{
-    Assertion, ClientAuth, Entra, EntraLogin, Grant, JsonTemplate, Oauth2, PrivateKey, Session, SessionBody, TokenPlace,
+    Assertion, AssertionAudience, ClientAuth, Entra, EntraLogin, Grant, JsonTemplate, Oauth2, PrivateKey, Session,
+    SessionBody, TokenPlace,
 };
 use crate::model::plan::{Auth, Job, KeyPlace};
 use crate::secret::Secret;
@@ -67,7 +68,9 @@ pub(crate) fn open_issuer(job: &Job, plan: &Oauth2) -> Result<Issuer, OpenError>
     let proof = match &plan.client_auth {
         ClientAuth::Basic(secret) => Proof::Basic(Secrets::resolve(secret)?),
         ClientAuth::Post(secret) => Proof::Post(Secrets::resolve(secret)?),
-        ClientAuth::PrivateKey { key, audience } => Proof::PrivateKey { key: open_key(key)?, audience: *audience },
+        ClientAuth::PrivateKey { key, audience } => {
+            Proof::PrivateKey { key: Box::new(open_key(key)?), audience: *audience }
+        }
         ClientAuth::AssertionFile(file) => Proof::AssertionFile(file.clone()),
         ClientAuth::Public => Proof::Public,
         ClientAuth::Unnamed => Proof::Unnamed,
@@ -77,7 +80,7 @@ pub(crate) fn open_issuer(job: &Job, plan: &Oauth2) -> Result<Issuer, OpenError>
         Grant::ClientCredentials => HeldGrant::ClientCredentials,
         Grant::RefreshToken => HeldGrant::RefreshToken,
         Grant::DeviceCode => HeldGrant::DeviceCode,
-        Grant::JwtBearer(assertion) => HeldGrant::JwtBearer(open_statement(assertion)?),
+        Grant::JwtBearer(assertion) => HeldGrant::JwtBearer(Box::new(open_statement(assertion)?)),
         Grant::Password { username, password } => {
             HeldGrant::Password { username: Secrets::resolve_text(username)?, password: Secrets::resolve(password)? }
         }
@@ -108,8 +111,8 @@ fn open_entra(job: &Job, plan: &Entra) -> Result<Issuer, OpenError> {
     let way = match &plan.login {
         EntraLogin::ClientSecret(secret) => EntraWay::Client(Arc::new(Proof::Post(Secrets::resolve(secret)?))),
         EntraLogin::Certificate(key) => {
-            let audience = crate::model::credential::AssertionAudience::TokenEndpoint;
-            EntraWay::Client(Arc::new(Proof::PrivateKey { key: open_key(key)?, audience }))
+            let audience = AssertionAudience::TokenEndpoint;
+            EntraWay::Client(Arc::new(Proof::PrivateKey { key: Box::new(open_key(key)?), audience }))
         }
         EntraLogin::WorkloadIdentity(Some(file)) => EntraWay::Client(Arc::new(Proof::AssertionFile(file.clone()))),
         EntraLogin::WorkloadIdentity(None) => {

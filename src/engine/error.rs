@@ -128,9 +128,11 @@ fn of_http(error: &http::Error) -> Class {
 
 fn of_auth(error: &auth::Error) -> Class {
     match error {
-        auth::Error::NeverLoggedIn { .. } | auth::Error::LoginLost { .. } | auth::Error::LoginRefused { .. } => {
-            Class::Login
-        }
+        auth::Error::NeverLoggedIn { .. }
+        | auth::Error::LoginLost { .. }
+        | auth::Error::LoginRefused { .. }
+        | auth::Error::DeviceCodeOver { .. } => Class::Login,
+        auth::Error::NoEndpoint { .. } | auth::Error::SigningKey { .. } => Class::Usage,
         auth::Error::Held { .. } => Class::Held,
         auth::Error::Unanswered { .. }
         | auth::Error::Busy { .. }

@@ -231,4 +231,17 @@ mod tests {
             assert!(row["title"].is_string() && row["source"].is_string(), "{name}");
         }
     }
+    #[test]
+    fn the_documentation_lists_every_provider() {
+        let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/JOBS.md")).unwrap();
+        for (name, row) in table() {
+            let line = text.lines().find(|line| line.starts_with(&format!("| `{name}` |")));
+            let line = line.unwrap_or_else(|| panic!("`{name}` is not in docs/JOBS.md"));
+            let params = row.params.keys().all(|param| line.contains(param.as_str()));
+            let rotation = row.rotation.unwrap();
+            let spans = [&rotation.window, &rotation.idle, &rotation.age_min];
+            let spans = spans.into_iter().flatten().all(|span| line.contains(span.as_str()));
+            assert!(params && spans, "{line}");
+        }
+    }
 }

@@ -29,7 +29,7 @@ pub(crate) enum HeldGrant {
     ClientCredentials,
     RefreshToken,
     DeviceCode,
-    JwtBearer(Statement),
+    JwtBearer(Box<Statement>),
     Password { username: String, password: Secret },
 }
 

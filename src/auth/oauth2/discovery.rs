@@ -41,7 +41,7 @@ pub(super) async fn metadata_of(issuer: &str, allow_http: bool) -> Result<Metada
         if metadata.issuer != issuer {
             return Err(wrong(format!("the metadata at {place} are of another issuer, `{}`", metadata.issuer)));
         }
-        metadata.admit(allow_http).map_err(wrong)?;
+        metadata.admit(&url, allow_http).map_err(wrong)?;
         return Ok(metadata);
     }
     Err(wrong(answers.join(", ")))
@@ -62,8 +62,8 @@ fn places(issuer: &Url) -> [Url; 2] {
 }
 
 impl Metadata {
-    /// Secrets go to these addresses: plain http only where the job allows it, or on this machine.
-    fn admit(&self, allow_http: bool) -> Result<(), String> {
+    /// Secrets go to these addresses: plain http only where the job allows it, or from this machine to this machine.
+    fn admit(&self, issuer: &Url, allow_http: bool) -> Result<(), String> {
         let addresses = [
             &self.token_endpoint,
             &self.authorization_endpoint,
@@ -71,7 +71,8 @@ impl Metadata {
             &self.revocation_endpoint,
         ];
         for url in addresses.into_iter().flatten() {
-            let is_safe = url.scheme() == "https" || url.scheme() == "http" && (allow_http || is_loopback(url));
+            let is_here = is_loopback(issuer) && is_loopback(url);
+            let is_safe = url.scheme() == "https" || url.scheme() == "http" && (allow_http || is_here);
             if !is_safe {
                 return Err(format!("it names `{url}`, which is not https"));
             }
@@ -101,11 +102,15 @@ mod tests {
 
     #[test]
     fn endpoints_are_https_or_on_this_machine() {
-        let metadata = |url: &str| Metadata { token_endpoint: Some(url.parse().unwrap()), ..Metadata::default() };
-        assert!(metadata("https://h/t").admit(false).is_ok());
-        assert!(metadata("http://127.0.0.1:1/t").admit(false).is_ok());
-        assert!(metadata("http://h/t").admit(true).is_ok());
-        assert!(metadata("http://h/t").admit(false).is_err());
-        assert!(metadata("ftp://h/t").admit(true).is_err());
+        let check = |issuer: &str, endpoint: &str, allow_http: bool, expect: bool| {
+            let metadata = Metadata { token_endpoint: Some(endpoint.parse().unwrap()), ..Metadata::default() };
+            assert_eq!(metadata.admit(&issuer.parse().unwrap(), allow_http).is_ok(), expect, "{issuer} {endpoint}");
+        };
+        check("https://h", "https://other/t", false, true);
+        check("http://127.0.0.1:1", "http://127.0.0.1:2/t", false, true);
+        check("https://h", "http://127.0.0.1:1/t", false, false);
+        check("http://127.0.0.1:1", "http://h/t", false, false);
+        check("https://h", "http://h/t", true, true);
+        check("https://h", "ftp://h/t", true, false);
     }
 }

@@ -25,7 +25,7 @@ pub(crate) enum Proof {
     Basic(Secret),
     Post(Secret),
     PrivateKey {
-        key: SigningKey,
+        key: Box<SigningKey>,
         audience: AssertionAudience,
     },
     /// Read anew for every request: whoever runs the platform renews it.

@@ -116,14 +116,16 @@ pub(in crate::auth) fn answered(
     }
 }
 
-/// Seconds as a number or, at Exact Online and Azure, as a text; App Service gives the end instead.
+/// Seconds as a number or, at Exact Online and Azure, as a text. Some of Zoho's services count `expires_in` in
+/// milliseconds and say the seconds besides; App Service gives the end instead.
 fn lifetime(body: &serde_json::Map<String, Value>, sent_at: DateTime<Utc>) -> Option<Duration> {
     let number = |name: &str| match body.get(name)? {
         Value::String(text) => text.trim().parse::<i64>().ok(),
         Value::Number(number) => number.as_f64().map(|seconds| seconds as i64),
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
     };
-    let seconds = number("expires_in").or_else(|| Some(number("expires_on")? - sent_at.timestamp()))?;
+    let said = number("expires_in_sec").or_else(|| number("expires_in"));
+    let seconds = said.or_else(|| Some(number("expires_on")?.saturating_sub(sent_at.timestamp())))?;
     Duration::try_seconds(seconds.max(0))
 }
 
@@ -186,6 +188,8 @@ mod tests {
         check(200, r#"{"access_token":"a","expires_in":"600","refresh_token":"r"}"#, "yes a true Some(600)");
         check(200, r#"{"access_token":"a","expires_in":599.9,"refresh_token":""}"#, "yes a false Some(599)");
         check(200, r#"{"access_token":"a","expires_on":"1300"}"#, "yes a false Some(300)");
+        check(200, r#"{"access_token":"a","expires_in_sec":3600,"expires_in":3600000}"#, "yes a false Some(3600)");
+        check(200, r#"{"error":"Access Denied"}"#, "refused Access Denied");
         check(200, r#"{"access_token":"a","expires_in":"soon"}"#, "yes a false None");
         check(400, r#"{"error":"invalid_grant","error_description":"gone"}"#, "invalid invalid_grant (gone)");
         check(200, r#"{"error":"bad_refresh_token"}"#, "invalid bad_refresh_token");
