@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use tokio::sync::Mutex;
 use tokio::time::timeout;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, Row};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -108,7 +109,7 @@ impl PostgresRecords {
         F: Future<Output = Result<T, tokio_postgres::Error>>,
     {
         match self.with("read", &work).await {
-            Err(Error::Postgres { source, .. }) if source.is_closed() => self.with("read", &work).await,
+            Err(Error::Postgres { source, .. }) if is_session_over(&source) => self.with("read", &work).await,
             read => read,
         }
     }
@@ -120,7 +121,13 @@ impl PostgresRecords {
         let client = self.client().await?;
         match timeout(STATE_ANSWER_MAX, work(Arc::clone(&client))).await {
             Ok(Ok(done)) => Ok(done),
-            Ok(Err(source)) => Err(Error::Postgres { place: self.place.clone(), doing, source }),
+            Ok(Err(source)) => {
+                // The connection's task may still be about to notice.
+                if is_session_over(&source) {
+                    self.give_up(&client).await;
+                }
+                Err(Error::Postgres { place: self.place.clone(), doing, source })
+            }
             Err(_) => {
                 self.give_up(&client).await;
                 Err(Error::Silent { place: self.place.clone(), limit: STATE_ANSWER_MAX })
@@ -164,6 +171,11 @@ impl PostgresRecords {
     }
 }
 
+/// Ended by the network, or by the server with a word: at its restart, or by an administrator.
+fn is_session_over(error: &tokio_postgres::Error) -> bool {
+    error.is_closed() || error.code() == Some(&SqlState::ADMIN_SHUTDOWN)
+}
+
 /// Whether an address of a database names a password; one that cannot be read is refused when it is opened.
 pub(crate) fn holds_password(address: &Secret) -> bool {
     Config::from_str(address.expose()).is_ok_and(|config| config.get_password().is_some())
@@ -189,7 +201,7 @@ fn read_address(address: &Secret, password: Option<&Secret>) -> Result<(Config, 
     if config.get_hosts().is_empty() {
         return Err(wrong("it names no host".to_owned()));
     }
-    if config.get_user().is_none() {
+    if config.get_user().is_none_or(str::is_empty) {
         return Err(wrong("it names no user".to_owned()));
     }
     let Some(database) = config.get_dbname().map(str::to_owned) else {
