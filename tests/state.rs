@@ -119,3 +119,10 @@ fn share(host: impl Fn() -> Workplace) {
     assert_eq!(second.wait().expect("it ends").code(), Some(143));
     assert!(!other.path("state").exists(), "a state folder was made");
 }
+
+#[test]
+fn a_local_folder_of_the_environment_does_not_matter_to_a_state_folder() {
+    let place = Workplace::new().env("HAUL_LOCAL", "elsewhere");
+    place.haul(&["credentials"]).expect_code(0);
+    assert!(place.path("state/vault.key").exists() && !place.path("elsewhere").exists());
+}

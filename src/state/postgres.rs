@@ -32,7 +32,8 @@ const MAKE_TABLE: &str = "
 
 /// The records of one database; any number of processes and hosts may use it at once.
 pub(crate) struct PostgresRecords {
-    config: Config,
+    /// Boxed: it is several times as large as the other backends.
+    config: Box<Config>,
     /// Absent = there is none, or it was given up.
     client: Mutex<Option<Arc<Client>>>,
     /// For messages: host and database.
@@ -43,7 +44,7 @@ impl PostgresRecords {
     /// Connects, and makes the table where there is none.
     pub(super) async fn open(address: &Secret, password: Option<&Secret>) -> Result<Self, Error> {
         let (config, place) = read_address(address, password)?;
-        let records = PostgresRecords { config, client: Mutex::new(None), place };
+        let records = PostgresRecords { config: Box::new(config), client: Mutex::new(None), place };
         // A table that is there is not made again: a user without CREATE may then use it.
         let is_there = records
             .with("opened", |client| async move {
