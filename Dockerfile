@@ -26,7 +26,7 @@ COPY --from=build /build/target/release/haul /usr/local/bin/haul
 # Both may be replaced by volumes; the root file system can be read-only (`--read-only --tmpfs /tmp`).
 COPY --from=build --chown=65532:65532 --chmod=0700 /rootfs/state /state
 # A folder inside: haul makes it private, whatever mode the volume comes with.
-ENV HAUL_STATE=/state/haul TMPDIR=/tmp
+ENV HAUL_STATE=/state/haul HAUL_LOCAL=/state/haul TMPDIR=/tmp
 VOLUME ["/state", "/tmp"]
 USER 65532:65532
 WORKDIR /jobs

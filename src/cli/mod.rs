@@ -102,16 +102,19 @@ fn settings(global: &Global) -> Result<Settings, Failure> {
         (None, Some(text)) => StatePlace::parse(text, Said::Environment).map_err(engine::Error::from)?,
         (None, None) => StatePlace::Folder(default_folder()?),
     };
-    let local = global.local.clone().or_else(|| Environment::get_os("HAUL_LOCAL").map(PathBuf::from));
-    let local_folder = match (&state, local) {
+    let local_folder = match (&state, &global.local) {
+        // HAUL_LOCAL may be set for a whole machine or image, and then says nothing here.
         (StatePlace::Folder(folder), None) => folder.clone(),
-        (StatePlace::Folder(folder), Some(local)) if local == *folder => local,
+        (StatePlace::Folder(folder), Some(local)) if local == folder => folder.clone(),
         (StatePlace::Folder(_), Some(_)) => {
-            return Err(Failure::usage("`--local` or HAUL_LOCAL is set, but the state is a folder of this machine")
+            return Err(Failure::usage("`--local` is given, but the state is a folder of this machine")
                 .hint("leave it out: the state folder holds the vault's key too"));
         }
-        (_, Some(local)) => local,
-        (_, None) => default_folder()?,
+        (_, Some(local)) => local.clone(),
+        (_, None) => match Environment::get_os("HAUL_LOCAL") {
+            Some(local) => PathBuf::from(local),
+            None => default_folder()?,
+        },
     };
     Ok(Settings { state, local_folder, vault_key: vault_key()? })
 }

@@ -156,38 +156,33 @@ impl ObjectRecords {
         }
     }
 
-    /// `None` = there is no such object. A read may be repeated, whatever became of it.
+    /// `None` = there is no such object. A read may be repeated, whatever became of it; all tries share one limit.
     async fn read(&self, name: &Path, key: &str) -> Result<Option<Versioned>, Error> {
-        let mut tries = 1;
-        loop {
-            match self.read_once(name, key).await {
-                Err(error)
-                    if error.is_temporary() && tries < STATE_TRIES_MAX && !matches!(error, Error::Silent { .. }) =>
-                {
-                    tries += 1;
-                    tokio::time::sleep(STATE_RETRY_WAIT).await;
+        let reading = async {
+            for _ in 1..STATE_TRIES_MAX {
+                match self.read_once(name, key).await {
+                    Err(error) if error.is_temporary() => tokio::time::sleep(STATE_RETRY_WAIT).await,
+                    read => return read,
                 }
-                read => return read,
             }
-        }
+            self.read_once(name, key).await
+        };
+        self.in_time(reading).await?
     }
 
     async fn read_once(&self, name: &Path, key: &str) -> Result<Option<Versioned>, Error> {
-        let reading = async {
-            let got = self.store.get_opts(name, GetOptions::default()).await?;
-            let meta = got.meta.clone();
-            // Not even asked for: the length is known from the head of the answer.
-            if meta.size > RECORD_BYTES_MAX * 2 {
-                return Ok((meta, None));
-            }
-            got.bytes().await.map(|bytes| (meta, Some(bytes)))
-        };
-        let (meta, bytes) = match self.in_time(reading).await? {
-            Ok((meta, Some(bytes))) => (meta, bytes),
-            Ok((meta, None)) => return Err(Error::TooLarge { key: key.to_owned(), bytes: meta.size }),
+        let wrong = |source| self.wrong(key, "read", source);
+        let got = match self.store.get_opts(name, GetOptions::default()).await {
+            Ok(got) => got,
             Err(object_store::Error::NotFound { .. }) => return Ok(None),
-            Err(source) => return Err(self.wrong(key, "read", source)),
+            Err(source) => return Err(wrong(source)),
         };
+        let meta = got.meta.clone();
+        // Known from the head of the answer; escaped text may be longer than it is.
+        if meta.size > RECORD_BYTES_MAX * 2 {
+            return Err(Error::TooLarge { key: key.to_owned(), bytes: meta.size });
+        }
+        let bytes = got.bytes().await.map_err(wrong)?;
         let unreadable = |why: String| Error::Record { key: key.to_owned(), why };
         let record: ObjectRecord = serde_json::from_slice(&bytes).map_err(|error| unreadable(error.to_string()))?;
         if record.format != FORMAT {
@@ -198,14 +193,13 @@ impl ObjectRecords {
     }
 
     async fn list_names(&self, folder: &Path, prefix: &str) -> Result<Vec<Path>, Error> {
-        let start = self.below(prefix);
+        // One letter more, because a part that is `.` or `..` alone is spelled otherwise than inside a name.
+        let longer = self.below(&format!("{prefix}x"));
+        let start = longer.as_ref().strip_suffix('x').expect("it ends with the letter");
         let listing = self.store.list(Some(folder)).map_ok(|meta| meta.location).try_collect::<Vec<Path>>();
         let names = self.in_time(listing).await?.map_err(|source| self.wrong(prefix, "listed", source))?;
-        let start = start.as_ref().trim_end_matches('/');
-        Ok(names
-            .into_iter()
-            .filter(|name| name.as_ref().starts_with(start) && name.as_ref().ends_with(".json"))
-            .collect())
+        let is_record = |name: &Path| name.as_ref().starts_with(start) && name.as_ref().ends_with(".json");
+        Ok(names.into_iter().filter(is_record).collect())
     }
 
     async fn in_time<T>(&self, work: impl Future<Output = T>) -> Result<T, Error> {

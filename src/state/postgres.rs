@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use tokio::sync::Mutex;
 use tokio::time::timeout;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, Row};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -31,7 +32,8 @@ const MAKE_TABLE: &str = "
 
 /// The records of one database; any number of processes and hosts may use it at once.
 pub(crate) struct PostgresRecords {
-    config: Config,
+    /// Boxed: it is several times as large as the other backends.
+    config: Box<Config>,
     /// Absent = there is none, or it was given up.
     client: Mutex<Option<Arc<Client>>>,
     /// For messages: host and database.
@@ -42,7 +44,7 @@ impl PostgresRecords {
     /// Connects, and makes the table where there is none.
     pub(super) async fn open(address: &Secret, password: Option<&Secret>) -> Result<Self, Error> {
         let (config, place) = read_address(address, password)?;
-        let records = PostgresRecords { config, client: Mutex::new(None), place };
+        let records = PostgresRecords { config: Box::new(config), client: Mutex::new(None), place };
         // A table that is there is not made again: a user without CREATE may then use it.
         let is_there = records
             .with("opened", |client| async move {
@@ -108,7 +110,7 @@ impl PostgresRecords {
         F: Future<Output = Result<T, tokio_postgres::Error>>,
     {
         match self.with("read", &work).await {
-            Err(Error::Postgres { source, .. }) if source.is_closed() => self.with("read", &work).await,
+            Err(Error::Postgres { source, .. }) if is_session_over(&source) => self.with("read", &work).await,
             read => read,
         }
     }
@@ -120,7 +122,13 @@ impl PostgresRecords {
         let client = self.client().await?;
         match timeout(STATE_ANSWER_MAX, work(Arc::clone(&client))).await {
             Ok(Ok(done)) => Ok(done),
-            Ok(Err(source)) => Err(Error::Postgres { place: self.place.clone(), doing, source }),
+            Ok(Err(source)) => {
+                // The connection's task may still be about to notice.
+                if is_session_over(&source) {
+                    self.give_up(&client).await;
+                }
+                Err(Error::Postgres { place: self.place.clone(), doing, source })
+            }
             Err(_) => {
                 self.give_up(&client).await;
                 Err(Error::Silent { place: self.place.clone(), limit: STATE_ANSWER_MAX })
@@ -164,6 +172,11 @@ impl PostgresRecords {
     }
 }
 
+/// Ended by the network, or by the server with a word: at its restart, or by an administrator.
+fn is_session_over(error: &tokio_postgres::Error) -> bool {
+    error.is_closed() || error.code() == Some(&SqlState::ADMIN_SHUTDOWN)
+}
+
 /// Whether an address of a database names a password; one that cannot be read is refused when it is opened.
 pub(crate) fn holds_password(address: &Secret) -> bool {
     Config::from_str(address.expose()).is_ok_and(|config| config.get_password().is_some())
@@ -189,7 +202,7 @@ fn read_address(address: &Secret, password: Option<&Secret>) -> Result<(Config, 
     if config.get_hosts().is_empty() {
         return Err(wrong("it names no host".to_owned()));
     }
-    if config.get_user().is_none() {
+    if config.get_user().is_none_or(str::is_empty) {
         return Err(wrong("it names no user".to_owned()));
     }
     let Some(database) = config.get_dbname().map(str::to_owned) else {

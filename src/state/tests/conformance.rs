@@ -83,6 +83,7 @@ async fn keeps_any_text(Pair { one, other, .. }: &Pair) {
         ("large", "0123456789".repeat(20_000)),
         ("unicode", "Zoë \u{1F980} \u{FEFF} 漢字 \u{301} \"quoted\" \\ \n\t\u{7f}".to_owned()),
         ("Größe %2F?#[x] .json", "{}".to_owned()),
+        (".", "\"a dot\"".to_owned()),
         ("..", "\"two dots\"".to_owned()),
         ("empty", String::new()),
     ] {

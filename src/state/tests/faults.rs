@@ -3,12 +3,13 @@
 use std::time::{Duration, Instant};
 
 use super::proxy::{LOST, Mode, Proxy};
+use super::rigs::Rig;
 use super::{REMOTES, Remote, unique};
 use crate::limits::{STATE_ANSWER_MAX, STATE_CONNECT_MAX, STATE_RETRY_WAIT, STATE_TRIES_MAX};
+use crate::secret::Secret;
 use crate::state::store::RecordStore;
 
 struct Setting {
-    remote: Remote,
     proxy: Proxy,
     prefix: String,
     /// By way of the proxy.
@@ -23,7 +24,7 @@ impl Setting {
         let prefix = unique("faults");
         let store = remote.open(&proxy.address, &prefix).await.expect("a store");
         let direct = remote.open(&remote.address(), &prefix).await.expect("a store");
-        Setting { remote, proxy, prefix, store, direct }
+        Setting { proxy, prefix, store, direct }
     }
 }
 
@@ -82,7 +83,7 @@ async fn a_write_in_doubt_that_was_replaced_is_an_error_and_not_a_refusal() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_down_is_a_temporary_error_at_once_and_is_found_again() {
     for remote in REMOTES {
-        let Setting { proxy, store, direct, prefix, .. } = Setting::of(remote).await;
+        let Setting { proxy, store, direct, prefix } = Setting::of(remote).await;
         let key = format!("lease/{}", unique("down"));
         let address = proxy.stop().await;
         let begin = Instant::now();
@@ -103,22 +104,19 @@ async fn a_server_that_is_down_is_a_temporary_error_at_once_and_is_found_again()
 /// A database ends idle sessions, a restart ends all of them: the next use opens another connection.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_ended_session_is_opened_again() {
-    let at = Setting::of(Remote::Postgres).await;
-    let key = format!("lease/{}", unique("again"));
-    assert!(at.store.create(&key, "\"first\"").await.expect("created"));
-    let (client, connection) =
-        tokio_postgres::connect(at.remote.rig().url(), tokio_postgres::NoTls).await.expect("a connection");
-    let _ = tokio::spawn(async move {
-        tokio::select! {
-            _ = connection => {}
-            ended = client.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'haul'", &[]) => {
-                ended.expect("ended");
-            }
-        }
-    })
-    .await;
-    let found = at.store.get(&key).await.expect("read").expect("a record");
-    assert!(at.store.swap(&key, &found.version, "\"second\"").await.expect("swapped"));
+    const END: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'haul'";
+    // Its own server: the sessions of other tests go on.
+    let rig = Rig::start("postgres.mjs", &[]);
+    let store = RecordStore::open_postgres(&Secret::new(rig.url().to_owned()), None).await.expect("a store");
+    assert!(store.create("lease/again", "0").await.expect("created"));
+    let (client, connection) = tokio_postgres::connect(rig.url(), tokio_postgres::NoTls).await.expect("a connection");
+    tokio::spawn(connection);
+    for count in 1..=5 {
+        assert_eq!(client.execute(END, &[]).await.expect("ended"), 1);
+        let found = store.get("lease/again").await.expect("read").expect("a record");
+        assert_eq!(client.execute(END, &[]).await.expect("ended"), 1);
+        assert!(store.swap("lease/again", &found.version, &count.to_string()).await.expect("swapped"));
+    }
 }
 
 /// A server that takes connections and never answers.
