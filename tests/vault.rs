@@ -5,12 +5,14 @@
 
 mod support;
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::process::Child;
 
-use support::provider::{CLASSES, Class, Fault};
+use support::provider::{CLASSES, Class, Fault, Provider};
+use support::rigs::Rig;
 use support::scene::{Scene, wait_until};
-use support::{Done, Workplace, terminate};
+use support::{Done, Workplace, job, terminate};
 
 /// Whether a spent token whose successor is lost is still taken.
 fn forgives(class: Class) -> bool {
@@ -343,7 +345,7 @@ fn a_disk_that_fills_up_during_the_request_still_takes_the_answer() {
 }
 
 fn fill(file: &std::path::Path) {
-    let mut file = std::fs::File::create(file).expect("a file");
+    let mut file = File::create(file).expect("a file");
     for size in [64 * 1024, 4096, 512, 1] {
         while file.write_all(&vec![1; size]).is_ok() {}
     }
@@ -362,6 +364,100 @@ fn a_failed_sync_loses_nothing() {
             scene.survives();
         }
     }
+}
+
+/// Two hosts with folders of their own share records in PostgreSQL.
+struct Hosts {
+    /// Ended last.
+    _database: Rig,
+    provider: Provider,
+    one: Workplace,
+    other: Workplace,
+}
+
+impl Hosts {
+    fn new(class: Class) -> Self {
+        let database = Rig::start("postgres.mjs", &[]);
+        let provider = Provider::start(class);
+        let text = job(provider.url(), &provider.auth(), "");
+        let host = || {
+            let place = Workplace::new();
+            place.file("job.yaml", &text);
+            let local = place.path("local").to_string_lossy().into_owned();
+            let place = place.env("HAUL_STATE", database.url()).env("HAUL_LOCAL", &local);
+            place.env("HAUL_VAULT_KEY", "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=")
+        };
+        let (one, other) = (host(), host());
+        let token = one.file("token", &provider.new_family());
+        let import =
+            one.command(&["credentials", "import", "job.yaml"]).stdin(File::open(token).expect("a file")).output();
+        Done::of(import.expect("haul starts")).expect_code(0);
+        Hosts { _database: database, provider, one, other }
+    }
+}
+
+const TEST: [&str; 3] = ["credentials", "test", "job.yaml"];
+const RENEW: [&str; 4] = ["credentials", "test", "job.yaml", "--new"];
+
+#[test]
+fn hosts_share_credential_and_access_token() {
+    let hosts = Hosts::new(Class::ReuseRevokesFamily);
+    hosts.one.haul(&TEST).expect_code(0);
+    hosts.other.haul(&TEST).expect_code(0);
+    assert_eq!(hosts.provider.requests(), 1, "the access token is shared too");
+    for _ in 0..3 {
+        hosts.other.haul(&RENEW).expect_code(0);
+        hosts.one.haul(&RENEW).expect_code(0);
+    }
+    assert_eq!(hosts.provider.requests(), 7);
+}
+
+/// The first host dies with the answer on its disk only: the second must not send the token again where that would revoke
+/// the answer, and goes on by itself once the first one is back.
+#[test]
+fn an_answer_on_a_dead_hosts_disk_is_waited_for() {
+    for class in CLASSES {
+        let hosts = Hosts::new(class);
+        hosts.one.haul(&RENEW).expect_code(0);
+        // Room and its folder are synced, then the answer; the fourth is the folder again.
+        let mut killed = hosts.one.traced(&["-f", "--inject=fsync:signal=KILL:when=4"], &RENEW);
+        let killed = killed.output().expect("strace runs");
+        if class != Class::NotRotated {
+            assert_eq!(std::os::unix::process::ExitStatusExt::signal(&killed.status), Some(9), "{class:?}: {killed:?}");
+        }
+        let other = hosts.other.haul(&RENEW);
+        match class {
+            Class::SingleUse => other.expect_code(5),
+            Class::ReuseRevokesFamily => other.expect_code(4).expect_says(&["another host", "start haul on that host"]),
+            _ => other.expect_code(0),
+        };
+        hosts.one.haul(&RENEW).expect_code(0);
+        hosts.other.haul(&RENEW).expect_code(0);
+    }
+}
+
+#[test]
+fn a_folder_that_others_can_read_or_that_is_a_link_is_refused() {
+    let scene = Scene::new(Class::SingleUse);
+    let state = scene.place.path("state");
+    let key = state.join("vault.key");
+    let mode = |path: &std::path::Path, mode| {
+        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).expect("a mode");
+    };
+    mode(&state, 0o755);
+    scene.refresh().expect_code(2).expect_says(&["open to other users", "chmod 700"]);
+    mode(&state, 0o700);
+    mode(&key, 0o644);
+    scene.refresh().expect_code(2).expect_says(&["open to other users", "chmod 600"]);
+    mode(&key, 0o600);
+    let moved = scene.place.path("moved");
+    std::fs::rename(&state, &moved).expect("moved");
+    std::os::unix::fs::symlink(&moved, &state).expect("a link");
+    scene.refresh().expect_code(2).expect_says(&["is a link"]);
+    assert_eq!(scene.provider.requests(), 0);
+    std::fs::remove_file(&state).expect("removed");
+    std::fs::rename(&moved, &state).expect("moved back");
+    scene.survives();
 }
 
 #[test]
@@ -397,7 +493,7 @@ fn the_key_comes_from_a_variable_a_file_or_a_command() {
     with("HAUL_VAULT_KEY_COMMAND", "exit 3").expect_code(2).expect_says(&["HAUL_VAULT_KEY_COMMAND", "exit status: 3"]);
     with("HAUL_VAULT_KEY_COMMAND", "true").expect_code(2).expect_says(&["printed no secret"]);
     with("HAUL_VAULT_KEY_FILE", "nowhere").expect_code(2).expect_says(&["nowhere"]);
-    with("HAUL_VAULT_KEY", "short").expect_code(1).expect_says(&["openssl rand -base64 32"]);
+    with("HAUL_VAULT_KEY", "short").expect_code(2).expect_says(&["openssl rand -base64 32"]);
 }
 
 /// The operator's own key is replaced in three steps, none of which haul can do alone.
@@ -409,7 +505,7 @@ fn a_key_of_the_operator_is_replaced_with_both_at_hand() {
         Done::of(scene.place.command(args).env("HAUL_VAULT_KEY", key).output().expect("haul starts"))
     };
     let test = ["credentials", "test", &scene.file, "--new"];
-    with(old, &["credentials", "rotate-key"]).expect_code(1).expect_says(&["put the new key before the old one"]);
+    with(old, &["credentials", "rotate-key"]).expect_code(2).expect_says(&["put the new key before the old one"]);
     with(&format!("{new} {old}"), &["credentials", "rotate-key"]).expect_code(0);
     with(old, &test).expect_code(1).expect_says(&["cannot be opened with this vault key"]);
     with(new, &test).expect_code(0);

@@ -73,6 +73,8 @@ pub(crate) enum Error {
     WrongKey { origin: String },
     #[error("the vault key {place} cannot be used: {why}")]
     Key { place: String, why: String },
+    #[error("the vault key `{file}` is open to other users")]
+    KeyOpen { file: String },
     #[error("the record of {id} in the vault cannot be read: {why}")]
     Record { id: String, why: String },
     #[error("a credential cannot be sent in a header: it has characters that HTTP does not allow")]
@@ -138,6 +140,9 @@ impl Error {
                 "give the key it was written with (HAUL_VAULT_KEY or vault.key); removing the file gives the token up"
                     .to_owned(),
             ),
+            Error::KeyOpen { file } => Some(format!(
+                "`chmod 600 {file}`; if somebody may have read it, `haul credentials rotate-key` afterwards"
+            )),
             Error::SpilledBefore => {
                 Some("run its job, or `haul credentials test JOBFILE`, and rotate the key after that".to_owned())
             }

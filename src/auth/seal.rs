@@ -59,6 +59,7 @@ impl VaultKey {
             let key = random_key().map_err(|error| wrong(folder, &error))?;
             write_key_file(folder, &[key.expose()], Existing::Stays).map_err(|error| wrong(folder, &error))?;
         }
+        refuse_open_to_others(&file)?;
         Self::from_text(&key_file(folder)?, &format!("`{}`", file.display()))
     }
 
@@ -106,6 +107,18 @@ pub(crate) fn drop_former_keys(folder: &Path) -> Result<(), Error> {
     let keys = key_file(folder)?;
     let newest: Vec<&str> = keys.expose().split_whitespace().take(1).collect();
     write_key_file(folder, &newest, Existing::Replaced).map_err(|error| wrong(folder, &error))
+}
+
+/// A key that others could read is a key that others have.
+fn refuse_open_to_others(file: &Path) -> Result<(), Error> {
+    use std::os::unix::fs::PermissionsExt;
+
+    let metadata = std::fs::metadata(file)
+        .map_err(|error| Error::Key { place: format!("`{}`", file.display()), why: error.to_string() })?;
+    match metadata.permissions().mode() & 0o077 {
+        0 => Ok(()),
+        _ => Err(Error::KeyOpen { file: file.display().to_string() }),
+    }
 }
 
 fn open(key: &LessSafeKey, sealed: &str, seat: Seat<'_>) -> Option<String> {

@@ -138,6 +138,7 @@ fn of_auth(error: &auth::Error) -> Class {
         | auth::Error::Busy { .. }
         | auth::Error::Spilled { .. }
         | auth::Error::Disk { .. } => Class::Temporary,
+        auth::Error::KeyOpen { .. } | auth::Error::Key { .. } | auth::Error::KeyNotOurs => Class::Usage,
         auth::Error::Stopped => Class::Interrupted,
         auth::Error::Store(source) => of_state(source),
         _ => Class::Failed,

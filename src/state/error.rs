@@ -12,6 +12,10 @@ pub(crate) enum Error {
     Folder { folder: PathBuf, source: std::io::Error },
     #[error("the folder `{folder}` is open to other users (mode {mode:o}); it holds tokens or the key to them")]
     Open { folder: PathBuf, mode: u32 },
+    #[error("the folder `{folder}` is a link")]
+    Link { folder: PathBuf },
+    #[error("the folder `{folder}` belongs to another user")]
+    Foreign { folder: PathBuf },
     #[error("the record store `{file}` cannot be {doing}")]
     Sqlite { file: PathBuf, doing: &'static str, source: rusqlite::Error },
     #[error("the record store {place} cannot be {doing}")]
@@ -40,6 +44,10 @@ impl Error {
                 "`chmod 700 {0}`, or name a folder below it: haul makes that one private",
                 folder.display()
             )),
+            Error::Link { .. } => Some("name the folder that it leads to".to_owned()),
+            Error::Foreign { .. } => {
+                Some("`chown` it to the user haul runs as, or name a folder below it: haul makes that one".to_owned())
+            }
             Error::Folder { .. } => {
                 Some("`--state` or HAUL_STATE, and with a remote state `--local` or HAUL_LOCAL, name it".to_owned())
             }
@@ -80,6 +88,8 @@ impl Error {
             Error::Object { source, .. } => matches!(source, object_store::Error::Generic { .. }),
             Error::Folder { .. }
             | Error::Open { .. }
+            | Error::Link { .. }
+            | Error::Foreign { .. }
             | Error::Unconditional { .. }
             | Error::Record { .. }
             | Error::TooLarge { .. }
