@@ -6,6 +6,8 @@ use std::time::Duration;
 pub(crate) const PAGE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// An OAuth2 answer; real ones stay under 20 KiB even with large JWTs.
 pub(crate) const TOKEN_BYTES_MAX: u64 = 1024 * 1024;
+/// An answer of a Kerberos key distribution centre; tickets with many groups reach some 64 KiB.
+pub(crate) const KDC_BYTES_MAX: u32 = 1024 * 1024;
 /// An OData `$metadata` document; Business Central's is about 5 MB.
 pub(crate) const METADATA_BYTES_MAX: u64 = 32 * 1024 * 1024;
 /// What of a server's text goes into an error: enough to see "login page" or "quota exceeded".

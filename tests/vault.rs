@@ -551,6 +551,8 @@ fn a_wrong_key_spends_nothing() {
     std::fs::remove_file(scene.place.path("state/vault.key")).expect("removed");
     scene.refresh().expect_code(1).expect_says(&["cannot be opened with this vault key"]);
     assert_eq!(scene.provider.requests(), 0);
+    scene.import(&scene.provider.new_family()).expect_code(0);
+    scene.survives();
 }
 
 /// No value of a token is in any output or file, in any spelling.

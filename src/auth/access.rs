@@ -10,7 +10,8 @@ use http::{HeaderName, HeaderValue};
 use super::error::Error;
 use super::issuer::Issuer;
 use super::vault::Vault;
-use crate::http::Request;
+use super::windows::WindowsLogin;
+use crate::http::{BodyBound, Client, Error as HttpError, Reply, Request};
 use crate::model::credential::TokenPlace;
 use crate::secret::Secret;
 
@@ -36,6 +37,8 @@ pub(crate) enum Kind {
     Bearer {
         token: Secret,
     },
+    /// Proved by a conversation with the server, see `send`.
+    Windows(Box<WindowsLogin>),
     /// Bought, kept in the vault, and sent at this place.
     Issued {
         issuer: Arc<Issuer>,
@@ -68,7 +71,7 @@ impl Access {
     /// token is used then, bought if need be.
     pub(crate) async fn authorize(&self, request: &mut Request, refused: Option<Use>) -> Result<Use, Error> {
         match &self.kind {
-            Kind::Anonymous => {}
+            Kind::Anonymous | Kind::Windows(_) => {}
             Kind::Header { name, value } => {
                 let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| Error::NotAHeader)?;
                 request.headers.insert(name, sensitive(value.expose())?);
@@ -102,6 +105,25 @@ impl Access {
         Ok(Use::Fixed)
     }
 
+    /// Sends a request that `authorize` has seen. The outer error is of the credential.
+    pub(crate) async fn send(
+        &self,
+        client: &Client,
+        request: Request,
+        bound: BodyBound,
+    ) -> Result<Result<Reply, HttpError>, Error> {
+        match &self.kind {
+            Kind::Windows(login) => login.send(client, request, bound).await,
+            Kind::Anonymous
+            | Kind::Header { .. }
+            | Kind::Param { .. }
+            | Kind::Cookie { .. }
+            | Kind::Basic { .. }
+            | Kind::Bearer { .. }
+            | Kind::Issued { .. } => Ok(client.send(request, bound).await),
+        }
+    }
+
     /// Token answers bought in this process.
     pub(crate) fn refreshes(&self) -> u64 {
         match &self.kind {
@@ -111,7 +133,8 @@ impl Access {
             | Kind::Param { .. }
             | Kind::Cookie { .. }
             | Kind::Basic { .. }
-            | Kind::Bearer { .. } => 0,
+            | Kind::Bearer { .. }
+            | Kind::Windows(_) => 0,
         }
     }
 }
@@ -142,7 +165,7 @@ fn put(request: &mut Request, place: &TokenPlace, token: &str) -> Result<(), Err
     Ok(())
 }
 
-fn sensitive(value: &str) -> Result<HeaderValue, Error> {
+pub(super) fn sensitive(value: &str) -> Result<HeaderValue, Error> {
     let mut value = HeaderValue::from_str(value).map_err(|_| Error::NotAHeader)?;
     value.set_sensitive(true);
     Ok(value)

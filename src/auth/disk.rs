@@ -274,7 +274,7 @@ mod tests {
         assert!(disk.spilled("a", &key).expect("readable").iter().all(|child| child.epoch != 9), "cut off = none");
         std::fs::write(&file, &whole).expect("whole");
         assert!(
-            disk.spilled("a", &VaultKey::from_text(&Secret::new("B".repeat(43) + "="), "x").expect("a key")).is_err()
+            disk.spilled("a", &VaultKey::from_text(&Secret::new("A".repeat(43) + "="), "x").expect("a key")).is_err()
         );
         disk.forget_all("a");
         assert!(!disk.has_spilled().expect("readable"));

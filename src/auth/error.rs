@@ -67,6 +67,26 @@ pub(crate) enum Error {
     SpilledBefore,
     #[error("stopped by a signal")]
     Stopped,
+    #[error("the server does not let `{user}` in")]
+    WindowsRefused { user: String },
+    #[error("`{user}` is no name of a user: `DOMAIN\\user` or `user@realm` is expected")]
+    WindowsUser { user: String },
+    #[error("the server offers {offered}, not {wanted}")]
+    NotOffered { wanted: &'static str, offered: String },
+    #[error("the messages of the login do not reach {spn} over one connection")]
+    Connections { spn: String },
+    #[error("the server did not prove that it is {spn}")]
+    ServerUnproved { spn: String },
+    #[error("the key distribution centre {place} cannot be asked")]
+    Kdc { place: String, source: std::io::Error },
+    #[error("the key distribution centre {url} cannot be asked: only TCP is spoken")]
+    KdcScheme { url: String },
+    #[error("the clock of this machine differs too much from that of the key distribution centre")]
+    ClockSkew,
+    #[error("the key distribution centre does not know the service {spn}")]
+    SpnUnknown { spn: String },
+    #[error("the Windows login failed: {why}")]
+    Windows { why: String },
     #[error("the vault key is given by HAUL_VAULT_KEY, its file or its command, which haul does not change")]
     KeyNotOurs,
     #[error("the stored tokens of {origin} cannot be opened with this vault key")]
@@ -146,6 +166,23 @@ impl Error {
             Error::SpilledBefore => {
                 Some("run its job, or `haul credentials test JOBFILE`, and rotate the key after that".to_owned())
             }
+            Error::WindowsRefused { .. } => {
+                Some("check user, domain and password under `source.auth.windows`; many tries may lock the account".to_owned())
+            }
+            Error::NotOffered { .. } => Some(
+                "set `source.auth.windows.scheme` to what the server offers; for Basic there is `source.auth.basic`".to_owned(),
+            ),
+            Error::Connections { .. } => {
+                Some("a proxy or load balancer in between must keep a client on one connection; or use Kerberos".to_owned())
+            }
+            Error::ServerUnproved { .. } | Error::SpnUnknown { .. } => {
+                Some("check `source.base_url`, and name the service with `source.auth.windows.spn`".to_owned())
+            }
+            Error::Kdc { .. } | Error::KdcScheme { .. } => Some(
+                "name it with `source.auth.windows.kdc: host:88`, or in the file of KRB5_CONFIG".to_owned(),
+            ),
+            Error::ClockSkew => Some("five minutes are allowed: set the clock".to_owned()),
+            Error::Windows { .. } | Error::WindowsUser { .. } => None,
             Error::Stopped => None,
             Error::KeyNotOurs => Some(
                 "put the new key before the old one in the same place, separated by a blank, run this command, then remove the old one"

@@ -18,6 +18,7 @@ mod refresh;
 mod seal;
 mod session;
 mod vault;
+mod windows;
 
 pub(crate) use access::{Access, Kind, Use};
 pub(crate) use entra::{EntraClient, EntraWay, ManagedIdentity};
@@ -31,3 +32,4 @@ pub(crate) use refresh::{is_something_spent, until_nothing_is_spent};
 pub(crate) use seal::{VaultKey, add_key, drop_former_keys};
 pub(crate) use session::SessionClient;
 pub(crate) use vault::{Revoked, Vault};
+pub(crate) use windows::WindowsLogin;

@@ -289,6 +289,11 @@ impl Record {
         })
     }
 
+    /// The ledger of a record that cannot be opened any more: its counters go on, its tokens are given up.
+    pub(super) fn emptied(&self) -> Opened {
+        Ledger { epoch: self.epoch, generation: self.generation, ..Ledger::new() }
+    }
+
     /// The record with another ledger, sealed anew.
     pub(super) fn with(&self, ledger: &Opened, key: &VaultKey, stamp: &Stamp<'_>) -> Self {
         let mut record = self.clone();

@@ -65,6 +65,8 @@ pub(super) struct Attempt<'a> {
     waiting_since: Option<Duration>,
     trouble: Option<Trouble>,
     store_trouble: Option<state::Error>,
+    /// The local disk did not take the answer: the record store is its only place.
+    is_spill_refused: bool,
     /// An answer arrived that replaces what was spent.
     is_answered: bool,
     spending: Option<RwLockReadGuard<'static, ()>>,
@@ -88,6 +90,7 @@ impl<'a> Attempt<'a> {
             waiting_since: None,
             trouble: None,
             store_trouble: None,
+            is_spill_refused: false,
             is_answered: false,
             spending: None,
         }
@@ -213,10 +216,13 @@ impl<'a> Attempt<'a> {
             Ok(true) => {
                 match change {
                     Change::Announced => self.announced_at = Clock.boot_time(),
-                    Change::Refreshed => self.vault.count_refresh(),
-                    Change::Recovered | Change::GivenUp | Change::Exhausted | Change::Held(_) => {}
+                    Change::Refreshed => {
+                        self.vault.count_refresh();
+                        self.vault.disk().remember(&self.identity.id, ledger.generation);
+                    }
+                    Change::Recovered => self.vault.disk().remember(&self.identity.id, ledger.generation),
+                    Change::GivenUp | Change::Exhausted | Change::Held(_) => {}
                 }
-                self.vault.disk().remember(&self.identity.id, ledger.generation);
                 self.ledger = Some(ledger);
                 Ok(Event::Swapped)
             }
@@ -242,6 +248,7 @@ impl<'a> Attempt<'a> {
             Change::Refreshed if no_rotation && self.issuer.needs_login() => {
                 "refreshed; the refresh token stays the same".to_owned()
             }
+            Change::Refreshed if self.is_spill_refused => "refreshed; the local disk took no copy".to_owned(),
             Change::Refreshed => "refreshed".to_owned(),
             Change::Recovered => "recovered a token that was bought and not stored".to_owned(),
             Change::GivenUp | Change::Exhausted => match &self.trouble {
@@ -299,11 +306,11 @@ impl<'a> Attempt<'a> {
         })
     }
 
-    fn spill(&self, child: &Child<Tokens>) -> Event<Tokens, Announcer> {
+    fn spill(&mut self, child: &Child<Tokens>) -> Event<Tokens, Announcer> {
         match self.vault.disk().spill(&self.identity.id, child, self.vault.key()) {
             Ok(()) => Event::Spilled,
-            Err(error) => {
-                tracing::warn!("{error}; the record store is the only place for the new token");
+            Err(_) => {
+                self.is_spill_refused = true;
                 Event::NotSpilled
             }
         }

@@ -236,7 +236,14 @@ impl Vault {
     ) -> Result<(), Error> {
         let mut child = Child { tokens, parent: None, epoch: 0 };
         loop {
-            let (version, record, ledger) = self.opened(identity).await?;
+            let (version, record, ledger) = match self.load(identity).await? {
+                Some((version, record)) => {
+                    // Sealed with a key that is gone: what cannot be opened is given up, which is what a login is for.
+                    let ledger = record.open(&self.key).unwrap_or_else(|_| record.emptied());
+                    (Some(version), record, ledger)
+                }
+                None => (None, Record::new(identity), Ledger::new()),
+            };
             child.epoch = ledger.epoch + 1;
             // On the disk first: a login costs a person's time.
             self.disk.spill(&identity.id, &child, &self.key)?;
@@ -247,7 +254,10 @@ impl Vault {
                 self.disk.forget_all(&identity.id);
             }
             match stored {
-                Ok(true) => return Ok(()),
+                Ok(true) => {
+                    self.disk.remember(&identity.id, record.generation());
+                    return Ok(());
+                }
                 Ok(false) => {}
                 Err(Error::Store(source)) => {
                     return Err(Error::Spilled { origin: identity.bound_to.clone(), source });
@@ -312,8 +322,13 @@ impl Vault {
         Ok(count)
     }
 
+    /// Whether this host has seen a newer generation of the record; remembers this one where it is the newest.
     pub(super) fn is_behind(&self, record: &Record) -> bool {
-        record.generation() < self.disk.seen(record.id())
+        let seen = self.disk.seen(record.id());
+        if record.generation() > seen {
+            self.disk.remember(record.id(), record.generation());
+        }
+        record.generation() < seen
     }
 
     async fn opened(&self, identity: &Identity) -> Result<(Option<Version>, Record, Opened), Error> {

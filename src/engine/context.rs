@@ -12,9 +12,9 @@ use super::error::Error;
 use super::place::StatePlace;
 use crate::auth::{self, Access, Vault, VaultKey, add_key, drop_former_keys};
 use crate::clock::Clock;
-use crate::http::{Client, Pace};
+use crate::http::{Client, Connections, Pace};
 use crate::job::load::{Environment, SecretError, Secrets};
-use crate::model::plan::Job;
+use crate::model::plan::{Auth, Job};
 use crate::secret::Secret;
 use crate::source::Source;
 use crate::state;
@@ -125,8 +125,12 @@ impl Context {
     ) -> Result<Self, OpenError> {
         let records = settings.open_records().await?;
         let kind = open_kind(&job, settings, &records).await?;
-        let client =
-            Client::open(&job.source.base_url, Pace::new(job.source.limits), cancel.clone()).map_err(Error::from)?;
+        let connections = match job.source.auth {
+            Auth::Windows(_) => Connections::One,
+            _ => Connections::Many,
+        };
+        let client = Client::open(&job.source.base_url, Pace::new(job.source.limits), connections, cancel.clone())
+            .map_err(Error::from)?;
         let store = open_store(&job)?;
         Ok(Context {
             run: Ulid::generate().to_string(),

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::context::{OpenError, Settings};
 use crate::auth::{
     EntraClient, EntraWay, HeldGrant, Issuer, Kind, ManagedIdentity, Oauth2Client, Proof, SessionClient, SigningKey,
-    Statement,
+    Statement, WindowsLogin,
 };
 use crate::job::load::{Environment, SecretError, Secrets};
 use crate::model::credential::{
@@ -41,6 +41,16 @@ pub(super) async fn open_kind(job: &Job, settings: &Settings, records: &Arc<Reco
             Ok(Kind::Basic { username, password: Secrets::resolve(password)? })
         }
         Auth::Bearer { token } => Ok(Kind::Bearer { token: Secrets::resolve(token)? }),
+        Auth::Windows(plan) => {
+            let host = job.source.base_url.host_str().unwrap_or_default();
+            Ok(Kind::Windows(Box::new(WindowsLogin::new(
+                Secrets::resolve_text(&plan.username)?,
+                Secrets::resolve(&plan.password)?,
+                plan.scheme,
+                plan.spn.clone().unwrap_or_else(|| format!("HTTP/{host}")),
+                plan.kdc.clone(),
+            ))))
+        }
         Auth::Oauth2(plan) => issued(open_issuer(job, plan)?, TokenPlace::bearer()).await,
         Auth::Entra(plan) => issued(open_entra(job, plan)?, TokenPlace::bearer()).await,
         Auth::Session(plan) => {
@@ -57,7 +67,7 @@ pub(crate) fn issuer_of(job: &Job) -> Result<Option<Arc<Issuer>>, OpenError> {
         Auth::Oauth2(plan) => Some(open_issuer(job, plan)?),
         Auth::Entra(plan) => Some(open_entra(job, plan)?),
         Auth::Session(plan) => Some(Issuer::Session(Box::new(open_session(job, plan)?))),
-        Auth::Anonymous | Auth::Key { .. } | Auth::Basic { .. } | Auth::Bearer { .. } => None,
+        Auth::Anonymous | Auth::Key { .. } | Auth::Basic { .. } | Auth::Bearer { .. } | Auth::Windows(_) => None,
     };
     Ok(issuer.map(Arc::new))
 }

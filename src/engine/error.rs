@@ -137,6 +137,7 @@ fn of_auth(error: &auth::Error) -> Class {
         auth::Error::Unanswered { .. }
         | auth::Error::Busy { .. }
         | auth::Error::Spilled { .. }
+        | auth::Error::Kdc { .. }
         | auth::Error::Disk { .. } => Class::Temporary,
         auth::Error::KeyOpen { .. } | auth::Error::Key { .. } | auth::Error::KeyNotOurs => Class::Usage,
         auth::Error::Stopped => Class::Interrupted,

@@ -128,6 +128,7 @@ mod tests {
             status: StatusCode::TOO_MANY_REQUESTS,
             retry_after: Some(Duration::from_secs(10 * 365 * 86_400)),
             excerpt: String::new(),
+            challenge: None,
         };
         assert!(matches!(Attempts::new().after(error, Contact::Made), Err(Error::WaitTooLong { .. })));
     }

@@ -1,10 +1,13 @@
 //! The two HTTP clients: one for a source's pages, pooled and paced; one for token requests, fresh for every request.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::WWW_AUTHENTICATE;
 use http::{HeaderMap, StatusCode};
+use hyper_util::client::legacy::connect::HttpInfo;
 use reqwest::redirect::Policy;
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -46,6 +49,14 @@ pub(crate) struct Counters {
     pub bytes: AtomicU64,
 }
 
+/// How a client uses its connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Connections {
+    Many,
+    /// One request after another over one connection where the server allows it: some logins are of a connection.
+    One,
+}
+
 /// Client of one source.
 pub(crate) struct Client {
     inner: reqwest::Client,
@@ -58,10 +69,18 @@ pub(crate) struct Client {
 
 impl Client {
     /// A client whose requests never leave the origin of `base_url`.
-    pub(crate) fn open(base_url: &Url, pace: Pace, cancel: CancellationToken) -> Result<Self, Error> {
+    pub(crate) fn open(
+        base_url: &Url,
+        pace: Pace,
+        connections: Connections,
+        cancel: CancellationToken,
+    ) -> Result<Self, Error> {
         let origin = Origin::of(base_url);
-        let inner =
-            builder().redirect(same_origin(origin.clone())).build().map_err(|source| Error::Setup { source })?;
+        let builder = match connections {
+            Connections::Many => builder(),
+            Connections::One => builder().http1_only().pool_max_idle_per_host(1),
+        };
+        let inner = builder.redirect(same_origin(origin.clone())).build().map_err(|source| Error::Setup { source })?;
         Ok(Client { inner, origin, pace, cancel, is_reached: AtomicBool::new(false), counters: Counters::default() })
     }
 
@@ -118,10 +137,11 @@ impl Client {
         let url = response.url().clone();
         let status = response.status();
         let headers = response.headers().clone();
+        let connection = response.extensions().get::<HttpInfo>().map(HttpInfo::local_addr);
         let body = read_bounded(response, &asked, bound).await;
         if !status.is_success() {
             // The status is the news, even where its body broke off.
-            return Err(status_error(asked, status, &headers, &body.unwrap_or_default()));
+            return Err(status_error(asked, status, &headers, connection, &body.unwrap_or_default()));
         }
         let body = body?;
         self.counters.bytes.fetch_add(body.len() as u64, Ordering::Relaxed);
@@ -129,7 +149,30 @@ impl Client {
     }
 }
 
-fn status_error(url: SafeUrl, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Error {
+/// The challenges of a 401 (RFC 9110 section 11.6.1).
+#[derive(Debug)]
+pub(crate) struct Challenge {
+    /// The values of `WWW-Authenticate` that are readable.
+    pub offers: Vec<String>,
+    /// Our end of the connection that the answer came over. Absent = not known.
+    pub connection: Option<SocketAddr>,
+}
+
+fn challenge_of(status: StatusCode, headers: &HeaderMap, connection: Option<SocketAddr>) -> Option<Box<Challenge>> {
+    if status != StatusCode::UNAUTHORIZED {
+        return None;
+    }
+    let offers = headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|offer| Some(offer.to_str().ok()?.to_owned()));
+    Some(Box::new(Challenge { offers: offers.collect(), connection }))
+}
+
+fn status_error(
+    url: SafeUrl,
+    status: StatusCode,
+    headers: &HeaderMap,
+    connection: Option<SocketAddr>,
+    body: &[u8],
+) -> Error {
     if status.is_redirection() {
         let to = headers.get(http::header::LOCATION).and_then(|to| to.to_str().ok()).unwrap_or("nowhere");
         let to = url
@@ -138,7 +181,13 @@ fn status_error(url: SafeUrl, status: StatusCode, headers: &HeaderMap, body: &[u
             .map_or_else(|_| "an unreadable address".to_owned(), |to| SafeUrl::new(to).to_string());
         return Error::Redirect { url, to };
     }
-    Error::Status { url, status, retry_after: retry_after(headers, Clock.system_now()), excerpt: excerpt(body) }
+    Error::Status {
+        url,
+        status,
+        retry_after: retry_after(headers, Clock.system_now()),
+        excerpt: excerpt(body),
+        challenge: challenge_of(status, headers, connection),
+    }
 }
 
 fn sending_error(url: &SafeUrl, source: reqwest::Error) -> Error {
@@ -216,7 +265,7 @@ impl TokenChannel {
         let (url, answer) = self.exchange(request, Route::AsConfigured).await?;
         let status = answer.status();
         if status.is_server_error() || status.is_redirection() {
-            let error = status_error(url, status, answer.headers(), answer.body());
+            let error = status_error(url, status, answer.headers(), None, answer.body());
             return Err(TokenError::Ambiguous(error));
         }
         Ok(answer)

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+use super::client::Challenge;
 use crate::secret::SafeUrl;
 
 /// A failed request. No variant shows a query string, a header or more than an excerpt of the server's text.
@@ -24,7 +25,14 @@ pub(crate) enum Error {
     #[error("the connection to {url} broke")]
     Broken { url: SafeUrl, source: reqwest::Error },
     #[error("{url} answered {status}{}", excerpt_of(.excerpt))]
-    Status { url: SafeUrl, status: StatusCode, retry_after: Option<Duration>, excerpt: String },
+    Status {
+        url: SafeUrl,
+        status: StatusCode,
+        retry_after: Option<Duration>,
+        excerpt: String,
+        /// What a 401 asks for.
+        challenge: Option<Box<Challenge>>,
+    },
     #[error("{url} redirects to {to}, which is not on the source's origin: refused")]
     Redirect { url: SafeUrl, to: String },
     #[error("{url} redirects more than {max} times, limit REDIRECTS_MAX")]

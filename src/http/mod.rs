@@ -11,7 +11,7 @@ mod origin;
 mod pace;
 
 pub(crate) use body::{BodyBound, excerpt};
-pub(crate) use client::{Client, Reply, Request, TokenChannel, TokenError, within};
+pub(crate) use client::{Challenge, Client, Connections, Reply, Request, TokenChannel, TokenError, within};
 pub(crate) use error::Error;
 pub(crate) use origin::{Origin, is_loopback};
 pub(crate) use pace::Pace;

@@ -245,6 +245,10 @@ fn sources(job: &Job) -> Vec<(String, &SecretSource)> {
             sources.push((auth("basic.password"), password));
         }
         Auth::Bearer { token } => sources.push((auth("bearer.token"), token)),
+        Auth::Windows(windows) => {
+            sources.extend(text(auth("windows.username"), &windows.username));
+            sources.push((auth("windows.password"), &windows.password));
+        }
         Auth::Oauth2(oauth2) => sources.extend(oauth2_sources(oauth2)),
         Auth::Entra(entra) => sources.extend(entra_sources(entra)),
         Auth::Session(session) => sources.extend(session_sources(session)),

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::spec_auth::{EntraSpec, Oauth2Spec, SessionSpec};
+use super::spec_auth::{EntraSpec, Oauth2Spec, SessionSpec, WindowsSpec};
 
 /// A haul job: one source, its streams, one destination.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -93,6 +93,8 @@ pub(crate) enum AuthSpec {
     Entra(Box<EntraSpec>),
     /// A login request whose answer carries a token or cookies.
     Session(Box<SessionSpec>),
+    /// A user of a Windows domain: Negotiate with Kerberos, or NTLM.
+    Windows(WindowsSpec),
 }
 
 /// A key and the place where the API wants it; at most one of `header`, `param` and `cookie`.

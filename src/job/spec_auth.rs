@@ -280,3 +280,31 @@ pub(crate) struct SessionSendSpec {
     /// Text before the token in the header, for example `Token `.
     pub prefix: Option<String>,
 }
+
+/// A user of a Windows domain, or of one server.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WindowsSpec {
+    /// `DOMAIN\\user` (for Kerberos, the realm stands for the domain), or `user@suffix` as Active Directory knows it; may be a reference.
+    pub username: String,
+    /// Password, as a reference.
+    pub password: SecretRef,
+    /// What the server offers; `negotiate` is Kerberos and nothing weaker.
+    #[serde(default)]
+    pub scheme: WindowsSchemeSpec,
+    /// Service principal name; default `HTTP/` and the host of `base_url`.
+    pub spn: Option<String>,
+    /// Key distribution centre, `host` or `host:port`; default that of the machine's Kerberos configuration (KRB5_CONFIG).
+    pub kdc: Option<String>,
+}
+
+/// Schemes of Windows authentication in HTTP.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum WindowsSchemeSpec {
+    /// RFC 4559.
+    #[default]
+    Negotiate,
+    /// MS-NTHT.
+    Ntlm,
+}

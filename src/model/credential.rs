@@ -249,3 +249,32 @@ impl TokenPlace {
         TokenPlace::Header { name: "authorization".to_owned(), prefix: "Bearer ".to_owned() }
     }
 }
+
+/// A user of a Windows domain, or of one server.
+#[derive(Debug, Clone)]
+pub(crate) struct Windows {
+    pub username: TextSource,
+    pub password: SecretSource,
+    pub scheme: WindowsScheme,
+    /// Absent = `HTTP/` and the source's host.
+    pub spn: Option<String>,
+    /// `tcp://host:port`. Absent = as the machine's Kerberos configuration says.
+    pub kdc: Option<Url>,
+}
+
+/// What stands in the Authorization header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WindowsScheme {
+    Negotiate,
+    Ntlm,
+}
+
+impl WindowsScheme {
+    /// Its name in HTTP.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            WindowsScheme::Negotiate => "Negotiate",
+            WindowsScheme::Ntlm => "NTLM",
+        }
+    }
+}

@@ -6,7 +6,7 @@ use std::time::Duration;
 use url::Url;
 
 use crate::model::column::ColumnType;
-use crate::model::credential::{Entra, Oauth2, Session};
+use crate::model::credential::{Entra, Oauth2, Session, Windows};
 use crate::model::json_path::JsonPath;
 use crate::paging::Paginator;
 
@@ -72,6 +72,7 @@ pub(crate) enum Auth {
     Oauth2(Box<Oauth2>),
     Entra(Box<Entra>),
     Session(Box<Session>),
+    Windows(Box<Windows>),
 }
 
 #[derive(Debug, Clone)]

@@ -73,7 +73,7 @@ impl Source {
         loop {
             let mut sent = request.clone();
             let used = self.access.authorize(&mut sent, refused).await?;
-            let error = match self.client.send(sent, bound).await {
+            let error = match self.access.send(&self.client, sent, bound).await? {
                 Ok(reply) => return Ok(reply),
                 Err(error) => error,
             };

@@ -3,25 +3,19 @@
 //   node azurite.mjs [--stay]
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 
-import { options, ready } from "./common.mjs";
+import { freePort, options, ready } from "./common.mjs";
 
 // Published by Microsoft for the emulator; no secret.
 const ACCOUNT = "devstoreaccount1";
 const KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
 const TRIES_MAX = 300;
 
-const port = await new Promise((found) => {
-  const probe = createServer().listen(0, "127.0.0.1", () => {
-    const { port } = probe.address();
-    probe.close(() => found(port));
-  });
-});
+const port = await freePort();
 const folder = mkdtempSync(join(tmpdir(), "azurite-"));
 const program = join(createRequire(import.meta.url).resolve("azurite/package.json"), "../dist/src/blob/main.js");
 const args = [program, "--blobHost", "127.0.0.1", "--blobPort", port, "--location", folder, "--skipApiVersionCheck", "--silent"];

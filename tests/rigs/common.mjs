@@ -1,4 +1,5 @@
 // What the rigs share: options, and the one line that says a rig is ready.
+import { createServer } from "node:net";
 
 /** `--name value` and `--flag` as an object; other words in `_`. */
 export function options() {
@@ -19,6 +20,16 @@ export function options() {
 export async function listen(server, port) {
   await new Promise((done) => server.listen(Number(port ?? 0), "127.0.0.1", done));
   return `http://127.0.0.1:${server.address().port}`;
+}
+
+/** A port that was free a moment ago, for servers that must be told one. */
+export function freePort() {
+  return new Promise((found) => {
+    const probe = createServer().listen(0, "127.0.0.1", () => {
+      const { port } = probe.address();
+      probe.close(() => found(port));
+    });
+  });
 }
 
 /** Says that the rig is ready, and ends with the test: at SIGTERM, or when its standard input does. */

@@ -4,12 +4,11 @@
 //   node postgres.mjs [--tls] [--stay]
 import { execFileSync, spawn } from "node:child_process";
 import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 
-import { options, ready } from "./common.mjs";
+import { freePort, options, ready } from "./common.mjs";
 
 const USER = "haul";
 const PASSWORD = "rig-Pa55word";
@@ -33,12 +32,7 @@ const isRoot = process.getuid() === 0;
 const as = (program, args) => (isRoot ? ["setpriv", ["--reuid=postgres", "--regid=postgres", "--clear-groups", program, ...args]] : [program, args]);
 const run = (program, args, stderr = "inherit") => execFileSync(...as(program, args), { cwd: folder, stdio: ["ignore", "ignore", stderr] });
 
-const port = await new Promise((found) => {
-  const probe = createServer().listen(0, "127.0.0.1", () => {
-    const { port } = probe.address();
-    probe.close(() => found(port));
-  });
-});
+const port = await freePort();
 const passwordFile = join(folder, "password");
 writeFileSync(passwordFile, PASSWORD, { mode: 0o644 });
 chmodSync(folder, 0o777);

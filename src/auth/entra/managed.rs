@@ -64,7 +64,13 @@ impl ManagedIdentity {
             if status.is_server_error() || matches!(status.as_u16(), 404 | 410 | 429) {
                 let excerpt = excerpt(answer.body());
                 let url = SafeUrl::new(url);
-                return Granted::NotSent(HttpError::Status { url, status, retry_after: None, excerpt });
+                return Granted::NotSent(HttpError::Status {
+                    url,
+                    status,
+                    retry_after: None,
+                    excerpt,
+                    challenge: None,
+                });
             }
             if !status.is_success() {
                 let why = refusal(answer.body());

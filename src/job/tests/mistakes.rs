@@ -324,3 +324,12 @@ fn destinations_are_known() {
         job(&with("url: ./out", &format!("url: az://c, options: {{ {name}: 'true' }}")));
     }
 }
+
+#[test]
+fn a_windows_user_needs_a_usable_centre_and_service_name() {
+    let of = |lines: &str| with_source(&format!("auth: {{ windows: {{ username: 'D\\u', {lines} }} }}"));
+    check(&of("password: hunter2hunter2"), &[("source.auth.windows.password", "")]);
+    check(&of("password: \"${PW}\", kdc: 'http://dc1'"), &[("source.auth.windows.kdc", "host or host:port")]);
+    check(&of("password: \"${PW}\", spn: reports"), &[("source.auth.windows.spn", "HTTP/host.example.com")]);
+    check(&of("password: \"${PW}\", scheme: kerberos"), &[("source.auth.windows.scheme", "negotiate")]);
+}
