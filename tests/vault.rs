@@ -131,6 +131,15 @@ fn invalid_grant_asks_for_a_login_and_stays_until_there_is_one() {
     scene.survives();
 }
 
+/// Exact Online says so when a refresh token was used before.
+#[test]
+fn a_providers_own_word_for_an_invalid_token_is_understood() {
+    let scene = Scene::new(Class::SingleUse);
+    scene.provider.fail(&[Fault::Error("unauthorized_client")]);
+    scene.refresh().expect_code(5).expect_says(&["unauthorized_client", "haul login"]);
+    scene.expect_state("reauth");
+}
+
 #[test]
 fn invalid_client_says_nothing_of_the_token() {
     for class in CLASSES {

@@ -120,8 +120,13 @@ impl Issuer {
     }
 }
 
-static NO_REFRESH_TOKEN: Rotation =
-    Rotation { class: RotationClass::NotRotated, window: None, idle: None, age_min: std::time::Duration::ZERO };
+static NO_REFRESH_TOKEN: Rotation = Rotation {
+    class: RotationClass::NotRotated,
+    window: None,
+    idle: None,
+    age_min: Duration::ZERO,
+    invalid_codes: Vec::new(),
+};
 
 pub(super) fn way_in_of(grant: &HeldGrant) -> WayIn {
     match grant {

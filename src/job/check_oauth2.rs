@@ -322,7 +322,13 @@ pub(super) fn check_redirect(
 /// A provider that nobody told us about may refuse a used token: then the token must be spent with care.
 fn check_rotation(spec: Option<&RotationSpec>, problems: &mut Problems<'_>) -> Option<Rotation> {
     let Some(spec) = spec else {
-        return Some(Rotation { class: RotationClass::SingleUse, window: None, idle: None, age_min: Duration::ZERO });
+        return Some(Rotation {
+            class: RotationClass::SingleUse,
+            window: None,
+            idle: None,
+            age_min: Duration::ZERO,
+            invalid_codes: Vec::new(),
+        });
     };
     let path = at("rotation");
     let mut duration =
@@ -342,7 +348,8 @@ fn check_rotation(spec: Option<&RotationSpec>, problems: &mut Problems<'_>) -> O
         problems.at(&path, wrong("`valid_for_window` needs a `window`").hint("for example `window: 10m`"));
         return None;
     }
-    Some(Rotation { class, window: window?, idle: idle?, age_min: age_min?.unwrap_or_default() })
+    let age_min = age_min?.unwrap_or_default();
+    Some(Rotation { class, window: window?, idle: idle?, age_min, invalid_codes: spec.invalid_codes.clone() })
 }
 
 /// `Some(None)` = not given.

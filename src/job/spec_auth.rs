@@ -168,6 +168,9 @@ pub(crate) struct RotationSpec {
     pub idle: Option<String>,
     /// The provider refuses to replace an access token younger than this, for example `570s`.
     pub age_min: Option<String>,
+    /// Error codes by which the provider says, beside `invalid_grant`, that it does not take a refresh token.
+    #[serde(default)]
+    pub invalid_codes: Vec<String>,
 }
 
 /// What becomes of a used refresh token.

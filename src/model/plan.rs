@@ -94,6 +94,8 @@ pub(crate) struct Rotation {
     pub idle: Option<Duration>,
     /// The provider refuses to replace an access token younger than this. Zero = it does not.
     pub age_min: Duration,
+    /// Error codes by which the provider says, beside the standard's `invalid_grant`, that it does not take a token.
+    pub invalid_codes: Vec<String>,
 }
 
 /// What happens when a refresh token is used twice.

@@ -152,7 +152,7 @@ impl Provider {
         let class = self.book().class.name();
         format!(
             "auth:\n  oauth2:\n    grant: refresh_token\n    client_id: client\n    token_url: {}/token\n    \
-             rotation: {{ class: {class}, window: 60s }}\n    timeout: 1s\n",
+             rotation: {{ class: {class}, window: 60s, invalid_codes: [unauthorized_client] }}\n    timeout: 1s\n",
             self.url()
         )
     }

@@ -216,7 +216,14 @@ impl Oauth2Client {
 
     pub(in crate::auth) async fn refresh(&self, token: &Secret) -> Granted {
         // No scopes: the answer keeps those of the login (RFC 6749 section 6).
-        self.granted("refresh_token", |form, _| Ok(form.with("refresh_token", token.expose()))).await
+        let answer = self.ask("refresh_token", |form, _| Ok(form.with("refresh_token", token.expose()))).await;
+        match answer {
+            Ok(Answer::Error { code, why }) if self.server.rotation.invalid_codes.contains(&code) => {
+                Granted::InvalidGrant { why }
+            }
+            Ok(answer) => answer.into(),
+            Err(error) => Granted::hindered(error),
+        }
     }
 
     /// Buys a token without anybody's login.
