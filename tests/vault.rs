@@ -19,6 +19,20 @@ fn forgives(class: Class) -> bool {
     !matches!(class, Class::SingleUse | Class::ReuseRevokesFamily)
 }
 
+/// Exact Online refuses to replace an access token before 570 s, and counts the attempt as an error.
+#[test]
+fn a_token_that_is_too_young_is_not_replaced() {
+    let provider = Provider::start(Class::ValidUntilSuccessorUsed);
+    let place = Workplace::new();
+    let auth = provider.auth().replace("window: 60s", "age_min: 570s");
+    let file = place.file("job.yaml", &job(provider.url(), &auth, ""));
+    let scene = Scene { provider, place, file };
+    scene.import(&scene.provider.new_family()).expect_code(0);
+    scene.place.haul(&["credentials", "test", &scene.file]).expect_code(0);
+    scene.refresh().expect_code(1).expect_says(&["replaces none before 570 s"]);
+    assert_eq!(scene.provider.requests(), 1);
+}
+
 #[test]
 fn every_class_refreshes_again_and_again() {
     for class in CLASSES {

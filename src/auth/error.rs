@@ -52,7 +52,7 @@ pub(crate) enum Error {
     #[error("the credential for {origin} is held: {}", held(*.because))]
     Held { origin: String, because: HeldBecause },
     #[error(
-        "{origin} refuses an access token that is {age_secs} s old, and its provider replaces none before {min_secs} s"
+        "the access token of {origin} is only {age_secs} s old, and its provider replaces none before {min_secs} s"
     )]
     TooYoung { origin: String, age_secs: i64, min_secs: u64 },
     #[error("the new token of {origin} could not be stored; it is safe in the local folder and stored by the next run")]
@@ -149,7 +149,7 @@ impl Error {
                     .to_owned(),
             ),
             Error::TooYoung { .. } => Some(
-                "the API refuses a valid token: check the scopes and the rights of the user who logged in".to_owned(),
+                "where the API refuses it all the same, check the scopes and the rights of the user who logged in".to_owned(),
             ),
             Error::Spilled { .. } => Some("keep the local folder, and run again once the store answers".to_owned()),
             Error::Lost { .. } => Some("log in again with `haul login JOBFILE` once the store answers".to_owned()),

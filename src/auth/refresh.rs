@@ -170,7 +170,7 @@ impl<'a> Attempt<'a> {
             is_alive: holder
                 .is_some_and(|holder| holder.holder.host == self.me.holder.host && !holder.holder.is_dead()),
             unchanged_for,
-            lease: record.map_or(self.lease, Record::lease),
+            lease: record.map(Record::lease).filter(|lease| !lease.is_zero()).unwrap_or(self.lease),
             is_here: holder.is_some_and(|holder| holder.place == self.me.place),
             is_window_over: match (announced_at, window) {
                 (Some(at), Some(window)) => at.checked_add_signed(window).is_none_or(|over| over < Clock.now()),
