@@ -70,10 +70,15 @@ fn a_service_behind_ntlm_is_read_whole_over_one_login() {
     assert_eq!(rig.get("/_stats")["passed"], 1, "the connection stays known");
 }
 
+/// Two streams, one refusal: many tries lock an account.
 #[test]
 fn a_wrong_password_is_tried_once() {
     let rig = Rig::start("ntlm.py", &[]);
-    let (place, done) = run(&rig, "canary-wrong-password", &domain_user(&rig, "ntlm"));
+    let place = Workplace::new().env("PASSWORD", "canary-wrong-password");
+    let text = job(rig.url(), &auth(&domain_user(&rig, "ntlm")), STREAM);
+    let second = "  - { name: more, path: /items1.json, records: data, paging: none }\ndestination:";
+    let file = place.file("job.yaml", &text.replace("destination:", second));
+    let done = place.haul(&["run", &file, "--json"]);
     let done = done.expect_code(1).expect_says(&["does not let", "may lock the account"]);
     assert!(rig.get("/_stats")["denied"] == 1, "{}", rig.get("/_stats"));
     place.assert_holds_none_of(&[&done], &["canary-wrong-password"]);

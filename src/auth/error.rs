@@ -75,6 +75,8 @@ pub(crate) enum Error {
     NotOffered { wanted: &'static str, offered: String },
     #[error("the messages of the login do not reach {spn} over one connection")]
     Connections { spn: String },
+    #[error("the server does not take a Kerberos ticket for {spn}")]
+    TicketRefused { spn: String },
     #[error("the server did not prove that it is {spn}")]
     ServerUnproved { spn: String },
     #[error("the key distribution centre {place} cannot be asked")]
@@ -175,6 +177,9 @@ impl Error {
             Error::Connections { .. } => {
                 Some("a proxy or load balancer in between must keep a client on one connection; or use Kerberos".to_owned())
             }
+            Error::TicketRefused { .. } => Some(
+                "the user may have no rights there, or the server holds another key for that name: see its own log".to_owned(),
+            ),
             Error::ServerUnproved { .. } | Error::SpnUnknown { .. } => {
                 Some("check `source.base_url`, and name the service with `source.auth.windows.spn`".to_owned())
             }

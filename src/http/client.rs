@@ -17,6 +17,7 @@ use super::body::{BodyBound, excerpt, read_bounded};
 use super::error::Error;
 use super::origin::Origin;
 use super::pace::Pace;
+use super::patience::Patience;
 use crate::clock::Clock;
 use crate::limits::{CONNECT_WAIT_MAX, REDIRECTS_MAX, STALL_WAIT_MAX, TOKEN_BYTES_MAX, TOKEN_WAIT_MAX};
 use crate::secret::SafeUrl;
@@ -78,7 +79,7 @@ impl Client {
         let origin = Origin::of(base_url);
         let builder = match connections {
             Connections::Many => builder(),
-            Connections::One => builder().http1_only().pool_max_idle_per_host(1),
+            Connections::One => builder().http1_only().pool_max_idle_per_host(1).connector_layer(Patience::default()),
         };
         let inner = builder.redirect(same_origin(origin.clone())).build().map_err(|source| Error::Setup { source })?;
         Ok(Client { inner, origin, pace, cancel, is_reached: AtomicBool::new(false), counters: Counters::default() })

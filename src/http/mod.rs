@@ -9,6 +9,7 @@ mod client;
 mod error;
 mod origin;
 mod pace;
+mod patience;
 
 pub(crate) use body::{BodyBound, excerpt};
 pub(crate) use client::{Challenge, Client, Connections, Reply, Request, TokenChannel, TokenError, within};

@@ -140,7 +140,9 @@ fn error_of(error: &sspi::Error, user: &str, spn: &str) -> Error {
             Error::WindowsRefused { user: user.to_owned() }
         }
         // A wrong password, as a key distribution centre says it (RFC 4120 section 7.5.9, KDC_ERR_PREAUTH_FAILED).
-        _ if why.contains("PREAUTH_FAILED") => Error::WindowsRefused { user: user.to_owned() },
+        _ if why.contains("pre-authentication information was invalid") => {
+            Error::WindowsRefused { user: user.to_owned() }
+        }
         ErrorKind::TimeSkew => Error::ClockSkew,
         ErrorKind::TargetUnknown | ErrorKind::WrongPrincipalName => Error::SpnUnknown { spn: spn.to_owned() },
         _ => Error::Windows { why: crate::http::excerpt(why.as_bytes()) },

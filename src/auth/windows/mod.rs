@@ -5,7 +5,6 @@ mod handshake;
 mod kdc;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -26,9 +25,6 @@ const LEGS_MAX: usize = 5;
 /// Logins begun anew because their messages did not go over one connection.
 const LOGINS_MAX: usize = 5;
 
-/// A connection comes back to the pool a moment after its answer was read; the next message must find it there.
-const RETURN_WAIT: Duration = Duration::from_millis(5);
-
 /// A user of a Windows domain, and where to log in.
 pub(crate) struct WindowsLogin {
     /// `DOMAIN\user`, `user@realm` or a local `user`.
@@ -41,8 +37,12 @@ pub(crate) struct WindowsLogin {
     pub kdc: Option<Url>,
     /// One login at a time, and nothing else between its messages.
     turn: Mutex<()>,
+    /// A login went well.
+    is_known: AtomicBool,
     /// The server forgets after every request: the login comes with it at once.
     is_asked_always: AtomicBool,
+    /// The server does not let this user in. It is not asked again: many tries lock an account.
+    is_refused: AtomicBool,
 }
 
 /// How the messages of a login were taken.
@@ -62,8 +62,17 @@ impl WindowsLogin {
         spn: String,
         kdc: Option<Url>,
     ) -> Self {
-        let (turn, is_asked_always) = (Mutex::new(()), AtomicBool::new(false));
-        WindowsLogin { username, password, scheme, spn, kdc, turn, is_asked_always }
+        WindowsLogin {
+            username,
+            password,
+            scheme,
+            spn,
+            kdc,
+            turn: Mutex::new(()),
+            is_known: AtomicBool::new(false),
+            is_asked_always: AtomicBool::new(false),
+            is_refused: AtomicBool::new(false),
+        }
     }
 
     /// Sends a request, logging in where the server asks for it. The outer error is of the login.
@@ -74,6 +83,22 @@ impl WindowsLogin {
         bound: BodyBound,
     ) -> Result<Result<Reply, HttpError>, Error> {
         let _turn = self.turn.lock().await;
+        if self.is_refused.load(Ordering::Relaxed) {
+            return Err(Error::WindowsRefused { user: self.username.clone() });
+        }
+        let sent = self.send_in_turn(client, request, bound).await;
+        if matches!(sent, Err(Error::WindowsRefused { .. })) {
+            self.is_refused.store(true, Ordering::Relaxed);
+        }
+        sent
+    }
+
+    async fn send_in_turn(
+        &self,
+        client: &Client,
+        request: Request,
+        bound: BodyBound,
+    ) -> Result<Result<Reply, HttpError>, Error> {
         if !self.is_asked_always.load(Ordering::Relaxed) {
             let error = match client.send(request.clone(), bound).await {
                 Ok(reply) => return Ok(Ok(reply)),
@@ -81,7 +106,9 @@ impl WindowsLogin {
             };
             let Some(challenge) = challenge_of(&error) else { return Ok(Err(error)) };
             self.check_offered(challenge)?;
-            tokio::time::sleep(RETURN_WAIT).await;
+            // NTLM is asked again when the connection is another one.
+            let is_forgotten = self.is_known.load(Ordering::Relaxed) && self.scheme == WindowsScheme::Negotiate;
+            self.is_asked_always.store(is_forgotten, Ordering::Relaxed);
         }
         let mut last = Login::Scattered;
         for _ in 0..LOGINS_MAX {
@@ -108,8 +135,7 @@ impl WindowsLogin {
             let error = match client.send(sent, bound).await {
                 Ok(reply) => {
                     self.check_server(&mut handshake, &reply.headers).await?;
-                    // One message was enough: such logins are of the request where the server wants it so.
-                    self.is_asked_always.store(leg == 0, Ordering::Relaxed);
+                    self.is_known.store(true, Ordering::Relaxed);
                     return Ok(Login::Ended(Box::new(Ok(reply))));
                 }
                 Err(error) => error,
@@ -121,10 +147,13 @@ impl WindowsLogin {
             connection = challenge.connection;
             match self.message_in(challenge.offers.iter().map(String::as_str)) {
                 Some(message) => input = message,
+                // A ticket is a proof of its own.
+                None if leg == 0 && self.scheme == WindowsScheme::Negotiate => {
+                    return Err(Error::TicketRefused { spn: self.spn.clone() });
+                }
                 None if leg == 0 => return Ok(Login::Unheard),
                 None => return Err(Error::WindowsRefused { user: self.username.clone() }),
             }
-            tokio::time::sleep(RETURN_WAIT).await;
         }
         Err(Error::WindowsRefused { user: self.username.clone() })
     }
