@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::WWW_AUTHENTICATE;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use hyper_util::client::legacy::connect::HttpInfo;
 use reqwest::redirect::Policy;
 use tokio_util::sync::CancellationToken;
@@ -26,16 +26,27 @@ use crate::secret::SafeUrl;
 const ARRIVED_WAIT: Duration = Duration::from_millis(250);
 const USER_AGENT: &str = concat!("haul/", env!("CARGO_PKG_VERSION"));
 
-/// A GET with its headers; credentials are added by the caller at the moment of use.
+/// A request with its headers; credentials are added by the caller at the moment of use.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
+    pub method: Method,
     pub url: Url,
     pub headers: HeaderMap,
+    /// Absent = no body.
+    pub body: Option<Bytes>,
+}
+
+impl Request {
+    /// A GET.
+    pub(crate) fn get(url: Url, headers: HeaderMap) -> Self {
+        Request { method: Method::GET, url, headers, body: None }
+    }
 }
 
 /// A whole answer with a status below 300.
 #[derive(Debug)]
 pub(crate) struct Reply {
+    pub status: StatusCode,
     /// Where the answer came from, after redirects within the origin: the base of relative next links.
     pub url: Url,
     pub headers: HeaderMap,
@@ -129,7 +140,11 @@ impl Client {
 
     async fn exchange(&self, request: Request, bound: BodyBound) -> Result<Reply, Error> {
         let asked = SafeUrl::new(request.url.clone());
-        let sent = self.inner.get(request.url).headers(request.headers).send();
+        let mut sent = self.inner.request(request.method, request.url).headers(request.headers);
+        if let Some(body) = request.body {
+            sent = sent.body(body);
+        }
+        let sent = sent.send();
         let response = tokio::time::timeout(STALL_WAIT_MAX, sent)
             .await
             .map_err(|_| Error::TimedOut { url: asked.clone(), waited: STALL_WAIT_MAX })?
@@ -146,7 +161,7 @@ impl Client {
         }
         let body = body?;
         self.counters.bytes.fetch_add(body.len() as u64, Ordering::Relaxed);
-        Ok(Reply { url, headers, body })
+        Ok(Reply { status, url, headers, body })
     }
 }
 

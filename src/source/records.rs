@@ -251,6 +251,7 @@ mod tests {
             headers.insert("link", link.parse().expect("a header"));
         }
         let reply = Reply {
+            status: http::StatusCode::OK,
             url: "https://h/p".parse().expect("a URL"),
             headers,
             body: Bytes::copy_from_slice(body.as_bytes()),

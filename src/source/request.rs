@@ -80,7 +80,7 @@ impl Endpoint {
 
     /// The request of a page. `asked_at` is where the page before it came from: relative links start there.
     pub(crate) fn request(&self, token: &PageToken, asked_at: Option<&Url>) -> Result<Request, Error> {
-        let mut request = Request { url: self.url.clone(), headers: self.headers.clone() };
+        let mut request = Request::get(self.url.clone(), self.headers.clone());
         match token {
             PageToken::First => {}
             // Followed to the letter: servers put what they need into the link, and nothing else belongs there.
@@ -114,7 +114,7 @@ impl Endpoint {
     pub(crate) fn metadata_request(&self, base_url: &Url) -> Result<Request, Error> {
         let mut headers = self.headers.clone();
         headers.insert(http::header::ACCEPT, HeaderValue::from_static("application/xml"));
-        Ok(Request { url: self.origin.join(base_url, "$metadata")?, headers })
+        Ok(Request::get(self.origin.join(base_url, "$metadata")?, headers))
     }
 
     /// A request that asks for a part of the whole cannot be proved against the API's total.
