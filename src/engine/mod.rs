@@ -10,6 +10,7 @@ mod parts;
 mod place;
 mod preview;
 mod pump;
+mod quota;
 mod run;
 mod seal;
 mod stream;

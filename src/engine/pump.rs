@@ -107,11 +107,15 @@ async fn read_pages(
             return Err(Error::Stopped);
         }
         let number = walk.pages() + 1;
-        let page = ctx
-            .source
-            .read_page(endpoint, walk.current(), &stream.records, &wants, before.as_ref())
-            .await
-            .map_err(|source| page_error(&stream.name, number, source))?;
+        let read = ctx.source.read_page(endpoint, walk.current(), &stream.records, &wants, before.as_ref());
+        // A page may wait for hours in a pause: what ends the run meanwhile, and a writer that failed, are not kept
+        // waiting.
+        let page = tokio::select! {
+            biased;
+            () = is_stopped.cancelled() => return Err(Error::Stopped),
+            () = pages.closed() => return Err(Error::Stopped),
+            page = read => page.map_err(|source| page_error(&stream.name, number, source))?,
+        };
         let step = walk.accept(&page.facts).map_err(|source| Error::Walk { stream: stream.name.clone(), source })?;
         ctx.telemetry.tell(Event::PageRead {
             stream: stream.name.clone(),

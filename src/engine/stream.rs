@@ -33,7 +33,11 @@ pub(super) async fn run_stream(
     let began = Instant::now();
     ctx.telemetry.tell(Event::StreamBegan { stream: stream.name.clone() });
     let endpoint = prepare(ctx, stream)?;
-    let options = options(ctx, stream, &endpoint, former).await?;
+    let options = tokio::select! {
+        biased;
+        () = is_stopped.cancelled() => return Err(Error::Stopped),
+        options = options(ctx, stream, &endpoint, former) => options?,
+    };
     let mut pumped = pump_slice(ctx, stream, &endpoint, options, is_stopped).await?;
     let warnings = std::mem::take(&mut pumped.warnings);
     let table = seal(ctx, stream, pumped).await?;

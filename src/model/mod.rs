@@ -7,4 +7,5 @@ pub(crate) mod credential;
 pub(crate) mod json_path;
 pub(crate) mod manifest;
 pub(crate) mod plan;
+pub(crate) mod quota;
 pub(crate) mod report;

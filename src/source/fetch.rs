@@ -68,13 +68,18 @@ impl Source {
     }
 
     async fn read(&self, request: Request, bound: BodyBound) -> Result<Reply, Error> {
-        let mut attempts = Attempts::new();
+        let mut attempts = Attempts::new(self.client.pause_max());
         let mut refused: Option<Use> = None;
         loop {
             let mut sent = request.clone();
             let used = self.access.authorize(&mut sent, refused).await?;
             let error = match self.access.send(&self.client, sent, bound).await? {
                 Ok(reply) => return Ok(reply),
+                // Not an attempt: nothing was sent.
+                Err(http::Error::Waited) => {
+                    refused = None;
+                    continue;
+                }
                 Err(error) => error,
             };
             if is_unauthorized(&error) && refused.is_none() && matches!(used, Use::Token { .. }) {
