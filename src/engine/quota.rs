@@ -92,3 +92,49 @@ fn name_of(source: &SecretSource) -> String {
         SecretSource::File(file) => format!("${{file:{}}}", file.display()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::load;
+
+    /// The name of a job's budget; `source` follows the base URL.
+    fn name(source: &str) -> String {
+        let folder = tempfile::TempDir::new().unwrap();
+        let file = folder.path().join("job.yaml");
+        let text = format!(
+            "job: demo\nsource: {{ {source}, limits: {{ per_day: 9 }} }}\nstreams: [{{ name: a, path: /a }}]\n\
+             destination: {{ url: out }}\n"
+        );
+        std::fs::write(&file, text).unwrap();
+        budget_name(&load(&file, &[]).unwrap_or_else(|error| panic!("{source}: {error:?}")))
+    }
+
+    fn check(one: &str, other: &str, is_same: bool) {
+        assert_eq!(name(one) == name(other), is_same, "{one}\n{other}");
+    }
+
+    #[test]
+    fn jobs_with_one_credential_share_one_budget() {
+        let url = "base_url: https://api.example.com/v1";
+        let bearer = |name: &str| format!("{url}, auth: {{ bearer: {{ token: \"${{{name}}}\" }} }}");
+        check(url, "base_url: https://api.example.com/v2", true);
+        check(url, "base_url: https://api.example.com:8443/v1", false);
+        check(url, "base_url: https://other.example.com/v1", false);
+        check(&bearer("A"), &bearer("A"), true);
+        check(&bearer("A"), &bearer("B"), false);
+        check(&bearer("A"), url, false);
+        check(&bearer("A"), &bearer("A").replace("bearer", "key").replace("token", "value"), false);
+        let basic = |user: &str| format!("{url}, auth: {{ basic: {{ username: {user}, password: \"${{P}}\" }} }}");
+        check(&basic("ann"), &basic("bob"), false);
+        let oauth2 = |id: &str, scopes: &str| {
+            format!(
+                "{url}, auth: {{ oauth2: {{ grant: client_credentials, token_url: https://login.example.com/token, \
+                 client_id: {id}, client_secret: \"${{S}}\", scopes: [{scopes}] }} }}"
+            )
+        };
+        check(&oauth2("one", "a"), &oauth2("one", "b"), true);
+        check(&oauth2("one", "a"), &oauth2("two", "a"), false);
+        assert!(name(url).starts_with("source/api.example.com/"));
+    }
+}
