@@ -73,7 +73,7 @@ pub(crate) async fn run_job(ctx: Arc<Context>, options: RunOptions) -> Ended {
         retries: read(&counters.retries),
         bytes: read(&counters.bytes),
         refreshes: ctx.source.access().refreshes(),
-        paused_seconds: ctx.source.client().paused().as_secs(),
+        paused_seconds: ctx.source.client().paused().as_secs_f64().round() as u64,
     };
     report.seconds = (began.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
     let failure = match ended {
