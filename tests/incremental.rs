@@ -299,3 +299,37 @@ fn keys_and_cursors_that_are_missing_are_told() {
     let sql = format!("select count(*) from read_parquet('{}') where id = 2 and last", table.display());
     assert_eq!(read(&sql, None)["rows"][0], json!([1]));
 }
+
+#[test]
+fn cursors_are_shown_set_and_reset_and_a_plan_asks_the_api_nothing() {
+    let server = Server::start(|request, _| match request.path() {
+        "/lines" => ok(r#"[{"line":1}]"#),
+        _ => ok(r#"[{"id":1,"n":1},{"id":2,"n":7}]"#),
+    });
+    let place = Workplace::new();
+    let stream = "params: { since: \"{{ cursor }}\" }\npaging: none\nkey: [id]\nincremental: { cursor: n, start: 0, lookback: 2 }";
+    let lines = "  - { name: lines, path: /lines, params: { id: \"{{ item.id }}\" }, for_each: { stream: items, as: item }, paging: none, write: append }\ndestination:";
+    let text = job(&server.url, "limits: { per_minute: 600, per_day: 1000 }\n", stream).replace("destination:", lines);
+    let file = place.file("job.yaml", &text);
+    let plan = place.haul(&["plan", &file, "--json"]).expect_code(0).json();
+    assert_eq!((&plan["streams"][0]["slices"], &plan["streams"][1]["for_each"]), (&json!(1), &json!("items")));
+    place.haul(&["state", "show", &file]).expect_code(0).expect_says(&["no stream has a cursor"]);
+    place.haul(&["state", "set", &file, "items", "5"]).expect_code(2).expect_says(&["nothing is published"]);
+    assert_eq!(server.asked().len(), 0, "a plan asked the API");
+
+    place.haul(&["run", &file]).expect_code(0);
+    assert_eq!(server.asked().len(), 3);
+    let plan = place.haul(&["plan", &file, "--json"]).expect_code(0).json();
+    assert_eq!((&plan["requests_min"], &plan["requests_before"]), (&json!(3), &json!(3)), "{plan}");
+    place.haul(&["plan", &file]).expect_code(0).expect_says(&["0.3 % of 1,000 a day", "at 600 a minute"]);
+    assert_eq!(server.asked().len(), 3, "a plan asked the API");
+    place.haul(&["state", "set", &file, "items", "soon"]).expect_code(2).expect_says(&["`soon` is no value"]);
+    place.haul(&["state", "set", &file, "lines", "1"]).expect_code(2).expect_says(&["not incremental", "`items`"]);
+    let set = place.haul(&["state", "set", &file, "items", "50", "--json"]).expect_code(0).json();
+    assert_eq!(set["cursors"]["items"]["all"]["value"], "50");
+    place.haul(&["run", &file]).expect_code(0);
+    assert_eq!(server.asked()[3].param("since").as_deref(), Some("48"));
+    place.haul(&["state", "reset", &file, "items"]).expect_code(0);
+    place.haul(&["run", &file]).expect_code(0);
+    assert!(server.asked().iter().skip(4).any(|request| request.param("since").as_deref() == Some("0")));
+}

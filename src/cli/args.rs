@@ -53,6 +53,8 @@ pub(super) enum Verb {
     Run(RunArgs),
     /// Check job files without asking any server
     Check(CheckArgs),
+    /// Show what a run would read: slices, cursors, requests and their share of the quotas; asks the API nothing
+    Plan(PlanArgs),
     /// Show the first rows of a stream, with the types a run would give them
     Preview(PreviewArgs),
     /// Log in once for a job with OAuth2; its token is refreshed from then on
@@ -61,6 +63,8 @@ pub(super) enum Verb {
     Logout(JobArgs),
     /// List, test, import and mend stored credentials; never shows a value
     Credentials(CredentialsArgs),
+    /// Show, set or reset how far incremental streams are read
+    State(StateArgs),
     /// List the published snapshots of a job
     Snapshots(JobArgs),
     /// Start a demo API on this machine and run a whole job against it
@@ -103,6 +107,64 @@ pub(super) struct RunArgs {
     /// Read windows up to this instant only; the cursor stays where it is
     #[arg(long, value_name = "CURSOR", conflicts_with = "full")]
     pub until: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  haul plan jobs/sales.yaml
+  haul plan jobs/sales.yaml --from 2024-01-01 --until 2024-07-01 --json")]
+pub(super) struct PlanArgs {
+    #[command(flatten)]
+    pub job: JobArgs,
+    /// As for `run`
+    #[arg(long, value_name = "CURSOR")]
+    pub from: Option<String>,
+    /// As for `run`
+    #[arg(long, value_name = "CURSOR")]
+    pub until: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A cursor stands in the published manifest beside the rows that it speaks of; changing it publishes the same rows once more.
+
+Examples:
+  haul state show jobs/sales.yaml
+  haul state set jobs/sales.yaml orders 2024-01-01
+  haul state set jobs/sales.yaml orders 2024-01-01 --slice division=123
+  haul state reset jobs/sales.yaml orders")]
+pub(super) struct StateArgs {
+    #[command(subcommand)]
+    pub verb: StateVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum StateVerb {
+    /// Show where the cursors stand
+    Show(JobArgs),
+    /// Set a cursor; the next run begins there, less its lookback
+    Set {
+        #[command(flatten)]
+        job: JobArgs,
+        /// Stream
+        stream: String,
+        /// Number or instant
+        value: String,
+        /// Slice, as `haul state show` names it
+        #[arg(long)]
+        slice: Option<String>,
+    },
+    /// Forget cursors; the next run begins at the start and merges what it reads
+    Reset {
+        #[command(flatten)]
+        job: JobArgs,
+        /// Only of this stream
+        stream: Option<String>,
+        /// Only of this slice
+        #[arg(long)]
+        slice: Option<String>,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -9,11 +9,13 @@ mod failure;
 mod login;
 mod manual;
 mod output;
+mod plan;
 mod preview;
 mod progress;
 mod run;
 mod signals;
 mod snapshots;
+mod state;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -76,6 +78,8 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Failure> {
     match cli.verb {
         Verb::Run(args) => in_runtime(output, run::run(surroundings()?, args)),
         Verb::Preview(args) => in_runtime(output, preview::run(surroundings()?, args)),
+        Verb::Plan(args) => in_small_runtime(output, plan::run(surroundings()?, args)),
+        Verb::State(args) => in_runtime(output, state::run(surroundings()?, args)),
         Verb::Login(args) => in_small_runtime(output, login::login(surroundings()?, args)),
         Verb::Logout(args) => in_small_runtime(output, login::logout(surroundings()?, args)),
         Verb::Credentials(args) => in_small_runtime(output, credentials::run(surroundings()?, args)),

@@ -51,6 +51,14 @@ pub(crate) enum Error {
     ParentFailed { stream: String, parent: String },
     #[error("stream `{stream}` has no column `{column}`, which its key names")]
     NoKey { stream: String, column: String },
+    #[error("stream `{stream}` is not incremental{}", if known.is_empty() { "; no stream of the job is".to_owned() } else { format!("; these are: {known}") })]
+    NotIncremental { stream: String, known: String },
+    #[error("`{value}` is no value for the cursor of stream `{stream}`")]
+    CursorValue { stream: String, value: String },
+    #[error("nothing is published yet, so there is no cursor to change")]
+    NothingPublished,
+    #[error("another run of this job is going on ({process})")]
+    RunGoingOn { process: String },
     #[error("stopped because another stream failed")]
     Stopped,
     #[error("stopped by a signal")]
@@ -76,7 +84,11 @@ impl Error {
     pub(crate) fn class(&self) -> Class {
         match self {
             Error::Interrupted => Class::Interrupted,
-            Error::UnknownStream { .. } => Class::Usage,
+            Error::UnknownStream { .. }
+            | Error::NotIncremental { .. }
+            | Error::CursorValue { .. }
+            | Error::NothingPublished => Class::Usage,
+            Error::RunGoingOn { .. } => Class::Temporary,
             Error::Slice { source, .. } => source.class(),
             Error::Http(source) => of_http(source),
             Error::Auth(source) => of_auth(source),
@@ -135,7 +147,13 @@ impl Error {
             ),
             Error::NoKey { .. } => Some("`key` names columns of the table; `haul preview` shows them".to_owned()),
             Error::TooManyParents { .. } => Some("read several in one request with `for_each.batch`".to_owned()),
-            Error::ParentFailed { .. }
+            Error::CursorValue { .. } => {
+                Some("a number or an instant such as 2024-01-31, as `start` in the job".to_owned())
+            }
+            Error::RunGoingOn { .. } => Some("wait until it is over".to_owned()),
+            Error::NotIncremental { .. }
+            | Error::NothingPublished
+            | Error::ParentFailed { .. }
             | Error::Spool { .. }
             | Error::Format { .. }
             | Error::RowsDiffer { .. }

@@ -5,8 +5,11 @@
 mod alias;
 mod context;
 mod credential;
+mod cursors;
 mod error;
+mod leased;
 mod merge;
+mod outlook;
 mod parents;
 mod parts;
 mod place;
@@ -19,11 +22,14 @@ mod run;
 mod seal;
 mod slices;
 mod stream;
+mod tables;
 mod watch;
 
 pub(crate) use context::{Context, OpenError, Settings, open_store};
 pub(crate) use credential::{issuer_of, open_issuer};
+pub(crate) use cursors::{CursorChange, Cursors, change_cursors, load_cursors};
 pub(crate) use error::{Class, Error};
+pub(crate) use outlook::{Outlook, StreamOutlook};
 pub(crate) use place::{Said, StatePlace};
 pub(crate) use preview::{Preview, preview};
 pub(crate) use run::{Ended, Memory, RunOptions, run_job, text_of};

@@ -64,6 +64,11 @@ fn collect(document: &Value, texts: &mut Vec<String>) {
 }
 
 impl ParentRows {
+    /// One record that nobody has seen.
+    pub(super) fn unknown() -> Self {
+        ParentRows { rows: vec![Value::Object(Map::new())] }
+    }
+
     /// Keeps the needed fields of a batch's rows.
     pub(super) fn take(
         &mut self,

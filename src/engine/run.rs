@@ -11,19 +11,16 @@ use tokio_util::sync::CancellationToken;
 use super::alias::write_alias;
 use super::context::Context;
 use super::error::{Class, Error};
+use super::leased::{LeasedRun, keep_lease, lease_of, process_of};
 use super::parents::{ParentRows, fields_needed};
 use super::slices::Backfill;
-use super::stream::{ReadStream, Reading};
+use super::stream::Reading;
+use super::tables::{failed_report, kept_report, table_manifest, table_report};
 use crate::clock::Clock;
 use crate::format::Kind;
-use crate::limits::{RUN_LEASE, SLICES_NAMED_MAX};
-use crate::model::column::Column;
 use crate::model::manifest::{FORMAT_VERSION, Manifest, Status, StatusTable, TableManifest};
 use crate::model::plan::{Format, Stream, Tables};
-use crate::model::report::{
-    LeftOutSlice, Outcome, RunReport, SchemaChange, SourceReport, TableOutcome, TableReport, ValueWarning, WalkReport,
-};
-use crate::state::lease::{Acquired, Lease};
+use crate::model::report::{Outcome, RunReport, SourceReport, TableOutcome, TableReport};
 use crate::store::Current;
 use crate::telemetry::Event;
 
@@ -104,13 +101,10 @@ pub(crate) async fn run_job(ctx: Arc<Context>, options: RunOptions) -> Ended {
 
 async fn run_leased(ctx: &Arc<Context>, options: &RunOptions, report: &mut RunReport) -> Result<Outcome, Error> {
     let streams = chosen(ctx, &options.streams)?;
-    // The lease belongs to what is written: the same job into two folders may run twice.
-    let name = format!("run/{}/{}", ctx.job.name, hex(ctx.store.shown().as_bytes(), 8));
-    let lease = match Lease::acquire(&ctx.records, &ctx.observations, &name, RUN_LEASE).await? {
-        Acquired::Lease(lease) => Arc::new(lease),
-        Acquired::Held(held) => {
-            let (host, pid) = (held.holder.host.split('/').next().unwrap_or_default().to_owned(), held.holder.pid);
-            report.error = Some(format!("another run of this job is going on (process {pid} on `{host}`)"));
+    let lease = match lease_of(&ctx.job, &ctx.store, &ctx.records, &ctx.observations).await? {
+        LeasedRun::Leased(lease) => Arc::new(lease),
+        LeasedRun::Held(held) => {
+            report.error = Some(format!("another run of this job is going on ({})", process_of(&held)));
             report.hint = Some(format!(
                 "should that process be gone without a word, a run after {} s takes over",
                 held.lapses_in.as_secs() + 1
@@ -134,18 +128,6 @@ async fn run_leased(ctx: &Arc<Context>, options: &RunOptions, report: &mut RunRe
     match ended {
         Err(Error::Stopped) if lost => Err(Error::LeaseLost),
         ended => ended,
-    }
-}
-
-/// Renews the lease until it is aborted; returns when the lease was lost, after stopping the run.
-async fn keep_lease(lease: Arc<Lease>, is_stopped: CancellationToken) {
-    loop {
-        tokio::time::sleep(lease.renewal_interval()).await;
-        // A store that cannot be asked is not a lost lease: the time to live covers some failures in a row.
-        if matches!(lease.renew().await, Ok(false)) {
-            is_stopped.cancel();
-            return;
-        }
     }
 }
 
@@ -353,128 +335,6 @@ async fn write_status(ctx: &Context, report: &RunReport) -> Result<(), Error> {
     Ok(ctx.store.write_status(&status).await?)
 }
 
-fn table_manifest(ctx: &Context, stream: &Stream, read: &ReadStream) -> TableManifest {
-    TableManifest {
-        columns: read.columns().to_vec(),
-        schema_hash: schema_hash(read.columns()),
-        key: stream.key.clone(),
-        rows: read.rows(),
-        bytes: read.bytes(),
-        format: ctx.job.destination.format.extension().to_owned(),
-        as_of: ctx.started_at,
-        parts: read.parts().to_vec(),
-        walks: walks(read),
-        cursors: read.cursors.clone(),
-        left_out: left_out(read),
-    }
-}
-
-/// The walks by the reason of their end, in the order in which the reasons first came.
-fn walks(read: &ReadStream) -> Vec<WalkReport> {
-    let mut walks: Vec<WalkReport> = Vec::new();
-    for end in read.table.ends() {
-        let (ended, changed) = (end.reason(), end.is_changed());
-        match walks.iter_mut().find(|walk| walk.ended == ended && walk.changed == changed) {
-            Some(walk) => {
-                walk.slices += 1;
-                walk.pages += end.pages();
-                walk.records += end.records();
-            }
-            None => {
-                walks.push(WalkReport { slices: 1, pages: end.pages(), records: end.records(), ended, changed });
-            }
-        }
-    }
-    walks
-}
-
-fn left_out(read: &ReadStream) -> Vec<LeftOutSlice> {
-    let named = read.left_out.iter().take(SLICES_NAMED_MAX);
-    named.map(|left| LeftOutSlice { slice: left.slice.clone(), error: left.why.clone() }).collect()
-}
-
-fn table_report(read: &ReadStream, former: Option<&TableManifest>) -> TableReport {
-    let warnings = read.warnings.iter().map(|warning| ValueWarning {
-        column: warning.column.clone(),
-        kind: warning.kind.word().to_owned(),
-        count: warning.count,
-    });
-    TableReport {
-        rows: read.rows(),
-        bytes: read.bytes(),
-        outcome: TableOutcome::Read,
-        parts: read.parts().len() as u64,
-        walks: walks(read),
-        merge: read.merged.as_ref().map(|merged| merged.counts),
-        left_out: left_out(read),
-        slices_left_out: read.left_out.len() as u64,
-        cursors: read.cursors.clone(),
-        without_cursor: read.without_cursor,
-        schema_changes: former.map(|former| schema_changes(&former.columns, read.columns())).unwrap_or_default(),
-        warnings: warnings.collect(),
-        error: None,
-    }
-}
-
-fn failed_report(error: &Error) -> TableReport {
-    TableReport { outcome: TableOutcome::Failed, error: Some(text_of(error)), ..empty_report() }
-}
-
-fn kept_report(kept: &TableManifest) -> TableReport {
-    TableReport {
-        rows: kept.rows,
-        bytes: kept.bytes,
-        outcome: TableOutcome::Kept,
-        parts: kept.parts.len() as u64,
-        ..empty_report()
-    }
-}
-
-fn empty_report() -> TableReport {
-    TableReport {
-        rows: 0,
-        bytes: 0,
-        outcome: TableOutcome::Failed,
-        parts: 0,
-        walks: Vec::new(),
-        merge: None,
-        left_out: Vec::new(),
-        slices_left_out: 0,
-        cursors: BTreeMap::new(),
-        without_cursor: 0,
-        schema_changes: Vec::new(),
-        warnings: Vec::new(),
-        error: None,
-    }
-}
-
-fn schema_changes(former: &[Column], now: &[Column]) -> Vec<SchemaChange> {
-    let find =
-        |columns: &[Column], name: &str| columns.iter().find(|column| column.name == name).map(|column| column.kind);
-    let mut changes: Vec<SchemaChange> = now
-        .iter()
-        .filter_map(|column| match find(former, &column.name) {
-            None => Some(SchemaChange::Added { column: column.name.clone(), to: column.kind }),
-            Some(from) if from != column.kind => {
-                Some(SchemaChange::Retyped { column: column.name.clone(), from, to: column.kind })
-            }
-            Some(_) => None,
-        })
-        .collect();
-    let removed = former.iter().filter(|column| find(now, &column.name).is_none());
-    changes.extend(removed.map(|column| SchemaChange::Removed { column: column.name.clone(), from: column.kind }));
-    changes
-}
-
-fn schema_hash(columns: &[Column]) -> String {
-    let text: Vec<String> = columns.iter().map(|column| format!("{} {}", column.name, column.kind)).collect();
-    hex(text.join("\n").as_bytes(), 32)
-}
-
-pub(super) fn hex(bytes: &[u8], count: usize) -> String {
-    digest(&SHA256, bytes).as_ref().iter().take(count).map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// An error with its causes on one line, without secrets.
 pub(crate) fn text_of(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
@@ -488,4 +348,9 @@ pub(crate) fn text_of(error: &dyn std::error::Error) -> String {
         cause = source.source();
     }
     crate::secret::mask(&text)
+}
+
+/// The first bytes of a SHA-256, for names.
+pub(super) fn hex(bytes: &[u8], count: usize) -> String {
+    digest(&SHA256, bytes).as_ref().iter().take(count).map(|byte| format!("{byte:02x}")).collect()
 }
