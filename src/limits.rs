@@ -139,3 +139,11 @@ pub(crate) const REPORT_POLL_MAX: Duration = Duration::from_secs(60);
 pub(crate) const REPORT_POLL_DEFAULT: Duration = Duration::from_secs(5);
 /// How long a report may take, unless the job says otherwise; large exports take an hour.
 pub(crate) const REPORT_WAIT_DEFAULT: Duration = Duration::from_secs(2 * 3600);
+/// Of a body or document before it goes to a temporary file; pages are smaller, exports are not.
+pub(crate) const BODY_MEMORY_BYTES: usize = 16 * 1024 * 1024;
+/// What stands around the lists of a document that is larger than memory.
+pub(crate) const ENVELOPE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// One record of such a document; Parquet keeps a row in memory, too.
+pub(crate) const JSON_RECORD_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Records handed on at once from such a document.
+pub(crate) const PIECE_BYTES: usize = 2 * 1024 * 1024;

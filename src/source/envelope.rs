@@ -61,7 +61,7 @@ impl Scalar {
 }
 
 /// What an answer holds.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Envelope {
     pub arrays: Vec<ArrayFound>,
     /// The document is one object: its bytes.
@@ -74,7 +74,7 @@ pub(super) struct Envelope {
 }
 
 /// Objects around the records that are looked into: `d.results`, `data.search.items`, `meta.pagination.links.next`.
-const ENVELOPE_DEPTH: usize = 6;
+pub(super) const ENVELOPE_DEPTH: usize = 6;
 /// Scalars kept of one answer: an envelope has a dozen; a single big object must not fill memory.
 const ENVELOPE_SCALARS_MAX: usize = 2_000;
 

@@ -3,6 +3,7 @@
 //!
 //! This room does not know columns, files or stores.
 
+mod decode;
 mod envelope;
 mod error;
 mod fetch;
