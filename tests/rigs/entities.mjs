@@ -40,21 +40,22 @@ export const SETS = {
 
 export const rowOf = (set, n) => SETS[set].row(n, hash(n));
 
-/** Count, exact sums of the numbers (four places) and how many values are not null, for every set. */
-export function truth() {
-  return Object.fromEntries(
-    Object.entries(SETS).map(([set, { count }]) => {
-      const sums = {};
-      const nonNull = {};
-      for (let n = 1; n <= count; n += 1) {
-        for (const [name, value] of Object.entries(rowOf(set, n))) {
-          nonNull[name] = (nonNull[name] ?? 0) + (value === null ? 0 : 1);
-          // Four places as whole numbers: a sum of doubles would drift.
-          if (typeof value === "number") sums[name] = (sums[name] ?? 0n) + BigInt(Math.round(value * 10_000));
-        }
-      }
-      const plain = (sum) => `${sum / 10_000n}.${String(sum % 10_000n).padStart(4, "0")}`;
-      return [set, { count, sums: Object.fromEntries(Object.entries(sums).map(([n, s]) => [n, plain(s)])), non_null: nonNull }];
-    }),
-  );
+export const rowsOf = (set) => Array.from({ length: SETS[set].count }, (_, at) => rowOf(set, at + 1));
+
+/** Count, exact sums of the numbers (four places) and how many values are not null, of these rows. */
+export function factsOf(rows) {
+  const sums = {};
+  const nonNull = {};
+  for (const row of rows) {
+    for (const [name, value] of Object.entries(row)) {
+      nonNull[name] = (nonNull[name] ?? 0) + (value === null ? 0 : 1);
+      // Four places as whole numbers: a sum of doubles would drift.
+      if (typeof value === "number") sums[name] = (sums[name] ?? 0n) + BigInt(Math.round(value * 10_000));
+    }
+  }
+  const plain = (sum) => `${sum / 10_000n}.${String(sum % 10_000n).padStart(4, "0")}`;
+  return { count: rows.length, sums: Object.fromEntries(Object.entries(sums).map(([n, s]) => [n, plain(s)])), non_null: nonNull };
 }
+
+/** The same for every set. */
+export const truth = () => Object.fromEntries(Object.keys(SETS).map((set) => [set, factsOf(rowsOf(set))]));
