@@ -10,7 +10,7 @@ from serving import serve
 
 
 def application_of(path):
-    return Datasette([str(path)], settings={"max_returned_rows": 1_000, "num_sql_threads": 2}).app()
+    return Datasette([str(path)], settings={"max_returned_rows": 1_000, "suggest_facets": False}).app()
 
 
 if __name__ == "__main__":
