@@ -104,3 +104,15 @@ pub(crate) const DEVICE_WAIT_MAX: Duration = Duration::from_secs(30 * 60);
 pub(crate) const JOB_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// A secret's file; keys and certificates stay below a few KiB.
 pub(crate) const SECRET_FILE_BYTES_MAX: u64 = 64 * 1024;
+/// Slices of one stream: each costs some hundred bytes while the stream is read.
+pub(crate) const SLICES_MAX: usize = 1_000_000;
+/// Slices of one stream that are read side by side; the requests of all of them share the source's limits.
+pub(crate) const SLICES_IN_FLIGHT_MAX: usize = 32;
+/// Slices that a report and a manifest name when they were left out.
+pub(crate) const SLICES_NAMED_MAX: usize = 100;
+/// Between two looks at a report that takes long; the job's own interval may be longer.
+pub(crate) const REPORT_POLL_MAX: Duration = Duration::from_secs(60);
+/// Between the first looks, unless the job says otherwise.
+pub(crate) const REPORT_POLL_DEFAULT: Duration = Duration::from_secs(5);
+/// How long a report may take, unless the job says otherwise; large exports take an hour.
+pub(crate) const REPORT_WAIT_DEFAULT: Duration = Duration::from_secs(2 * 3600);

@@ -10,6 +10,13 @@ pub(crate) enum Event {
     StreamBegan {
         stream: String,
     },
+    SlicesPlanned {
+        stream: String,
+        slices: u64,
+    },
+    SliceRead {
+        stream: String,
+    },
     PageRead {
         stream: String,
         records: u64,

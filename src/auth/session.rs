@@ -57,7 +57,14 @@ impl SessionClient {
         if status.is_server_error() || status.as_u16() == 429 {
             let url = SafeUrl::new(self.url.clone());
             let excerpt = excerpt(answer.body());
-            return Granted::NotSent(HttpError::Status { url, status, retry_after: None, excerpt, challenge: None });
+            return Granted::NotSent(HttpError::Status {
+                url,
+                status,
+                retry_after: None,
+                excerpt,
+                body: bytes::Bytes::new(),
+                challenge: None,
+            });
         }
         if status.is_client_error() {
             return self.refused(format!("{status} {}", excerpt(answer.body())));

@@ -97,6 +97,12 @@ pub(super) struct RunArgs {
     /// Forget the column types that earlier runs found, and read everything anew
     #[arg(long)]
     pub full: bool,
+    /// Read incremental streams from this cursor value on once more, for example 2024-01-01; the cursor stays where it is
+    #[arg(long, value_name = "CURSOR", conflicts_with = "full")]
+    pub from: Option<String>,
+    /// Read windows up to this instant only; the cursor stays where it is
+    #[arg(long, value_name = "CURSOR", conflicts_with = "full")]
+    pub until: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -18,6 +18,8 @@ struct StreamProgress {
     told: Instant,
     rows: u64,
     pages: u64,
+    /// Read to their end, and all.
+    slices: (u64, u64),
 }
 
 struct Progress {
@@ -44,6 +46,16 @@ impl Progress {
     fn show(&mut self, event: Event) {
         match event {
             Event::StreamBegan { stream } => self.begin(stream),
+            Event::SlicesPlanned { stream, slices } => {
+                if let Some(progress) = self.streams.get_mut(&stream) {
+                    progress.slices = (0, slices);
+                }
+            }
+            Event::SliceRead { stream } => {
+                if let Some(progress) = self.streams.get_mut(&stream) {
+                    progress.slices.0 += 1;
+                }
+            }
             Event::PageRead { stream, records, .. } => self.count(&stream, records),
             Event::PartStaged { .. } => {}
             Event::StreamSealed { stream, rows, pages, took } => {
@@ -69,7 +81,7 @@ impl Progress {
         let bar = self.bars.add(ProgressBar::new_spinner().with_style(style).with_message(format!("{stream}: …")));
         bar.enable_steady_tick(Duration::from_millis(120));
         let now = Instant::now();
-        self.streams.insert(stream, StreamProgress { bar, began: now, told: now, rows: 0, pages: 0 });
+        self.streams.insert(stream, StreamProgress { bar, began: now, told: now, rows: 0, pages: 0, slices: (0, 1) });
     }
 
     fn count(&mut self, stream: &str, records: u64) {
@@ -78,8 +90,11 @@ impl Progress {
         progress.pages += 1;
         let seconds = progress.began.elapsed().as_secs_f64().max(0.001);
         let rate = (progress.rows as f64 / seconds) as u64;
-        let text =
+        let mut text =
             format!("{stream}: {} rows, {} pages, {} rows/s", count(progress.rows), count(progress.pages), count(rate));
+        if let (done, all @ 2..) = progress.slices {
+            text.push_str(&format!(", {} of {} slices", count(done), count(all)));
+        }
         if self.output.is_terminal() {
             progress.bar.set_message(text);
         } else if progress.told.elapsed() >= LINE_INTERVAL {

@@ -10,7 +10,7 @@ use super::failure::{Exit, Failure};
 use super::output::{Output, columns, count, counted, size};
 use super::progress::telemetry;
 use super::signals::{interrupted, until_signalled};
-use crate::engine::{Context, Ended, Memory, RunOptions, run_job};
+use crate::engine::{Backfill, Context, Ended, Memory, RunOptions, run_job};
 use crate::job::load;
 use crate::model::report::{Outcome, RunReport, SchemaChange, TableOutcome, TableReport};
 
@@ -19,7 +19,8 @@ pub(super) async fn run(around: Surroundings, args: RunArgs) -> Result<Exit, Fai
     let cancel = CancellationToken::new();
     let ctx = Context::open(job, &around.settings, cancel.clone(), telemetry(around.output)).await?;
     let memory = if args.full { Memory::Forgotten } else { Memory::Kept };
-    let options = RunOptions { streams: args.streams, memory };
+    let backfill = Backfill { from: args.from, until: args.until };
+    let options = RunOptions { streams: args.streams, memory, backfill };
     let ended = until_signalled(around.output, &cancel, run_job(Arc::new(ctx), options)).await?;
     Ok(show(around.output, &ended))
 }

@@ -30,6 +30,14 @@ pub(crate) struct Options {
     pub(crate) is_odata: bool,
 }
 
+/// A column with one value for many records.
+#[derive(Debug)]
+struct Constant {
+    field: FieldAt,
+    lane: usize,
+    value: serde_json::Value,
+}
+
 /// Turns pages of records into batches.
 ///
 /// - Every batch but the first and the last has [`BATCH_ROWS`] rows, or fewer where their JSON reaches
@@ -48,6 +56,8 @@ pub(crate) struct Decoder {
     /// Lanes in the order of the columns, from the first batch on.
     order: Vec<usize>,
     is_odata: bool,
+    /// Columns with one value for all records to come.
+    constants: Vec<Constant>,
     /// Number of the record being read, over all pages; it stamps the fields that the record has.
     stamp: u64,
     place: Place,
@@ -69,6 +79,7 @@ impl Decoder {
             appeared: Vec::new(),
             order: Vec::new(),
             is_odata: options.is_odata,
+            constants: Vec::new(),
             stamp: 0,
             place: Place { page: 0, record: 0 },
             rows: 0,
@@ -129,6 +140,22 @@ impl Decoder {
         Ok(count)
     }
 
+    /// From now on every record gets these columns, too. A record that has such a member itself is an error.
+    pub(crate) fn set_constants(&mut self, constants: &[(String, serde_json::Value)]) -> Result<(), Error> {
+        self.constants.clear();
+        for (name, value) in constants {
+            let field = self.shape.field_at(std::slice::from_ref(name)).expect("the path has one key");
+            let lane = self.lane_for(field)?;
+            self.constants.push(Constant { field, lane, value: value.clone() });
+        }
+        Ok(())
+    }
+
+    /// Makes a batch of what is there, so that what follows is apart from it.
+    pub(crate) fn cut(&mut self) -> Result<(), Error> {
+        if self.rows > 0 { self.emit() } else { Ok(()) }
+    }
+
     /// The next finished batch. Its columns are [`Decoder::columns_of`] its schema.
     pub(crate) fn next_batch(&mut self) -> Option<RecordBatch> {
         self.batches.pop_front()
@@ -171,10 +198,40 @@ impl Decoder {
         let start = jiter.current_index();
         self.stamp += 1;
         self.object(jiter, 0)?;
+        if !self.constants.is_empty() {
+            self.stamp_constants()?;
+        }
         self.rows += 1;
         self.row_bytes += jiter.current_index() - start;
         if self.rows == self.rows_max || self.row_bytes >= SAMPLE_BYTES_MAX {
             self.emit()?;
+        }
+        Ok(())
+    }
+
+    fn stamp_constants(&mut self) -> Result<(), Error> {
+        for at in 0..self.constants.len() {
+            let Constant { field, lane, value } = &self.constants[at];
+            let (field, lane) = (*field, *lane);
+            let known = &mut self.shape.nodes[field.0].fields[field.1];
+            if known.stamp == self.stamp {
+                let path = shown(&self.shape.path(field));
+                let name = self.lanes[lane].column.name.clone();
+                return Err(Error::SameName { name, first: format!("{path}` of the slice and `{path}"), second: path });
+            }
+            if !known.is_constant {
+                known.is_constant = true;
+                self.appeared.push(field);
+            }
+            let row = self.rows;
+            let put = match value {
+                serde_json::Value::Null => Ok(()),
+                serde_json::Value::Bool(flag) => self.lanes[lane].boolean(row, *flag),
+                serde_json::Value::Number(number) => self.lanes[lane].number(row, number.to_string().as_bytes()),
+                serde_json::Value::String(text) => self.lanes[lane].text(row, text),
+                other => self.lanes[lane].json(row, &other.to_string()),
+            };
+            put.map_err(|refusal| self.refused(lane, *refusal))?;
         }
         Ok(())
     }

@@ -17,6 +17,8 @@ pub(super) struct Field {
     child: u32,
     /// Members that are the protocol's, not the record's.
     pub(super) is_dropped: bool,
+    /// Filled by a constant, not by records.
+    pub(super) is_constant: bool,
 }
 
 impl Field {
@@ -73,7 +75,7 @@ impl Node {
     /// Adds a member that `find` did not find.
     pub(super) fn add(&mut self, key: &str, is_dropped: bool) -> usize {
         let at = self.fields.len();
-        self.fields.push(Field { key: key.into(), stamp: 0, lane: NONE, child: NONE, is_dropped });
+        self.fields.push(Field { key: key.into(), stamp: 0, lane: NONE, child: NONE, is_dropped, is_constant: false });
         self.by_key.insert(key.into(), at as u32);
         self.next = at + 1;
         at

@@ -12,7 +12,7 @@ use super::error::Error;
 use super::place::StatePlace;
 use crate::auth::{self, Access, Vault, VaultKey, add_key, drop_former_keys};
 use crate::clock::Clock;
-use crate::http::{Client, Connections, Pace};
+use crate::http::{Client, Connections, Origin, Pace};
 use crate::job::load::{Environment, SecretError, Secrets};
 use crate::model::plan::{Auth, Job};
 use crate::secret::Secret;
@@ -129,8 +129,9 @@ impl Context {
             Auth::Windows(_) => Connections::One,
             _ => Connections::Many,
         };
-        let client = Client::open(&job.source.base_url, Pace::new(job.source.limits), connections, cancel.clone())
-            .map_err(Error::from)?;
+        let origin = Origin::of(&job.source.base_url).with_guests(&job.source.allow_origins);
+        let client =
+            Client::open(origin, Pace::new(job.source.limits), connections, cancel.clone()).map_err(Error::from)?;
         let store = open_store(&job)?;
         Ok(Context {
             run: Ulid::generate().to_string(),

@@ -1,5 +1,6 @@
 //! Errors as a run sees them: what failed, of which stream, and what kind of ending that means.
 
+use crate::model::column::ColumnType;
 use crate::paging::walk;
 use crate::{auth, columns, format, http, source, state, store};
 
@@ -16,6 +17,8 @@ pub(crate) enum Error {
     Store(#[from] store::Error),
     #[error("stream `{stream}`, page {page}: {source}")]
     Page { stream: String, page: u64, source: source::Error },
+    #[error("stream `{stream}`, its report: {source}")]
+    Report { stream: String, source: source::Error },
     #[error("stream `{stream}`: {source}")]
     Endpoint { stream: String, source: source::Error },
     #[error("stream `{stream}`: {source}")]
@@ -32,6 +35,20 @@ pub(crate) enum Error {
     NoColumns { stream: String },
     #[error("there is no stream `{name}`; the job has {known}")]
     UnknownStream { name: String, known: String },
+    #[error("slice `{slice}`: {source}")]
+    Slice { slice: String, source: Box<Error> },
+    #[error("stream `{stream}`, page {page}: by the job's `responses` the answer means that nothing is there, which only {} can", if *page == 1 { "a later page" } else { "a first page" })]
+    RuleOutOfPlace { stream: String, page: u64 },
+    #[error("stream `{stream}`: none of its {rows} records has a value for the cursor `{column}`")]
+    NoCursor { stream: String, column: String, rows: u64 },
+    #[error("stream `{stream}`: {without} of {rows} records have no value for the cursor `{column}`")]
+    CursorMissing { stream: String, column: String, without: u64, rows: u64 },
+    #[error("stream `{stream}`: the cursor `{column}` is {kind}, which is neither its number nor its time")]
+    CursorUnreadable { stream: String, column: String, kind: ColumnType },
+    #[error("stream `{stream}` has more than {limit} records, and others are read for each of them (SLICES_MAX)")]
+    TooManyParents { stream: String, limit: usize },
+    #[error("stream `{stream}` was not read, because `{parent}`, which it is read for, failed")]
+    ParentFailed { stream: String, parent: String },
     #[error("stopped because another stream failed")]
     Stopped,
     #[error("stopped by a signal")]
@@ -58,18 +75,27 @@ impl Error {
         match self {
             Error::Interrupted => Class::Interrupted,
             Error::UnknownStream { .. } => Class::Usage,
+            Error::Slice { source, .. } => source.class(),
             Error::Http(source) => of_http(source),
             Error::Auth(source) => of_auth(source),
             Error::State(source) => of_state(source),
             Error::LeaseLost => Class::Temporary,
             Error::Store(source) if source.is_temporary() => Class::Temporary,
-            Error::Page { source, .. } | Error::Endpoint { source, .. } => of_source(source),
+            Error::Page { source, .. } | Error::Report { source, .. } | Error::Endpoint { source, .. } => {
+                of_source(source)
+            }
             Error::Walk { .. }
             | Error::Columns { .. }
             | Error::Format { .. }
             | Error::Spool { .. }
             | Error::RowsDiffer { .. }
             | Error::NoColumns { .. }
+            | Error::RuleOutOfPlace { .. }
+            | Error::NoCursor { .. }
+            | Error::CursorMissing { .. }
+            | Error::CursorUnreadable { .. }
+            | Error::TooManyParents { .. }
+            | Error::ParentFailed { .. }
             | Error::Stopped
             | Error::Store(_) => Class::Failed,
         }
@@ -81,7 +107,7 @@ impl Error {
             Error::Http(source) => source.hint(),
             Error::Auth(source) => source.hint(),
             Error::Store(source) => source.hint(),
-            Error::Page { source, .. } | Error::Endpoint { source, .. } => source.hint(),
+            Error::Page { source, .. } | Error::Report { source, .. } | Error::Endpoint { source, .. } => source.hint(),
             Error::Walk { source, .. } => source.hint().map(str::to_owned),
             Error::Spool { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
                 Some("the disk is full: make room and run again; what readers see is untouched".to_owned())
@@ -91,7 +117,22 @@ impl Error {
             }
             Error::Columns { source, .. } => source.hint(),
             Error::State(source) => source.hint(),
-            Error::Spool { .. }
+            Error::Slice { source, .. } => source.hint(),
+            Error::NoCursor { .. } => {
+                Some("`incremental.cursor` is the path of a field in the records; `haul preview` shows them".to_owned())
+            }
+            Error::CursorMissing { .. } => Some("`incremental.missing: keep` keeps them".to_owned()),
+            Error::CursorUnreadable { .. } => Some(
+                "a cursor of time has a date in `start`, one of numbers a number; `format` says how texts are read"
+                    .to_owned(),
+            ),
+            Error::RuleOutOfPlace { .. } => Some(
+                "`then: empty` holds for a first page and `then: end` for a later one; name the other for this answer"
+                    .to_owned(),
+            ),
+            Error::TooManyParents { .. } => Some("read several in one request with `for_each.batch`".to_owned()),
+            Error::ParentFailed { .. }
+            | Error::Spool { .. }
             | Error::Format { .. }
             | Error::RowsDiffer { .. }
             | Error::NoColumns { .. }
@@ -99,6 +140,32 @@ impl Error {
             | Error::Stopped
             | Error::Interrupted
             | Error::LeaseLost => None,
+        }
+    }
+}
+
+impl Error {
+    /// The same error with the slice it happened in.
+    pub(super) fn in_slice(self, slice: &str) -> Self {
+        match self {
+            Error::Stopped | Error::Interrupted => self,
+            error => Error::Slice { slice: slice.to_owned(), source: Box::new(error) },
+        }
+    }
+
+    /// Whether no table may be published after it, even where the job lets tables fail one by one.
+    pub(super) fn ends_run(&self) -> bool {
+        matches!(self.class(), Class::Interrupted | Class::Login | Class::Held | Class::Usage)
+            || matches!(self, Error::Stopped | Error::LeaseLost)
+    }
+
+    /// Whether only the slice is at fault: the API refused it or answered nonsense. What is wrong with the job, the
+    /// credential, this machine or the whole run is not.
+    pub(super) fn is_of_slice(&self) -> bool {
+        match self {
+            Error::Page { source, .. } | Error::Report { source, .. } => source.is_of_answer(),
+            Error::Walk { .. } | Error::RuleOutOfPlace { .. } => true,
+            _ => false,
         }
     }
 }
@@ -151,7 +218,12 @@ fn of_source(error: &source::Error) -> Class {
         source::Error::Http(source) | source::Error::GaveUp { source, .. } => of_http(source),
         source::Error::Auth(source) => of_auth(source),
         source::Error::Template { .. } | source::Error::Header { .. } => Class::Usage,
-        source::Error::NotJson { .. }
+        source::Error::RuleGaveUp { .. } | source::Error::ReportLate { .. } => Class::Temporary,
+        source::Error::Bound { .. } | source::Error::TooManySlices { .. } => Class::Usage,
+        source::Error::Graphql { .. }
+        | source::Error::Rule { .. }
+        | source::Error::ReportFailed { .. }
+        | source::Error::NotJson { .. }
         | source::Error::Malformed { .. }
         | source::Error::NoRecords { .. }
         | source::Error::Metadata { .. } => Class::Failed,

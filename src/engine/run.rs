@@ -5,20 +5,23 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use ring::digest::{SHA256, digest};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::alias::write_alias;
 use super::context::Context;
 use super::error::{Class, Error};
-use super::stream::{ReadStream, run_stream};
+use super::parents::{ParentRows, fields_needed};
+use super::slices::Backfill;
+use super::stream::{ReadStream, Reading};
 use crate::clock::Clock;
 use crate::format::Kind;
-use crate::limits::RUN_LEASE;
+use crate::limits::{RUN_LEASE, SLICES_NAMED_MAX};
 use crate::model::column::Column;
 use crate::model::manifest::{FORMAT_VERSION, Manifest, Status, StatusTable, TableManifest};
-use crate::model::plan::{Format, Stream};
+use crate::model::plan::{Format, Stream, Tables};
 use crate::model::report::{
-    Outcome, RunReport, SchemaChange, SourceReport, TableOutcome, TableReport, ValueWarning, WalkReport,
+    LeftOutSlice, Outcome, RunReport, SchemaChange, SourceReport, TableOutcome, TableReport, ValueWarning, WalkReport,
 };
 use crate::state::lease::{Acquired, Lease};
 use crate::store::Current;
@@ -31,6 +34,8 @@ pub(crate) struct RunOptions {
     pub streams: Vec<String>,
     /// Forget the column types of earlier runs.
     pub memory: Memory,
+    /// A range to read once more.
+    pub backfill: Backfill,
 }
 
 /// Whether earlier runs count.
@@ -150,7 +155,19 @@ fn chosen(ctx: &Context, names: &[String]) -> Result<Vec<Stream>, Error> {
             return Err(Error::UnknownStream { name: name.clone(), known: known.join(", ") });
         }
     }
-    let is_chosen = |stream: &&Stream| names.is_empty() || names.contains(&stream.name);
+    let mut chosen: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut at = 0;
+    // A stream that is read for each record of another one needs that one, too.
+    while let Some(name) = chosen.get(at) {
+        let stream = ctx.job.streams.iter().find(|stream| stream.name == *name);
+        if let Some(parent) = stream.and_then(|stream| stream.parent.as_ref())
+            && !chosen.contains(&parent.stream.as_str())
+        {
+            chosen.push(&parent.stream);
+        }
+        at += 1;
+    }
+    let is_chosen = |stream: &&Stream| names.is_empty() || chosen.contains(&stream.name.as_str());
     Ok(ctx.job.streams.iter().filter(is_chosen).cloned().collect())
 }
 
@@ -163,20 +180,40 @@ async fn run_streams(
 ) -> Result<Outcome, Error> {
     let current = Arc::new(ctx.store.load_current().await?);
     report.snapshot = (*current).as_ref().map(|current| current.manifest.snapshot.clone());
+    // Children wait for the records of their parents.
+    let records: BTreeMap<String, watch::Sender<Parents>> =
+        streams.iter().map(|stream| (stream.name.clone(), watch::Sender::new(Parents::Awaited))).collect();
     let tasks = streams.iter().map(|stream| {
         let (ctx, stream, current, is_stopped) =
             (Arc::clone(ctx), stream.clone(), Arc::clone(&current), is_stopped.clone());
-        let memory = options.memory;
+        let options = options.clone();
+        let needed = fields_needed(&stream.name, streams);
+        let told = records[&stream.name].clone();
+        let awaited = stream.parent.as_ref().map(|parent| records[&parent.stream].subscribe());
         // A task each: pages of one stream are opened while another one's are on their way.
         tokio::spawn(async move {
-            let former = match memory {
+            let former = match options.memory {
                 Memory::Kept => (*current).as_ref().and_then(|current| current.manifest.tables.get(&stream.name)),
                 Memory::Forgotten => None,
             };
-            let read = run_stream(&ctx, &stream, former, &is_stopped).await;
-            if read.is_err() {
-                is_stopped.cancel();
-                ctx.telemetry.tell(Event::StreamFailed { stream: stream.name.clone() });
+            let read = async {
+                let parents = parents_of(&stream, awaited).await?;
+                let (parents, backfill) = (parents.as_deref(), &options.backfill);
+                let is_stopped = &is_stopped;
+                Reading { ctx: &ctx, stream: &stream, former, parents, needed, backfill, is_stopped }.read().await
+            };
+            let mut read = read.await;
+            match &mut read {
+                Ok(read) => {
+                    told.send_replace(Parents::Read(Arc::new(std::mem::take(&mut read.parents))));
+                }
+                Err(_) => {
+                    told.send_replace(Parents::Failed);
+                    if ctx.job.tables == Tables::Together {
+                        is_stopped.cancel();
+                    }
+                    ctx.telemetry.tell(Event::StreamFailed { stream: stream.name.clone() });
+                }
             }
             read
         })
@@ -193,15 +230,42 @@ async fn run_streams(
             Err(error) => {
                 report.tables.insert(stream.name.clone(), failed_report(&error));
                 // The echo of another stream's failure explains nothing.
-                if failure.is_none() || matches!(failure, Some(Error::Stopped)) {
+                if failure.is_none() || matches!(failure, Some(Error::Stopped | Error::ParentFailed { .. })) {
                     failure = Some(error);
                 }
             }
         }
     }
     match failure {
-        Some(error) => Err(error),
         None => publish(ctx, (*current).as_ref(), tables, report).await,
+        Some(error) if ctx.job.tables == Tables::Independent && !tables.is_empty() && !error.ends_run() => {
+            report.warnings.push(format!("not all tables are new: {}", text_of(&error)));
+            publish(ctx, (*current).as_ref(), tables, report).await
+        }
+        Some(error) => Err(error),
+    }
+}
+
+/// Records of a stream, for those that are read for each of them.
+#[derive(Debug, Clone)]
+enum Parents {
+    Awaited,
+    Read(Arc<ParentRows>),
+    Failed,
+}
+
+/// Waits for the records that a stream is read for. `None` = it stands alone.
+async fn parents_of(
+    stream: &Stream,
+    awaited: Option<watch::Receiver<Parents>>,
+) -> Result<Option<Arc<ParentRows>>, Error> {
+    let (Some(mut awaited), Some(parent)) = (awaited, &stream.parent) else { return Ok(None) };
+    let told = awaited.wait_for(|parents| !matches!(parents, Parents::Awaited)).await;
+    match told.as_deref() {
+        Ok(Parents::Read(rows)) => Ok(Some(Arc::clone(rows))),
+        Ok(Parents::Awaited | Parents::Failed) | Err(_) => {
+            Err(Error::ParentFailed { stream: stream.name.clone(), parent: parent.stream.clone() })
+        }
     }
 }
 
@@ -218,7 +282,9 @@ async fn publish(
     for stream in &ctx.job.streams {
         let kept = current.and_then(|current| current.manifest.tables.get(&stream.name));
         if let Some(kept) = kept.filter(|_| !tables.contains_key(&stream.name)) {
-            report.tables.insert(stream.name.clone(), kept_report(kept));
+            // A table that failed keeps its former rows, and the report says why.
+            let error = report.tables.get(&stream.name).and_then(|failed| failed.error.clone());
+            report.tables.insert(stream.name.clone(), TableReport { error, ..kept_report(kept) });
             tables.insert(stream.name.clone(), kept.clone());
         }
     }
@@ -298,12 +364,33 @@ fn table_manifest(ctx: &Context, stream: &Stream, read: &ReadStream) -> TableMan
         as_of: ctx.started_at,
         parts: table.parts().to_vec(),
         walks: walks(read),
+        cursors: read.cursors.clone(),
+        left_out: left_out(read),
     }
 }
 
+/// The walks by the reason of their end, in the order in which the reasons first came.
 fn walks(read: &ReadStream) -> Vec<WalkReport> {
-    let end = read.table.end();
-    vec![WalkReport { pages: end.pages(), records: end.records(), ended: end.reason() }]
+    let mut walks: Vec<WalkReport> = Vec::new();
+    for end in read.table.ends() {
+        let (ended, changed) = (end.reason(), end.is_changed());
+        match walks.iter_mut().find(|walk| walk.ended == ended && walk.changed == changed) {
+            Some(walk) => {
+                walk.slices += 1;
+                walk.pages += end.pages();
+                walk.records += end.records();
+            }
+            None => {
+                walks.push(WalkReport { slices: 1, pages: end.pages(), records: end.records(), ended, changed });
+            }
+        }
+    }
+    walks
+}
+
+fn left_out(read: &ReadStream) -> Vec<LeftOutSlice> {
+    let named = read.left_out.iter().take(SLICES_NAMED_MAX);
+    named.map(|left| LeftOutSlice { slice: left.slice.clone(), error: left.why.clone() }).collect()
 }
 
 fn table_report(read: &ReadStream, former: Option<&TableManifest>) -> TableReport {
@@ -318,6 +405,10 @@ fn table_report(read: &ReadStream, former: Option<&TableManifest>) -> TableRepor
         outcome: TableOutcome::Read,
         parts: read.table.parts().len() as u64,
         walks: walks(read),
+        left_out: left_out(read),
+        slices_left_out: read.left_out.len() as u64,
+        cursors: read.cursors.clone(),
+        without_cursor: read.without_cursor,
         schema_changes: former.map(|former| schema_changes(&former.columns, read.table.columns())).unwrap_or_default(),
         warnings: warnings.collect(),
         error: None,
@@ -345,6 +436,10 @@ fn empty_report() -> TableReport {
         outcome: TableOutcome::Failed,
         parts: 0,
         walks: Vec::new(),
+        left_out: Vec::new(),
+        slices_left_out: 0,
+        cursors: BTreeMap::new(),
+        without_cursor: 0,
         schema_changes: Vec::new(),
         warnings: Vec::new(),
         error: None,

@@ -18,7 +18,7 @@ use crate::paging::walk::WalkEnd;
 pub(super) struct SealedTable {
     parts: Vec<Part>,
     columns: Vec<Column>,
-    end: WalkEnd,
+    ends: Vec<WalkEnd>,
 }
 
 impl SealedTable {
@@ -30,8 +30,13 @@ impl SealedTable {
         &self.columns
     }
 
-    pub(super) fn end(&self) -> &WalkEnd {
-        &self.end
+    /// How every slice's walk ended.
+    pub(super) fn ends(&self) -> &[WalkEnd] {
+        &self.ends
+    }
+
+    pub(super) fn pages(&self) -> u64 {
+        self.ends.iter().map(WalkEnd::pages).sum()
     }
 
     pub(super) fn rows(&self) -> u64 {
@@ -43,7 +48,7 @@ impl SealedTable {
     }
 }
 
-/// Brings all files of a slice to its final columns and format.
+/// Brings all files of a stream to its final columns and format.
 pub(super) async fn seal(ctx: &Context, stream: &Stream, pumped: Pumped) -> Result<SealedTable, Error> {
     let kind = match ctx.job.destination.format {
         Format::Parquet => Kind::Parquet,
@@ -72,9 +77,10 @@ pub(super) async fn seal(ctx: &Context, stream: &Stream, pumped: Pumped) -> Resu
         }
     }
     stage_all(ctx, stream, kind, &mut parts, close(&mut writer)?).await?;
-    let sealed = SealedTable { parts, columns: pumped.columns, end: pumped.end };
-    if sealed.rows() != sealed.end.records() {
-        let (rows, written) = (sealed.end.records(), sealed.rows());
+    let sealed = SealedTable { parts, columns: pumped.columns, ends: pumped.ends };
+    let rows = sealed.ends.iter().map(WalkEnd::records).sum();
+    if sealed.rows() != rows {
+        let written = sealed.rows();
         return Err(Error::RowsDiffer { stream: stream.name.clone(), rows, written });
     }
     Ok(sealed)

@@ -1,6 +1,6 @@
 //! One stream from its address to a sealed table.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -8,10 +8,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::context::Context;
 use super::error::Error;
-use super::pump::pump_slice;
+use super::parents::ParentRows;
+use super::pump::{LeftOut, Pumping, prepare};
 use super::seal::{SealedTable, seal};
+use super::slices::{Backfill, Planned, Planning};
 use crate::columns::{self, Options, Warning};
 use crate::model::column::{Column, ColumnType, TypeOrigin};
+use crate::model::incremental::{CursorScope, CursorValue, Incremental, StoredCursor};
 use crate::model::manifest::TableManifest;
 use crate::model::plan::{Dialect, Stream};
 use crate::source::{Context as TemplateContext, Endpoint, fetched_columns};
@@ -21,37 +24,130 @@ use crate::telemetry::Event;
 pub(super) struct ReadStream {
     pub table: SealedTable,
     pub warnings: Vec<Warning>,
+    pub left_out: Vec<LeftOut>,
+    /// Where the cursors stand now. Empty = the stream has none.
+    pub cursors: BTreeMap<String, StoredCursor>,
+    pub without_cursor: u64,
+    pub parents: ParentRows,
 }
 
-/// Reads a stream whole. `former` is its table in the last snapshot, whose column types are remembered.
-pub(super) async fn run_stream(
+/// What a stream is read with.
+pub(super) struct Reading<'a> {
+    pub ctx: &'a Context,
+    pub stream: &'a Stream,
+    /// Its table in the last snapshot, whose types and cursors are remembered. Absent = there is none, or it is forgotten.
+    pub former: Option<&'a TableManifest>,
+    /// Absent = the stream stands alone.
+    pub parents: Option<&'a ParentRows>,
+    /// Fields that other streams wait for.
+    pub needed: BTreeSet<Vec<String>>,
+    pub backfill: &'a Backfill,
+    pub is_stopped: &'a CancellationToken,
+}
+
+impl Reading<'_> {
+    /// Reads the stream whole, or from its cursors on.
+    pub(super) async fn read(self) -> Result<ReadStream, Error> {
+        let (ctx, stream) = (self.ctx, self.stream);
+        let began = Instant::now();
+        ctx.telemetry.tell(Event::StreamBegan { stream: stream.name.clone() });
+        let template = template(ctx);
+        let former_cursors = self.former.map(|table| table.cursors.clone()).unwrap_or_default();
+        let planned = self.plan(&template, &former_cursors)?;
+        let (frozen, scopes) = (planned.frozen, planned.scopes.clone());
+        let options = self.options(&template, &planned).await?;
+        let (needed, is_stopped) = (self.needed.clone(), self.is_stopped);
+        let mut pumped =
+            Pumping { ctx, stream, template: &template, planned, options, needed, is_stopped }.pump().await?;
+        let warnings = std::mem::take(&mut pumped.warnings);
+        let left_out = std::mem::take(&mut pumped.left_out);
+        let parents = std::mem::take(&mut pumped.parents);
+        let without_cursor = pumped.without_cursor;
+        let cursors = match &stream.incremental {
+            Some(incremental) if !self.backfill.is_asked_for() => {
+                let reached = Reached { seen: &pumped.cursors, scopes: &scopes, frozen, left_out: &left_out };
+                advanced(ctx, incremental, former_cursors, &reached)
+            }
+            // What a backfill reads again says nothing about how far the stream is read.
+            _ => former_cursors,
+        };
+        let table = seal(ctx, stream, pumped).await?;
+        let took: Duration = began.elapsed();
+        ctx.telemetry.tell(Event::StreamSealed {
+            stream: stream.name.clone(),
+            rows: table.rows(),
+            pages: table.pages(),
+            took,
+        });
+        Ok(ReadStream { table, warnings, left_out, cursors, without_cursor, parents })
+    }
+
+    fn plan(&self, template: &TemplateContext, cursors: &BTreeMap<String, StoredCursor>) -> Result<Planned, Error> {
+        let planning = Planning {
+            stream: self.stream,
+            context: template,
+            started_at: self.ctx.started_at,
+            parents: self.parents,
+            cursors,
+            backfill: self.backfill,
+        };
+        let planned = planning.plan().map_err(|source| Error::Endpoint { stream: self.stream.name.clone(), source })?;
+        self.ctx
+            .telemetry
+            .tell(Event::SlicesPlanned { stream: self.stream.name.clone(), slices: planned.slices.len() as u64 });
+        Ok(planned)
+    }
+
+    async fn options(&self, template: &TemplateContext, planned: &Planned) -> Result<Options, Error> {
+        // What a report is called shows when it is made; such streams have no description of their types.
+        match planned.slices.first().filter(|_| self.stream.report.is_none()) {
+            Some(slice) => {
+                let endpoint = prepare(self.ctx, self.stream, &template.with_slice(slice))?;
+                options(self.ctx, self.stream, &endpoint, self.former).await
+            }
+            None => Ok(known(self.stream, self.former, Vec::new(), self.ctx.job.source.dialect)),
+        }
+    }
+}
+
+/// What templates of a run may speak of, before a slice adds its own.
+pub(super) fn template(ctx: &Context) -> TemplateContext {
+    TemplateContext::new(&ctx.job.settings, &ctx.run, &ctx.started_at.to_rfc3339())
+}
+
+/// How far a read got.
+struct Reached<'a> {
+    seen: &'a BTreeMap<String, CursorValue>,
+    scopes: &'a [String],
+    frozen: Option<CursorValue>,
+    left_out: &'a [LeftOut],
+}
+
+/// Where the cursors stand after a read. They never go back, and never pass what a slice did not deliver.
+fn advanced(
     ctx: &Context,
-    stream: &Stream,
-    former: Option<&TableManifest>,
-    is_stopped: &CancellationToken,
-) -> Result<ReadStream, Error> {
-    let began = Instant::now();
-    ctx.telemetry.tell(Event::StreamBegan { stream: stream.name.clone() });
-    let endpoint = prepare(ctx, stream)?;
-    let options = options(ctx, stream, &endpoint, former).await?;
-    let mut pumped = pump_slice(ctx, stream, &endpoint, options, is_stopped).await?;
-    let warnings = std::mem::take(&mut pumped.warnings);
-    let table = seal(ctx, stream, pumped).await?;
-    let took: Duration = began.elapsed();
-    ctx.telemetry.tell(Event::StreamSealed {
-        stream: stream.name.clone(),
-        rows: table.rows(),
-        pages: table.end().pages(),
-        took,
-    });
-    Ok(ReadStream { table, warnings })
-}
-
-/// The stream's address with its templates filled in.
-pub(super) fn prepare(ctx: &Context, stream: &Stream) -> Result<Endpoint, Error> {
-    let template = TemplateContext::new(&ctx.job.settings, ctx.run.clone(), ctx.started_at.to_rfc3339());
-    Endpoint::prepare(stream, &ctx.job.source.base_url, &template)
-        .map_err(|source| Error::Endpoint { stream: stream.name.clone(), source })
+    incremental: &Incremental,
+    mut cursors: BTreeMap<String, StoredCursor>,
+    reached: &Reached<'_>,
+) -> BTreeMap<String, StoredCursor> {
+    let mut values = reached.seen.clone();
+    if let Some(frozen) = reached.frozen {
+        // Windows were read up to the start of the run, whatever the newest record in them says.
+        values = reached.scopes.iter().map(|scope| (scope.clone(), frozen)).collect();
+    }
+    for left_out in reached.left_out {
+        match incremental.scope {
+            CursorScope::Stream => values.clear(),
+            CursorScope::Slice => drop(values.remove(&left_out.scope)),
+        }
+    }
+    for (scope, value) in values {
+        let former = cursors.get(&scope).and_then(|stored| incremental.kind.read(&stored.value));
+        if former.is_none_or(|former| former < value) {
+            cursors.insert(scope, StoredCursor { value: value.text(), set_at: ctx.started_at });
+        }
+    }
+    cursors
 }
 
 /// What is known of the columns before the first record.
@@ -63,6 +159,10 @@ pub(super) async fn options(
 ) -> Result<Options, Error> {
     let is_odata = ctx.job.source.dialect == Dialect::Odata;
     let fetched = if is_odata { fetch_columns(ctx, stream, endpoint).await? } else { Vec::new() };
+    Ok(known(stream, former, fetched, ctx.job.source.dialect))
+}
+
+fn known(stream: &Stream, former: Option<&TableManifest>, fetched: Vec<Column>, dialect: Dialect) -> Options {
     let remembered = former.map(|table| table.columns.clone()).unwrap_or_default();
     // What an earlier run declared or fetched is not a memory of values: it holds only as long as it is said again.
     let remembered = remembered
@@ -74,7 +174,7 @@ pub(super) async fn options(
         })
         .collect();
     let declared: BTreeMap<String, ColumnType> = stream.columns.clone();
-    Ok(Options { declared, fetched, remembered, is_odata })
+    Options { declared, fetched, remembered, is_odata: dialect == Dialect::Odata }
 }
 
 /// Types from `$metadata`. A service without a readable description is walked all the same; its columns are inferred.

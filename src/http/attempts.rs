@@ -5,7 +5,9 @@ use std::time::{Duration, SystemTime};
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use http::{HeaderMap, StatusCode};
 
+use super::client::Reply;
 use super::error::Error;
+use crate::clock::Clock;
 use crate::limits::{ATTEMPTS_FIRST_CONTACT_MAX, ATTEMPTS_MAX, RETRY_AFTER_MAX, RETRY_WAIT_MAX, RETRY_WAIT_MIN};
 
 /// Whether the server ever answered in this run.
@@ -71,6 +73,20 @@ impl Attempts {
         }
     }
 
+    /// The wait before the next try after an answer that the job's rules want asked for again. `None` = there is none.
+    pub(crate) fn after_rule(&mut self, answer: &Result<Reply, Error>) -> Option<Duration> {
+        self.made += 1;
+        if self.made >= ATTEMPTS_MAX {
+            return None;
+        }
+        let told = match answer {
+            Ok(reply) => retry_after(&reply.headers, Clock.system_now()),
+            Err(Error::Status { retry_after, .. }) => *retry_after,
+            Err(_) => None,
+        };
+        Some(self.waits.next()?.max(told.unwrap_or_default().min(RETRY_AFTER_MAX)))
+    }
+
     /// Tries made and answered with a failure.
     pub(crate) fn made(&self) -> usize {
         self.made
@@ -128,6 +144,7 @@ mod tests {
             status: StatusCode::TOO_MANY_REQUESTS,
             retry_after: Some(Duration::from_secs(10 * 365 * 86_400)),
             excerpt: String::new(),
+            body: bytes::Bytes::new(),
             challenge: None,
         };
         assert!(matches!(Attempts::new().after(error, Contact::Made), Err(Error::WaitTooLong { .. })));

@@ -80,14 +80,13 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// A client whose requests never leave the origin of `base_url`.
+    /// A client whose requests never leave the origin and those that it lets in.
     pub(crate) fn open(
-        base_url: &Url,
+        origin: Origin,
         pace: Pace,
         connections: Connections,
         cancel: CancellationToken,
     ) -> Result<Self, Error> {
-        let origin = Origin::of(base_url);
         let builder = match connections {
             Connections::Many => builder(),
             Connections::One => builder().http1_only().pool_max_idle_per_host(1).connector_layer(Patience::default()),
@@ -98,6 +97,11 @@ impl Client {
 
     pub(crate) fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// Whether the credential may be sent with a request.
+    pub(crate) fn is_home(&self, url: &Url) -> bool {
+        self.origin.is_home(url)
     }
 
     /// Whether this source ever answered in this run.
@@ -123,6 +127,11 @@ impl Client {
     /// Waits before another try; cut short by a signal.
     pub(crate) async fn wait(&self, wait: std::time::Duration) -> Result<(), Error> {
         self.counters.retries.fetch_add(1, Ordering::Relaxed);
+        self.pause(wait).await
+    }
+
+    /// Waits; cut short by a signal.
+    pub(crate) async fn pause(&self, wait: std::time::Duration) -> Result<(), Error> {
         self.unless_cancelled(async {
             tokio::time::sleep(wait).await;
             Ok(())
@@ -157,7 +166,7 @@ impl Client {
         let body = read_bounded(response, &asked, bound).await;
         if !status.is_success() {
             // The status is the news, even where its body broke off.
-            return Err(status_error(asked, status, &headers, connection, &body.unwrap_or_default()));
+            return Err(status_error(asked, status, &headers, connection, body.unwrap_or_default()));
         }
         let body = body?;
         self.counters.bytes.fetch_add(body.len() as u64, Ordering::Relaxed);
@@ -187,7 +196,7 @@ fn status_error(
     status: StatusCode,
     headers: &HeaderMap,
     connection: Option<SocketAddr>,
-    body: &[u8],
+    body: Bytes,
 ) -> Error {
     if status.is_redirection() {
         let to = headers.get(http::header::LOCATION).and_then(|to| to.to_str().ok()).unwrap_or("nowhere");
@@ -201,7 +210,8 @@ fn status_error(
         url,
         status,
         retry_after: retry_after(headers, Clock.system_now()),
-        excerpt: excerpt(body),
+        excerpt: excerpt(&body),
+        body,
         challenge: challenge_of(status, headers, connection),
     }
 }
@@ -235,7 +245,7 @@ fn same_origin(origin: Origin) -> Policy {
     Policy::custom(move |attempt| {
         if attempt.previous().len() > REDIRECTS_MAX {
             attempt.error("too many redirects")
-        } else if origin.admit(attempt.url()).is_ok() {
+        } else if origin.is_home(attempt.url()) && origin.admit(attempt.url()).is_ok() {
             attempt.follow()
         } else {
             attempt.stop()
@@ -281,7 +291,7 @@ impl TokenChannel {
         let (url, answer) = self.exchange(request, Route::AsConfigured).await?;
         let status = answer.status();
         if status.is_server_error() || status.is_redirection() {
-            let error = status_error(url, status, answer.headers(), None, answer.body());
+            let error = status_error(url, status, answer.headers(), None, Bytes::copy_from_slice(answer.body()));
             return Err(TokenError::Ambiguous(error));
         }
         Ok(answer)

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::StatusCode;
 
 use super::client::Challenge;
@@ -30,6 +31,8 @@ pub(crate) enum Error {
         status: StatusCode,
         retry_after: Option<Duration>,
         excerpt: String,
+        /// For the job's rules; never shown.
+        body: Bytes,
         /// What a 401 asks for.
         challenge: Option<Box<Challenge>>,
     },

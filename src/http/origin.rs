@@ -9,17 +9,32 @@ use crate::secret::SafeUrl;
 
 /// Scheme, host and port (RFC 6454) that requests are bound to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Origin(url::Origin);
+pub(crate) struct Origin {
+    home: url::Origin,
+    /// Where links may lead, too; no credential goes there.
+    guests: Vec<url::Origin>,
+}
 
 impl Origin {
     /// The origin of a URL.
     pub(crate) fn of(url: &Url) -> Self {
-        Origin(url.origin())
+        Origin { home: url.origin(), guests: Vec::new() }
+    }
+
+    /// The same, with others that links may lead to.
+    pub(crate) fn with_guests(mut self, urls: &[Url]) -> Self {
+        self.guests = urls.iter().map(Url::origin).collect();
+        self
+    }
+
+    /// Whether a URL is of the origin that the credential is for.
+    pub(crate) fn is_home(&self, url: &Url) -> bool {
+        url.origin() == self.home
     }
 
     /// As in `https://api.example.com`.
     pub(crate) fn text(&self) -> String {
-        self.0.ascii_serialization()
+        self.home.ascii_serialization()
     }
 
     /// Resolves a link against the URL of the page that held it and admits it only within this origin.
@@ -35,7 +50,9 @@ impl Origin {
 
     /// Refuses a URL of another origin, or one that brings a user or password of its own.
     pub(crate) fn admit(&self, url: &Url) -> Result<(), Error> {
-        if url.origin() != self.0 || !url.username().is_empty() || url.password().is_some() {
+        let origin = url.origin();
+        let is_known = origin == self.home || self.guests.contains(&origin);
+        if !is_known || !url.username().is_empty() || url.password().is_some() {
             return Err(Error::ForeignOrigin { url: SafeUrl::new(url.clone()), origin: self.text() });
         }
         Ok(())

@@ -14,11 +14,11 @@ use super::check_stream::{check_streams, is_name};
 use super::problem::{Problem, Problems, did_you_mean, wrong};
 use super::schema::schema;
 use super::shape::check_shape;
-use super::spec::{DialectSpec, JobSpec, LimitsSpec, SettingSpec, SourceSpec};
+use super::spec::{DialectSpec, JobSpec, LimitsSpec, SettingSpec, SourceSpec, TablesSpec};
 use super::value::{check_literal, check_url};
 use super::yaml::{SyntaxError, Tree, join, leads_to};
 use crate::limits::REQUESTS_IN_FLIGHT_DEFAULT;
-use crate::model::plan::{Dialect, Job, SettingValue, Source, SourceLimits};
+use crate::model::plan::{Dialect, Job, SettingValue, Source, SourceLimits, Tables};
 
 /// Folder names that Windows keeps for itself; a dataset may be copied there.
 const RESERVED: &[&str] = &[
@@ -122,6 +122,10 @@ impl Job {
             streams,
             destination: destination?,
             alias: spec.publish.alias,
+            tables: match spec.publish.tables {
+                TablesSpec::Together => Tables::Together,
+                TablesSpec::Independent => Tables::Independent,
+            },
             settings,
             config_hash,
         })
@@ -201,8 +205,19 @@ fn parse_float(typed: &str) -> Option<f64> {
 fn check_source(spec: &SourceSpec, problems: &mut Problems<'_>) -> Option<Source> {
     let base_url = check_base_url(spec, problems);
     let auth = check_auth(spec, problems);
+    let mut allow_origins = Vec::new();
+    for (index, text) in spec.allow_origins.iter().enumerate() {
+        let path = format!("source.allow_origins[{index}]");
+        let Some(url) = check_url(text, &path, spec.allow_http, problems) else { continue };
+        if url.path() != "/" || url.query().is_some() {
+            let hint = format!("write `{}`", url.origin().ascii_serialization());
+            problems.at(&path, wrong("an origin is a scheme, a host and a port").hint(hint));
+        }
+        allow_origins.push(url);
+    }
     Some(Source {
         base_url: base_url?,
+        allow_origins,
         dialect: match spec.dialect {
             DialectSpec::Rest => Dialect::Rest,
             DialectSpec::Odata => Dialect::Odata,

@@ -2,9 +2,10 @@
 
 use super::problem::{Problems, wrong};
 use super::spec::{CursorSpec, OffsetSpec, PageSpec, PagingSpec};
-use super::value::{check_header_name, check_path, check_sent_header};
+use super::spec_stream::{GraphqlSpec, KeysetSpec};
+use super::value::{check_header_name, check_path, check_sent_header, check_template};
 use crate::model::json_path::JsonPath;
-use crate::paging::{Bounds, CursorFrom, CursorSend, PageSize, Paginator, TotalAt};
+use crate::paging::{Bounds, CursorFrom, CursorSend, Flag, PageSize, Paginator, Reading, SentIn, TotalAt};
 
 /// A way of paging with every path and name in it checked.
 pub(super) fn check_paging(spec: &PagingSpec, path: &str, problems: &mut Problems<'_>) -> Paginator {
@@ -16,9 +17,57 @@ pub(super) fn check_paging(spec: &PagingSpec, path: &str, problems: &mut Problem
             let place = format!("{path}.next_url");
             Paginator::NextUrl { path: check_path(text, &place, problems).unwrap_or_default() }
         }
+        PagingSpec::OdataSkip(spec) => Paginator::Offset {
+            param: "$skip".to_owned(),
+            size_param: "$top".to_owned(),
+            size: spec.size,
+            sent_in: SentIn::Query,
+            reading: reading(spec.parallel),
+            bounds: Bounds { total: Some(TotalAt::Odata), ..Bounds::default() },
+        },
+        PagingSpec::Keyset(keyset) => check_keyset(keyset, &format!("{path}.keyset"), problems),
+        PagingSpec::Graphql(graphql) => check_graphql(graphql, &format!("{path}.graphql"), problems),
         PagingSpec::Cursor(cursor) => check_cursor(cursor, &format!("{path}.cursor"), problems),
         PagingSpec::Offset(offset) => check_offset(offset, &format!("{path}.offset"), problems),
         PagingSpec::Page(page) => check_page(page, &format!("{path}.page"), problems),
+    }
+}
+
+fn reading(parallel: bool) -> Reading {
+    if parallel { Reading::Ahead } else { Reading::InTurn }
+}
+
+fn sent_in(in_body: bool) -> SentIn {
+    if in_body { SentIn::Body } else { SentIn::Query }
+}
+
+fn check_keyset(spec: &KeysetSpec, path: &str, problems: &mut Problems<'_>) -> Paginator {
+    let field = check_path(&spec.field, &format!("{path}.field"), problems).unwrap_or_default();
+    check_param(Some(&spec.param), &format!("{path}.param"), problems);
+    let condition = spec.condition.clone().unwrap_or_else(|| "{{ last }}".to_owned());
+    let place = format!("{path}.condition");
+    check_template(&condition, &place, problems);
+    if !condition.contains("last") {
+        let draft = wrong("the condition does not read the key of the last record");
+        problems.at(&place, draft.hint("write it as `{{ last }}`, for example `Id gt {{ last }}`"));
+    }
+    let send = CursorSend::Condition { param: spec.param.clone(), template: condition };
+    Paginator::Cursor { from: CursorFrom::LastRecord(field), send, has_more: None, flag: Flag::Optional, total: None }
+}
+
+fn check_graphql(spec: &GraphqlSpec, path: &str, problems: &mut Problems<'_>) -> Paginator {
+    let connection = check_path(&spec.connection, &format!("{path}.connection"), problems).unwrap_or_default();
+    let below = |names: &[&str]| {
+        let members: Vec<&str> = connection.members().iter().map(String::as_str).chain(names.iter().copied()).collect();
+        JsonPath::of(&members)
+    };
+    let variable = spec.variable.clone().unwrap_or_else(|| "after".to_owned());
+    Paginator::Cursor {
+        from: CursorFrom::Body(below(&["pageInfo", "endCursor"])),
+        send: CursorSend::Body(JsonPath::of(&["variables", &variable])),
+        has_more: Some(below(&["pageInfo", "hasNextPage"])),
+        flag: Flag::Required,
+        total: Some(TotalAt::Body(below(&["totalCount"]))),
     }
 }
 
@@ -31,7 +80,11 @@ fn check_cursor(spec: &CursorSpec, path: &str, problems: &mut Problems<'_>) -> P
         spec.from_header.clone().map(CursorFrom::Header),
         body(&spec.from_last_record, "from_last_record").map(CursorFrom::LastRecord),
     ];
-    let send = [spec.param.clone().map(CursorSend::Param), spec.header.clone().map(CursorSend::Header)];
+    let send = [
+        spec.param.clone().map(CursorSend::Param),
+        spec.header.clone().map(CursorSend::Header),
+        body(&spec.body, "body").map(CursorSend::Body),
+    ];
     if let Some(name) = &spec.from_header {
         check_header_name(name, &format!("{path}.from_header"), problems);
     }
@@ -46,11 +99,13 @@ fn check_cursor(spec: &CursorSpec, path: &str, problems: &mut Problems<'_>) -> P
         }
     };
     exactly_one(from.iter().flatten().count(), "is found at", "one of from, from_header, from_last_record");
-    exactly_one(send.iter().flatten().count(), "is sent to", "one of param, header");
+    exactly_one(send.iter().flatten().count(), "is sent to", "one of param, header, body");
     Paginator::Cursor {
         from: from.into_iter().flatten().next().unwrap_or(CursorFrom::Header(String::new())),
         send: send.into_iter().flatten().next().unwrap_or(CursorSend::Param(String::new())),
         has_more: optional_path(spec.has_more.as_ref(), &format!("{path}.has_more"), problems),
+        flag: Flag::Optional,
+        total: None,
     }
 }
 
@@ -84,13 +139,24 @@ fn check_total(
     }
 }
 
+/// Pages are read ahead as far as a total tells how many there are.
+fn check_parallel(parallel: bool, is_told: bool, path: &str, problems: &mut Problems<'_>) {
+    if parallel && !is_told {
+        let draft = wrong("`parallel` needs to know how many pages there are").hint("name `total` or `total_header`");
+        problems.at(&format!("{path}.parallel"), draft);
+    }
+}
+
 fn check_offset(spec: &OffsetSpec, path: &str, problems: &mut Problems<'_>) -> Paginator {
+    check_parallel(spec.parallel, spec.total.is_some() || spec.total_header.is_some(), path, problems);
     check_param(spec.param.as_ref(), &format!("{path}.param"), problems);
     check_param(spec.size_param.as_ref(), &format!("{path}.size_param"), problems);
     Paginator::Offset {
         param: spec.param.clone().unwrap_or_else(|| "offset".to_owned()),
         size_param: spec.size_param.clone().unwrap_or_else(|| "limit".to_owned()),
         size: spec.size,
+        sent_in: sent_in(spec.in_body),
+        reading: reading(spec.parallel),
         bounds: Bounds {
             total: check_total(spec.total.as_ref(), spec.total_header.as_ref(), path, problems),
             has_more: optional_path(spec.has_more.as_ref(), &format!("{path}.has_more"), problems),
@@ -103,6 +169,8 @@ fn check_page(spec: &PageSpec, path: &str, problems: &mut Problems<'_>) -> Pagin
     if spec.size.is_none() && (spec.size_param.is_some() || spec.short_page_ends) {
         problems.at(path, wrong("`size` is missing: `size_param` and `short_page_ends` need it"));
     }
+    let is_told = spec.size.is_some() && (spec.total.is_some() || spec.total_header.is_some());
+    check_parallel(spec.parallel, is_told, path, problems);
     check_param(spec.param.as_ref(), &format!("{path}.param"), problems);
     check_param(spec.size_param.as_ref(), &format!("{path}.size_param"), problems);
     Paginator::Page {
@@ -110,6 +178,8 @@ fn check_page(spec: &PageSpec, path: &str, problems: &mut Problems<'_>) -> Pagin
         first: spec.first.unwrap_or(1),
         size: spec.size.map(|size| PageSize { param: spec.size_param.clone(), size }),
         total_pages: optional_path(spec.total_pages.as_ref(), &format!("{path}.total_pages"), problems),
+        sent_in: sent_in(spec.in_body),
+        reading: reading(spec.parallel),
         bounds: Bounds {
             total: check_total(spec.total.as_ref(), spec.total_header.as_ref(), path, problems),
             has_more: optional_path(spec.has_more.as_ref(), &format!("{path}.has_more"), problems),

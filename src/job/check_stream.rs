@@ -4,13 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::check::is_reserved;
 use super::check_paging::check_paging;
+use super::check_request::{check_body, check_method, check_report, check_rules, check_stream_path, param_text};
+use super::check_slices::{check_incremental, check_parent, check_slices};
 use super::problem::{Problems, did_you_mean, wrong};
 use super::spec::{DialectSpec, JobSpec, ParamSpec, StreamSpec};
+use super::spec_stream::{ChangesSpec, FailedSlicesSpec};
 use super::value::{check_path, check_sent_header, check_template};
 use super::yaml::join;
 use crate::model::column::{COLUMN_TYPE_WORDS, ColumnType};
-use crate::model::plan::{RecordsAt, Stream};
-use crate::paging::Paginator;
+use crate::model::incremental::Incremental;
+use crate::model::plan::{Changes, RecordsAt, Stream};
+use crate::model::request::{Body, RequestPlan};
+use crate::model::slices::{FailingSlices, WINDOW};
+use crate::paging::{CursorSend, Paginator, SentIn};
 
 /// PostgreSQL's bound for a table name, the smallest among usual readers.
 const STREAM_NAME_CHARS_MAX: usize = 63;
@@ -32,7 +38,7 @@ pub(super) fn check_streams(spec: &JobSpec, problems: &mut Problems<'_>) -> Vec<
             let draft = wrong(format!("a second stream is named `{}`", stream.name));
             problems.at(&format!("{path}.name"), draft.hint(format!("the first is `streams[{former}]`")));
         }
-        check_stream(spec, stream, &path, problems)
+        check_stream(spec, index, &path, problems)
     });
     streams.collect()
 }
@@ -54,14 +60,10 @@ fn check_name(name: &str, path: &str, problems: &mut Problems<'_>) {
     problems.at(path, draft.allowed(allowed).maybe_hint(hint));
 }
 
-fn check_stream(spec: &JobSpec, stream: &StreamSpec, path: &str, problems: &mut Problems<'_>) -> Stream {
+fn check_stream(spec: &JobSpec, index: usize, path: &str, problems: &mut Problems<'_>) -> Stream {
+    let stream = &spec.streams[index];
     let defaults = &spec.source.defaults;
-    let place = format!("{path}.path");
-    check_template(&stream.path, &place, problems);
-    if stream.path.contains("://") || stream.path.starts_with("//") {
-        let hint = "`path` stands below `source.base_url`; another host is another job";
-        problems.at(&place, wrong("a path must not name a host").hint(hint));
-    }
+    check_stream_path(&stream.path, &format!("{path}.path"), problems);
     let params = check_params(&defaults.params, &stream.params, path, problems);
     let headers = check_headers(&defaults.headers, &stream.headers, path, problems);
     let (records, records_path) = match (&stream.records, &defaults.records) {
@@ -69,7 +71,7 @@ fn check_stream(spec: &JobSpec, stream: &StreamSpec, path: &str, problems: &mut 
         (None, Some(records)) => (Some(records), format!("{DEFAULTS}.records")),
         (None, None) => (None, String::new()),
     };
-    let records = records.and_then(|text| check_path(text, &records_path, problems));
+    let records = records.map_or(Some(RecordsAt::Found), |text| check_records(text, &records_path, problems));
     let (paging, paging_path) = match (&stream.paging, &defaults.paging) {
         (Some(paging), _) => (Some(paging), format!("{path}.paging")),
         (None, paging) => (paging.as_ref(), format!("{DEFAULTS}.paging")),
@@ -79,15 +81,75 @@ fn check_stream(spec: &JobSpec, stream: &StreamSpec, path: &str, problems: &mut 
         None if spec.source.dialect == DialectSpec::Odata => Paginator::Odata,
         None => Paginator::Unstated,
     };
+    let body = check_body(stream.body.as_ref(), path, problems);
+    check_body_paging(&paginator, &body, &paging_path, problems);
+    let incremental = stream.incremental.as_ref().map(|spec| check_incremental(spec, path, problems));
+    let slices = check_slices(&stream.slices, path, problems);
+    if let Some(Incremental { window: Some(_), .. }) = &incremental
+        && slices.iter().any(|slice| slice.name == WINDOW)
+    {
+        let draft =
+            wrong(format!("`{WINDOW}` is the name of the cursor's windows")).hint("give the slices another name");
+        problems.at(&format!("{path}.slices"), draft);
+    }
     Stream {
         name: stream.name.clone(),
-        path: stream.path.trim_start_matches('/').to_owned(),
-        params,
-        headers,
-        records: records.map_or(RecordsAt::Found, RecordsAt::Path),
+        report: stream.report.as_ref().map(|report| check_report(report, &headers, path, problems)),
+        request: RequestPlan {
+            method: check_method(stream.method, &body, path, problems),
+            path: stream.path.trim_start_matches('/').to_owned(),
+            params,
+            headers,
+            body,
+        },
+        records: records.unwrap_or(RecordsAt::Found),
         paginator,
+        rules: check_rules(&stream.responses, path, &defaults.responses, problems),
+        parent: stream.for_each.as_ref().map(|parent| check_parent(parent, spec, index, path, problems)),
+        slices,
+        failing_slices: match stream.failed_slices {
+            FailedSlicesSpec::Fail => FailingSlices::Fail,
+            FailedSlicesSpec::LeaveOut => FailingSlices::LeaveOut,
+        },
+        changes: match stream.changes {
+            ChangesSpec::Fail => Changes::Fail,
+            ChangesSpec::Repeat => Changes::RepeatThenFlag,
+        },
+        incremental,
         key: check_key(&stream.key, path, problems),
         columns: check_columns(stream, path, problems),
+    }
+}
+
+/// A path, or a list and a place inside each of its items: `edges[*].node`.
+fn check_records(text: &str, path: &str, problems: &mut Problems<'_>) -> Option<RecordsAt> {
+    let Some((list, inner)) = text.split_once("[*]") else {
+        return check_path(text, path, problems).map(RecordsAt::Path);
+    };
+    let list = if list.trim().is_empty() { "$" } else { list };
+    let inner = inner.trim_start_matches('.');
+    let inner = if inner.is_empty() { "$" } else { inner };
+    Some(RecordsAt::Each { list: check_path(list, path, problems)?, inner: check_path(inner, path, problems)? })
+}
+
+/// Paging that is sent in the body needs a body with members.
+fn check_body_paging(paginator: &Paginator, body: &Body, path: &str, problems: &mut Problems<'_>) {
+    let is_in_body = match paginator {
+        Paginator::Cursor { send: CursorSend::Body(_), .. }
+        | Paginator::Offset { sent_in: SentIn::Body, .. }
+        | Paginator::Page { sent_in: SentIn::Body, .. } => true,
+        Paginator::Cursor { .. }
+        | Paginator::Offset { .. }
+        | Paginator::Page { .. }
+        | Paginator::Single
+        | Paginator::Unstated
+        | Paginator::LinkHeader
+        | Paginator::Odata
+        | Paginator::NextUrl { .. } => false,
+    };
+    if is_in_body && matches!(body, Body::Nothing | Body::Text { .. }) {
+        let draft = wrong("the next page is asked for in the body, and the stream has none with members");
+        problems.at(path, draft.allowed("a `body` of json, form or graphql"));
     }
 }
 
@@ -101,12 +163,7 @@ fn check_params(
     let mut params = BTreeMap::new();
     for (owner, typed) in [(DEFAULTS, defaults), (path, own)] {
         for (name, value) in typed {
-            let text = match value {
-                ParamSpec::Boolean(flag) => flag.to_string(),
-                ParamSpec::Integer(number) => number.to_string(),
-                ParamSpec::Float(number) => number.to_string(),
-                ParamSpec::Text(text) => text.clone(),
-            };
+            let text = param_text(value);
             check_template(&text, &join(&format!("{owner}.params"), name), problems);
             params.insert(name.clone(), text);
         }

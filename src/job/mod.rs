@@ -9,7 +9,9 @@ mod check_destination;
 mod check_entra;
 mod check_oauth2;
 mod check_paging;
+mod check_request;
 mod check_session;
+mod check_slices;
 mod check_stream;
 mod known;
 pub(crate) mod load;
@@ -19,6 +21,7 @@ mod schema;
 mod shape;
 mod spec;
 mod spec_auth;
+mod spec_stream;
 #[cfg(test)]
 mod tests;
 mod value;

@@ -8,6 +8,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::spec_auth::{EntraSpec, Oauth2Spec, SessionSpec, WindowsSpec};
+pub(crate) use super::spec_stream::{
+    BodySpec, CursorSpec, ForEachSpec, IncrementalSpec, OffsetSpec, PageSpec, PagingSpec, ResponseSpec, SliceSpec,
+    StreamSpec,
+};
 
 /// A haul job: one source, its streams, one destination.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -58,6 +62,9 @@ pub(crate) struct SourceSpec {
     /// How fast the API may be asked.
     #[serde(default)]
     pub limits: LimitsSpec,
+    /// Other origins that next links and downloads may lead to, for example `https://files.example.com`. No credential goes there.
+    #[serde(default)]
+    pub allow_origins: Vec<String>,
     /// Allow plain `http` to a host other than this machine. The credential is then readable on the network.
     #[serde(default)]
     pub allow_http: bool,
@@ -150,6 +157,9 @@ pub(crate) struct DefaultsSpec {
     pub records: Option<String>,
     /// How further pages are found.
     pub paging: Option<PagingSpec>,
+    /// Rules about answers, behind those of a stream.
+    #[serde(default)]
+    pub responses: Vec<ResponseSpec>,
 }
 
 /// Value of a query parameter: a text (a template), a number or true/false.
@@ -177,32 +187,6 @@ pub(crate) struct LimitsSpec {
     pub per_minute: Option<u32>,
 }
 
-/// One dataset of the source; becomes one table.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct StreamSpec {
-    /// Name of the table: `a-z`, `0-9`, `_`, starting with a letter, at most 63 characters.
-    pub name: String,
-    /// Path below `base_url`, for example `/orders`; a template.
-    pub path: String,
-    /// Query parameters of the first request; values are templates.
-    #[serde(default)]
-    pub params: BTreeMap<String, ParamSpec>,
-    /// Headers of every request; values are templates.
-    #[serde(default)]
-    pub headers: BTreeMap<String, String>,
-    /// Path to the records in an answer; without it: the answer itself when it is an array, OData's `value` or `d.results`, or the only array among its members.
-    pub records: Option<String>,
-    /// How further pages are found; without it: OData next links, the Link header, or a single page.
-    pub paging: Option<PagingSpec>,
-    /// Columns that identify a record.
-    #[serde(default)]
-    pub key: Vec<String>,
-    /// Types of columns by their name in the table, for example `amount: decimal(18,4)`.
-    #[serde(default)]
-    pub columns: BTreeMap<String, ColumnTypeSpec>,
-}
-
 /// A column's type: text, json, integer, decimal, decimal(P,S), float, boolean, date, datetime, instant.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(transparent)]
@@ -212,92 +196,6 @@ pub(crate) struct ColumnTypeSpec(
     ))]
     pub String,
 );
-
-/// Where the next page is found, and when the walk ends.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum PagingSpec {
-    /// One page is all there is.
-    None,
-    /// The `Link` header with `rel="next"` (RFC 8288); ends when there is none.
-    LinkHeader,
-    /// OData next links: `@odata.nextLink` (v4), `odata.nextLink` (v3), `d.__next` (v2).
-    Odata,
-    /// Path to the next page's URL in the answer; ends when it is absent, null or empty.
-    NextUrl(String),
-    /// A token from the answer, sent with the next request.
-    Cursor(CursorSpec),
-    /// Records to skip, counted by haul; ends at an empty page or at the total.
-    Offset(OffsetSpec),
-    /// Page numbers, counted by haul; ends at an empty page or at the total.
-    Page(PageSpec),
-}
-
-/// Cursor paging. One of `from`, `from_header` and `from_last_record`, one of `param` and `header`.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct CursorSpec {
-    /// Path to the token in the answer.
-    pub from: Option<String>,
-    /// Response header that holds the token.
-    pub from_header: Option<String>,
-    /// Path to the token in the last record.
-    pub from_last_record: Option<String>,
-    /// Query parameter that sends the token.
-    pub param: Option<String>,
-    /// Request header that sends the token.
-    pub header: Option<String>,
-    /// Path to a flag that is false on the last page.
-    pub has_more: Option<String>,
-}
-
-/// Offset paging.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct OffsetSpec {
-    /// Query parameter of the number of records to skip. Default `offset`.
-    pub param: Option<String>,
-    /// Query parameter of the page size. Default `limit`.
-    pub size_param: Option<String>,
-    /// Records to ask for in one page.
-    #[schemars(range(min = 1, max = 1000000))]
-    pub size: u64,
-    /// Path to the total number of records; the count is proved against it.
-    pub total: Option<String>,
-    /// Response header with the total number of records.
-    pub total_header: Option<String>,
-    /// Path to a flag that is false on the last page.
-    pub has_more: Option<String>,
-    /// Take a page with fewer than `size` records for the last one. Saves a request; loses data where a server shortens pages.
-    #[serde(default)]
-    pub short_page_ends: bool,
-}
-
-/// Page-number paging.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct PageSpec {
-    /// Query parameter of the page number. Default `page`.
-    pub param: Option<String>,
-    /// Number of the first page. Default 1.
-    pub first: Option<u64>,
-    /// Query parameter of the page size, when one is sent.
-    pub size_param: Option<String>,
-    /// Records to ask for in one page.
-    #[schemars(range(min = 1, max = 1000000))]
-    pub size: Option<u64>,
-    /// Path to the total number of records; the count is proved against it.
-    pub total: Option<String>,
-    /// Response header with the total number of records.
-    pub total_header: Option<String>,
-    /// Path to the total number of pages.
-    pub total_pages: Option<String>,
-    /// Path to a flag that is false on the last page.
-    pub has_more: Option<String>,
-    /// Take a page with fewer than `size` records for the last one. Saves a request; loses data where a server shortens pages.
-    #[serde(default)]
-    pub short_page_ends: bool,
-}
 
 /// Where tables go.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -334,6 +232,20 @@ pub(crate) struct PublishSpec {
     /// Also keep one file per table under the fixed name `current`. Default true.
     #[serde(default = "yes")]
     pub alias: bool,
+    /// Whether a table that fails holds back the others. Default `together`.
+    #[serde(default)]
+    pub tables: TablesSpec,
+}
+
+/// How tables belong together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum TablesSpec {
+    /// All are published, or none.
+    #[default]
+    Together,
+    /// A table that fails keeps its former rows, and the others are published.
+    Independent,
 }
 
 fn yes() -> bool {
@@ -342,6 +254,6 @@ fn yes() -> bool {
 
 impl Default for PublishSpec {
     fn default() -> Self {
-        PublishSpec { alias: true }
+        PublishSpec { alias: true, tables: TablesSpec::Together }
     }
 }

@@ -8,7 +8,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::column::Column;
-use super::report::{Outcome, TableOutcome, WalkReport};
+use super::incremental::StoredCursor;
+use super::report::{LeftOutSlice, Outcome, TableOutcome, WalkReport};
 
 /// Version of the manifest, pointer and status formats; a reader refuses a higher one.
 pub(crate) const FORMAT_VERSION: u32 = 1;
@@ -59,6 +60,12 @@ pub(crate) struct TableManifest {
     pub as_of: DateTime<Utc>,
     pub parts: Vec<Part>,
     pub walks: Vec<WalkReport>,
+    /// How far the table is read, by slice or `all`; it travels with the rows that it speaks of. Empty = not incremental.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub cursors: BTreeMap<String, StoredCursor>,
+    /// Slices that are missing in the table because they failed, at most the first hundred.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<LeftOutSlice>,
 }
 
 /// One immutable file.

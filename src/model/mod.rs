@@ -4,7 +4,11 @@
 
 pub(crate) mod column;
 pub(crate) mod credential;
+pub(crate) mod incremental;
 pub(crate) mod json_path;
 pub(crate) mod manifest;
 pub(crate) mod plan;
 pub(crate) mod report;
+pub(crate) mod request;
+pub(crate) mod slices;
+pub(crate) mod time_format;

@@ -7,7 +7,10 @@ use url::Url;
 
 use crate::model::column::ColumnType;
 use crate::model::credential::{Entra, Oauth2, Session, Windows};
+use crate::model::incremental::Incremental;
 use crate::model::json_path::JsonPath;
+use crate::model::request::{ReportPlan, RequestPlan, ResponseRule};
+use crate::model::slices::{Dimension, FailingSlices, Parent};
 use crate::paging::Paginator;
 
 /// A job whose every value was checked; only `Job::from_spec` makes one.
@@ -20,10 +23,20 @@ pub(crate) struct Job {
     pub streams: Vec<Stream>,
     pub destination: Destination,
     pub alias: bool,
+    pub tables: Tables,
     /// The settings' values after `--set`, for templates.
     pub settings: BTreeMap<String, SettingValue>,
     /// SHA-256 of the job file's text, for the manifest.
     pub config_hash: String,
+}
+
+/// Whether a table that fails holds back the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Tables {
+    #[default]
+    Together,
+    /// It keeps its former rows.
+    Independent,
 }
 
 /// Value of a setting as templates see it.
@@ -41,6 +54,8 @@ pub(crate) enum SettingValue {
 pub(crate) struct Source {
     /// https, or http to loopback or where the job allows it; no user, query or fragment; its path ends with `/`.
     pub base_url: Url,
+    /// Other origins that links may lead to; no credential goes there.
+    pub allow_origins: Vec<Url>,
     pub dialect: Dialect,
     pub auth: Auth,
     pub limits: SourceLimits,
@@ -134,16 +149,33 @@ pub(crate) enum TextSource {
 pub(crate) struct Stream {
     /// `[a-z][a-z0-9_]*`, at most 63 characters.
     pub name: String,
-    /// Template of the path below `base_url`, without a leading slash.
-    pub path: String,
-    /// Templates; defaults of the source merged in.
-    pub params: Vec<(String, String)>,
-    /// Templates; defaults of the source merged in.
-    pub headers: Vec<(String, String)>,
+    pub request: RequestPlan,
+    /// Absent = the answers are there when they are asked for.
+    pub report: Option<ReportPlan>,
     pub records: RecordsAt,
     pub paginator: Paginator,
+    /// In their order; the first that holds decides.
+    pub rules: Vec<ResponseRule>,
+    /// Empty = not cut.
+    pub slices: Vec<Dimension>,
+    /// Absent = the stream stands alone.
+    pub parent: Option<Parent>,
+    pub failing_slices: FailingSlices,
+    pub changes: Changes,
+    /// Absent = read whole every time.
+    pub incremental: Option<Incremental>,
     pub key: Vec<String>,
     pub columns: BTreeMap<String, ColumnType>,
+}
+
+/// What is done about a table that changed while it was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Changes {
+    /// It is an error.
+    #[default]
+    Fail,
+    /// It is read once more; if it changed again it is published with a flag.
+    RepeatThenFlag,
 }
 
 /// Where the records stand in an answer.
@@ -153,6 +185,8 @@ pub(crate) enum RecordsAt {
     Path(JsonPath),
     /// The document when it is an array; OData's `value`, `d.results` or `d`; else the only array among its members.
     Found,
+    /// The job names a list and a place inside each of its items: `edges[*].node`. A list there gives all its items.
+    Each { list: JsonPath, inner: JsonPath },
 }
 
 #[derive(Debug, Clone)]

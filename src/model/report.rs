@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::column::ColumnType;
+use super::incremental::StoredCursor;
 use crate::paging::walk::EndReason;
 
 /// How a run ended.
@@ -30,18 +31,38 @@ pub(crate) enum TableOutcome {
     Published,
     /// Walked whole, but another table failed, so nothing was published.
     Read,
-    /// It kept its former parts (`--stream` left it out).
+    /// It kept its former parts: `--stream` left it out, or it failed and the job publishes the others all the same.
     Kept,
     Failed,
 }
 
-/// One walk of a stream.
+/// Walks of a stream that ended for the same reason, one a slice.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct WalkReport {
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub slices: u64,
     pub pages: u64,
     pub records: u64,
-    /// Why the walk was over.
+    /// Why the walks were over.
     pub ended: EndReason,
+    /// The table changed while it was read, which the job allows: rows may be missing or double.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub changed: bool,
+}
+
+fn one() -> u64 {
+    1
+}
+
+fn is_one(count: &u64) -> bool {
+    *count == 1
+}
+
+/// A slice that failed, and that the job lets the table be published without.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LeftOutSlice {
+    pub slice: String,
+    pub error: String,
 }
 
 /// Values that could not be kept as they came.
@@ -69,6 +90,17 @@ pub(crate) struct TableReport {
     pub outcome: TableOutcome,
     pub parts: u64,
     pub walks: Vec<WalkReport>,
+    /// Slices that are missing, the first hundred of `slices_left_out`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<LeftOutSlice>,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub slices_left_out: u64,
+    /// How far the stream is read, by slice or `all`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub cursors: BTreeMap<String, StoredCursor>,
+    /// Records without a value for the cursor.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub without_cursor: u64,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub schema_changes: Vec<SchemaChange>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -76,6 +108,10 @@ pub(crate) struct TableReport {
     /// Why the table failed. Absent = it did not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// What the source was asked.

@@ -3,6 +3,8 @@
 
 use crate::model::json_path::JsonPath;
 
+#[cfg(test)]
+mod tests;
 pub(crate) mod walk;
 
 /// A way of paging. Closed: what varies beyond it is data in the job file.
@@ -22,11 +24,16 @@ pub(crate) enum Paginator {
         from: CursorFrom,
         send: CursorSend,
         has_more: Option<JsonPath>,
+        flag: Flag,
+        /// Absent = the API tells no total.
+        total: Option<TotalAt>,
     },
     Offset {
         param: String,
         size_param: String,
         size: u64,
+        sent_in: SentIn,
+        reading: Reading,
         bounds: Bounds,
     },
     Page {
@@ -34,8 +41,36 @@ pub(crate) enum Paginator {
         first: u64,
         size: Option<PageSize>,
         total_pages: Option<JsonPath>,
+        sent_in: SentIn,
+        reading: Reading,
         bounds: Bounds,
     },
+}
+
+/// Whether every page must say if there is more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Flag {
+    #[default]
+    Optional,
+    Required,
+}
+
+/// Where the numbers of a counted walk are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum SentIn {
+    #[default]
+    Query,
+    /// As members of the body, or fields of the form.
+    Body,
+}
+
+/// Whether pages are asked for before the ones before them are there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Reading {
+    #[default]
+    InTurn,
+    /// As far as the total tells how many there are.
+    Ahead,
 }
 
 /// Where a cursor's next value stands.
@@ -51,6 +86,13 @@ pub(crate) enum CursorFrom {
 pub(crate) enum CursorSend {
     Param(String),
     Header(String),
+    /// A member of the JSON body, a variable of GraphQL, a field of the form.
+    Body(JsonPath),
+    /// A parameter that holds a condition; `template` reads the cursor as `last`.
+    Condition {
+        param: String,
+        template: String,
+    },
 }
 
 /// The page size and the parameter that asks for it.
@@ -74,6 +116,8 @@ pub(crate) struct Bounds {
 /// Where the total number of records stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum TotalAt {
+    /// Where OData tells its count, of every version.
+    Odata,
     Body(JsonPath),
     Header(String),
 }

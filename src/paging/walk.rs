@@ -7,8 +7,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Bounds, CursorFrom, Paginator, TotalAt};
+use super::{Bounds, CursorFrom, Flag, Paginator, Reading, TotalAt};
 use crate::limits::{EMPTY_PAGES_MAX, PAGES_MAX};
+use crate::model::incremental::{CursorKind, CursorValue};
 use crate::model::json_path::JsonPath;
 
 /// Where the next page is. Never how far earlier runs got: that is a cursor.
@@ -51,6 +52,10 @@ pub(crate) struct Wants {
     pub has_more: Option<JsonPath>,
     /// Look for members that tell of further pages although the job states no paging.
     pub signs_of_more: bool,
+    /// Place of a list whose items are errors, whatever the status. Absent = the API answers errors as errors.
+    pub errors: Option<JsonPath>,
+    /// Place of a value in the last record. Absent = nobody asks for it.
+    pub last_value: Option<JsonPath>,
 }
 
 /// What an answer said about paging. Each `Option` is absent when the answer did not say it.
@@ -65,6 +70,8 @@ pub(crate) struct PageFacts {
     pub has_more: Option<bool>,
     /// A member that tells of further pages, as `name = value`.
     pub sign_of_more: Option<String>,
+    /// What stands at `Wants::last_value`.
+    pub last_value: Option<String>,
     /// The records are, byte for byte, those of the page before.
     pub is_repeated: bool,
 }
@@ -79,6 +86,10 @@ pub(crate) enum EndReason {
     TotalReached,
     ShortPage,
     SinglePage,
+    /// The last record was older than the cursor of a feed that gives the newest first.
+    CursorReached,
+    /// A rule of the job says that the answer means the end.
+    Rule,
 }
 
 /// Proof that a walk saw everything; made by `Walk::accept` alone.
@@ -87,9 +98,15 @@ pub(crate) struct WalkEnd {
     reason: EndReason,
     pages: u64,
     records: u64,
+    changed: bool,
 }
 
 impl WalkEnd {
+    /// Whether the table changed while it was read, which the job allows: rows may be missing or double.
+    pub(crate) fn is_changed(&self) -> bool {
+        self.changed
+    }
+
     pub(crate) fn reason(&self) -> EndReason {
         self.reason
     }
@@ -127,9 +144,29 @@ pub(crate) enum Error {
     TotalDiffers { total: u64, records: u64, pages: u64 },
     #[error("page {page} says that there is more, but not where")]
     MoreWithoutPlace { page: u64 },
+    #[error("page {page} does not say whether there is more")]
+    FlagMissing { page: u64 },
+    #[error(
+        "the API told a total of {first} records first and of {last} on page {page}: the table changed while it was read"
+    )]
+    Changed { first: u64, last: u64, page: u64 },
 }
 
 impl Error {
+    /// Whether another walk may go well because the table was changing.
+    pub(crate) fn is_of_changes(&self) -> bool {
+        match self {
+            Error::Changed { .. } | Error::TotalDiffers { .. } => true,
+            Error::Unstated { .. }
+            | Error::Loop { .. }
+            | Error::RepeatedBody { .. }
+            | Error::TooManyEmpty { .. }
+            | Error::TooManyPages { .. }
+            | Error::MoreWithoutPlace { .. }
+            | Error::FlagMissing { .. } => false,
+        }
+    }
+
     /// What the user can do, where we know it.
     pub(crate) fn hint(&self) -> Option<&'static str> {
         match self {
@@ -142,6 +179,12 @@ impl Error {
             Error::TotalDiffers { .. } => Some(
                 "records may have changed during the walk: run again; if it stays, check `paging`, a page may be cut by the server",
             ),
+            Error::Changed { .. } => Some(
+                "run again when fewer people work with it, or allow it with `changes: repeat`: then it is read once more and published with a flag",
+            ),
+            Error::FlagMissing { .. } => {
+                Some("ask for the flag in the query (`pageInfo { hasNextPage endCursor }`), or correct its path")
+            }
             Error::TooManyEmpty { .. } | Error::TooManyPages { .. } | Error::MoreWithoutPlace { .. } => None,
         }
     }
@@ -153,6 +196,8 @@ pub(crate) enum TotalProof {
     Required,
     /// The request itself asks for a part (`$top`, `$skip`), so the total speaks of something else.
     Waived,
+    /// The table changes while it is read, and the job allows it: a difference is told, no error.
+    Flagged,
 }
 
 impl Paginator {
@@ -161,10 +206,7 @@ impl Paginator {
         let odata_links = || {
             vec![JsonPath::of(&["@odata.nextLink"]), JsonPath::of(&["odata.nextLink"]), JsonPath::of(&["d", "__next"])]
         };
-        let odata_totals = || {
-            let paths: [&[&str]; 3] = [&["@odata.count"], &["odata.count"], &["d", "__count"]];
-            paths.iter().map(|path| TotalAt::Body(JsonPath::of(path))).collect()
-        };
+        let odata_totals = || vec![TotalAt::Odata];
         let counted = |bounds: &Bounds| Wants {
             totals: bounds.total.iter().cloned().collect(),
             has_more: bounds.has_more.clone(),
@@ -182,9 +224,12 @@ impl Paginator {
             Paginator::LinkHeader => Wants { link_header: true, ..Wants::default() },
             Paginator::Odata => Wants { next_links: odata_links(), totals: odata_totals(), ..Wants::default() },
             Paginator::NextUrl { path } => Wants { next_links: vec![path.clone()], ..Wants::default() },
-            Paginator::Cursor { from, has_more, .. } => {
-                Wants { cursor: Some(from.clone()), has_more: has_more.clone(), ..Wants::default() }
-            }
+            Paginator::Cursor { from, has_more, total, .. } => Wants {
+                cursor: Some(from.clone()),
+                has_more: has_more.clone(),
+                totals: total.iter().cloned().collect(),
+                ..Wants::default()
+            },
             Paginator::Offset { bounds, .. } => counted(bounds),
             Paginator::Page { bounds, total_pages, .. } => {
                 Wants { total_pages: total_pages.clone(), ..counted(bounds) }
@@ -217,14 +262,74 @@ pub(crate) struct Walk {
     pages: u64,
     records: u64,
     empty_in_a_row: u64,
-    total: Option<u64>,
+    /// The first total that the API told, and the last. Absent = none so far.
+    totals: Option<(u64, u64)>,
+    /// Where a feed of the newest first is known from here on. Absent = all is read.
+    known_from: Option<(CursorKind, CursorValue)>,
 }
 
 impl Walk {
     pub(crate) fn new(paginator: Paginator, proof: TotalProof) -> Self {
         let current = paginator.first();
         let seen = HashSet::from([token_hash(&current)]);
-        Walk { paginator, proof, current, seen, pages: 0, records: 0, empty_in_a_row: 0, total: None }
+        Walk {
+            paginator,
+            proof,
+            current,
+            seen,
+            pages: 0,
+            records: 0,
+            empty_in_a_row: 0,
+            totals: None,
+            known_from: None,
+        }
+    }
+
+    /// Ends the walk at the first page whose last record lies before this value; what comes behind is known.
+    pub(crate) fn stop_at_known(&mut self, kind: CursorKind, value: CursorValue) {
+        self.known_from = Some((kind, value));
+        // The total speaks of the whole feed.
+        self.proof = TotalProof::Waived;
+    }
+
+    /// Tokens of the pages behind the current one, as far as the API's total tells them; for reading ahead. They are
+    /// a guess: what `accept` says counts.
+    pub(crate) fn tokens_ahead(&self) -> Vec<PageToken> {
+        let total = self.totals.map_or(0, |(_, last)| last);
+        match &self.paginator {
+            Paginator::Offset { size, reading: Reading::Ahead, .. } => {
+                let first = if self.pages == 0 { 0 } else { self.records };
+                let first = first.max(match &self.current {
+                    PageToken::Offset(offset) => *offset,
+                    _ => 0,
+                });
+                (first..total)
+                    .step_by(usize::try_from(*size).unwrap_or(usize::MAX))
+                    .skip(1)
+                    .map(PageToken::Offset)
+                    .collect()
+            }
+            Paginator::Page { first, size: Some(size), reading: Reading::Ahead, .. } => {
+                let current = match &self.current {
+                    PageToken::Page(page) => *page,
+                    _ => *first,
+                };
+                let last = first + total.div_ceil(size.size);
+                (current + 1..last).map(PageToken::Page).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Takes note of an answer that by a rule of the job holds nothing; only the first may.
+    pub(crate) fn accept_nothing(&mut self) -> WalkEnd {
+        self.pages += 1;
+        self.ended(EndReason::Rule)
+    }
+
+    /// Takes note of an answer that by a rule of the job means that the page before was the last one.
+    pub(crate) fn accept_end(&mut self) -> Result<Step, Error> {
+        self.end(EndReason::Rule)
     }
 
     /// The page to ask for now.
@@ -241,15 +346,25 @@ impl Walk {
     pub(crate) fn accept(&mut self, facts: &PageFacts) -> Result<Step, Error> {
         self.pages += 1;
         self.records += facts.records;
-        self.total = facts.total.or(self.total);
+        if let Some(total) = facts.total {
+            self.totals = Some((self.totals.map_or(total, |(first, _)| first), total));
+        }
         if facts.is_repeated && facts.records > 0 {
             return Err(Error::RepeatedBody { page: self.pages });
         }
         self.empty_in_a_row = if facts.records == 0 { self.empty_in_a_row + 1 } else { 0 };
+        if self.is_known(facts) {
+            return self.end(EndReason::CursorReached);
+        }
         match self.advance(facts)? {
             Ok(token) => self.go_on(token),
             Err(reason) => self.end(reason),
         }
+    }
+
+    fn is_known(&self, facts: &PageFacts) -> bool {
+        let Some((kind, known)) = &self.known_from else { return false };
+        facts.last_value.as_ref().and_then(|text| kind.read(text)).is_some_and(|last| last < *known)
     }
 
     /// `Ok` = the next token, `Err` = why there is none.
@@ -264,6 +379,9 @@ impl Walk {
                 (None, _) => Err(EndReason::NoNextLink),
             },
             Paginator::LinkHeader | Paginator::Odata | Paginator::NextUrl { .. } => link().ok_or(EndReason::NoNextLink),
+            Paginator::Cursor { flag: Flag::Required, .. } if facts.has_more.is_none() => {
+                return Err(Error::FlagMissing { page: self.pages });
+            }
             Paginator::Cursor { from, .. } => match (facts.has_more, &facts.cursor) {
                 (Some(false), _) => Err(EndReason::ServerFlag),
                 (_, Some(cursor)) => Ok(PageToken::Cursor(cursor.clone())),
@@ -294,7 +412,7 @@ impl Walk {
             Some(EndReason::ServerFlag)
         } else if facts.records == 0 {
             Some(EndReason::EmptyPage)
-        } else if self.total.is_some_and(|total| self.records >= total) {
+        } else if self.totals.is_some_and(|(_, total)| self.records >= total) {
             Some(EndReason::TotalReached)
         } else if bounds.short_page_ends && size.is_some_and(|size| facts.records < size) {
             Some(EndReason::ShortPage)
@@ -318,14 +436,30 @@ impl Walk {
     }
 
     fn end(&self, reason: EndReason) -> Result<Step, Error> {
-        match (self.proof, self.total) {
-            (TotalProof::Required, Some(total)) if total != self.records => {
-                Err(Error::TotalDiffers { total, records: self.records, pages: self.pages })
-            }
-            (TotalProof::Required | TotalProof::Waived, _) => {
-                Ok(Step::End(WalkEnd { reason, pages: self.pages, records: self.records }))
-            }
+        match self.proof {
+            TotalProof::Required => self.prove()?,
+            TotalProof::Waived | TotalProof::Flagged => {}
         }
+        Ok(Step::End(self.ended(reason)))
+    }
+
+    fn ended(&self, reason: EndReason) -> WalkEnd {
+        let changed = self.proof == TotalProof::Flagged && self.prove().is_err();
+        WalkEnd { reason, pages: self.pages, records: self.records, changed }
+    }
+
+    /// Counted walks lose or double rows when others come or go before their place, and the count may still be right:
+    /// for them, the total itself must stand still.
+    fn prove(&self) -> Result<(), Error> {
+        let Some((first, last)) = self.totals else { return Ok(()) };
+        let is_counted = matches!(self.paginator, Paginator::Offset { .. } | Paginator::Page { .. });
+        if is_counted && first != last {
+            return Err(Error::Changed { first, last, page: self.pages });
+        }
+        if (first.min(last)..=first.max(last)).contains(&self.records) {
+            return Ok(());
+        }
+        Err(Error::TotalDiffers { total: last, records: self.records, pages: self.pages })
     }
 }
 
@@ -334,92 +468,4 @@ fn token_hash(token: &PageToken) -> u64 {
     let mut hasher = DefaultHasher::new();
     token.hash(&mut hasher);
     hasher.finish()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn page(records: u64) -> PageFacts {
-        PageFacts { records, ..PageFacts::default() }
-    }
-
-    fn offset(bounds: Bounds) -> Paginator {
-        Paginator::Offset { param: "offset".into(), size_param: "limit".into(), size: 10, bounds }
-    }
-
-    /// Walks the pages and returns the reason and the records, or the error.
-    fn check(paginator: Paginator, pages: &[PageFacts], expect: Result<(EndReason, u64), Error>) {
-        let mut walk = Walk::new(paginator, TotalProof::Required);
-        for (index, facts) in pages.iter().enumerate() {
-            match walk.accept(facts) {
-                Ok(Step::More(_)) => assert!(index + 1 < pages.len(), "the walk wants more than {} pages", pages.len()),
-                Ok(Step::End(end)) => {
-                    assert_eq!(Ok((end.reason(), end.records())), expect);
-                    assert_eq!(index + 1, pages.len(), "the walk ended early");
-                    return;
-                }
-                Err(error) => {
-                    assert_eq!(Err(error), expect);
-                    return;
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn links_are_followed_until_there_is_none() {
-        let next = |link: &str, records| PageFacts { next_link: Some(link.into()), ..page(records) };
-        check(Paginator::Odata, &[next("a", 5), next("b", 0), page(3)], Ok((EndReason::NoNextLink, 8)));
-        check(Paginator::Odata, &[next("a", 5), next("b", 5), next("a", 5)], Err(Error::Loop { page: 3 }));
-        check(Paginator::Unstated, &[page(7)], Ok((EndReason::SinglePage, 7)));
-        let sign = PageFacts { sign_of_more: Some("total = 9".into()), ..page(7) };
-        check(Paginator::Unstated, &[sign], Err(Error::Unstated { sign: "total = 9".into() }));
-    }
-
-    #[test]
-    fn a_short_page_does_not_end_a_counted_walk() {
-        check(offset(Bounds::default()), &[page(10), page(4), page(10), page(0)], Ok((EndReason::EmptyPage, 24)));
-        let short = Bounds { short_page_ends: true, ..Bounds::default() };
-        check(offset(short), &[page(10), page(4)], Ok((EndReason::ShortPage, 14)));
-    }
-
-    #[test]
-    fn a_total_is_proved() {
-        let total = |records, total| PageFacts { total: Some(total), ..page(records) };
-        check(offset(Bounds::default()), &[total(10, 14), total(4, 14)], Ok((EndReason::TotalReached, 14)));
-        check(
-            offset(Bounds::default()),
-            &[total(10, 14), total(0, 14)],
-            Err(Error::TotalDiffers { total: 14, records: 10, pages: 2 }),
-        );
-    }
-
-    #[test]
-    fn a_repeated_body_is_an_error() {
-        let again = PageFacts { is_repeated: true, ..page(10) };
-        check(offset(Bounds::default()), &[page(10), again], Err(Error::RepeatedBody { page: 2 }));
-    }
-
-    #[test]
-    fn a_cursor_ends_by_flag_or_absence() {
-        let paginator = |has_more| Paginator::Cursor {
-            from: CursorFrom::Body(JsonPath::of(&["next"])),
-            send: super::super::CursorSend::Param("cursor".into()),
-            has_more,
-        };
-        let next = |cursor: &str| PageFacts { cursor: Some(cursor.into()), ..page(1) };
-        check(paginator(None), &[next("a"), next("b"), page(1)], Ok((EndReason::NoNextLink, 3)));
-        let last = PageFacts { has_more: Some(false), ..next("c") };
-        check(paginator(None), &[next("a"), last], Ok((EndReason::ServerFlag, 2)));
-        let lost = PageFacts { has_more: Some(true), ..page(1) };
-        check(paginator(None), &[lost], Err(Error::MoreWithoutPlace { page: 1 }));
-    }
-
-    #[test]
-    fn empty_pages_are_bounded() {
-        let pages: Vec<PageFacts> =
-            (0..=EMPTY_PAGES_MAX).map(|n| PageFacts { next_link: Some(n.to_string()), ..page(0) }).collect();
-        check(Paginator::Odata, &pages, Err(Error::TooManyEmpty { empty: EMPTY_PAGES_MAX + 1 }));
-    }
 }

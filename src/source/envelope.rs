@@ -174,3 +174,17 @@ pub(super) fn scalar_in_record(record: &[u8], path: &JsonPath) -> Option<Scalar>
     let envelope = Envelope::read(record).ok()?;
     envelope.scalar(path).cloned()
 }
+
+/// The items of a list, each as its bytes.
+pub(super) fn items_of(list: &[u8]) -> Result<Vec<&[u8]>, JiterError> {
+    let mut jiter = Jiter::new(list);
+    let mut ranges = Vec::new();
+    let mut item = jiter.next_array()?;
+    while let Some(peek) = item {
+        let start = jiter.current_index();
+        jiter.known_skip(peek)?;
+        ranges.push(start..jiter.current_index());
+        item = jiter.array_step()?;
+    }
+    Ok(ranges.into_iter().map(|range| &list[range]).collect())
+}

@@ -9,17 +9,44 @@ use url::Url;
 use super::error::Error;
 use super::records::{Page, open_page};
 use super::request::Endpoint;
+use super::rules;
 use crate::auth::{Access, Use};
 use crate::http::attempts::Attempts;
 use crate::http::{self, BodyBound, Client, Reply, Request};
 use crate::limits::{METADATA_BYTES_MAX, PAGE_BYTES_MAX, PAGE_REREADS_MAX, RETRY_WAIT_MIN};
 use crate::model::plan::RecordsAt;
+use crate::model::request::{ResponseRule, Verdict};
 use crate::paging::walk::{PageToken, Wants};
 
 /// A remote API with its client and its credential.
 pub(crate) struct Source {
     client: Client,
     access: Access,
+}
+
+/// How a stream's answers are to be read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PageReading<'a> {
+    pub at: &'a RecordsAt,
+    pub wants: &'a Wants,
+    pub rules: &'a [ResponseRule],
+}
+
+/// What came of asking for a page.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    Page(Box<Page>),
+    /// A rule says that there is nothing.
+    Empty,
+    /// A rule says that the page before was the last one.
+    End,
+}
+
+/// As `Answer`, before the page is opened.
+enum Read {
+    Reply(Box<Reply>),
+    Empty,
+    End,
 }
 
 impl Source {
@@ -35,46 +62,90 @@ impl Source {
         &self.access
     }
 
-    /// Reads one page whole. `before` is the page before it.
+    /// Reads one page whole. `asked_at` is where the page before it came from.
     pub(crate) async fn read_page(
         &self,
         endpoint: &Endpoint,
         token: &PageToken,
-        at: &RecordsAt,
-        wants: &Wants,
-        before: Option<&Page>,
-    ) -> Result<Page, Error> {
-        let asked_at: Option<&Url> = before.map(|page| &page.url);
+        asked_at: Option<&Url>,
+        reading: &PageReading<'_>,
+    ) -> Result<Answer, Error> {
         let request = endpoint.request(token, asked_at)?;
         let bound = BodyBound { bytes_max: PAGE_BYTES_MAX, limit: "PAGE_BYTES_MAX" };
         let mut rereads = 0;
         loop {
-            let reply = self.read(request.clone(), bound).await?;
-            match open_page(reply, at, wants, before) {
+            let reply = match self.read(request.clone(), bound, reading.rules).await? {
+                Read::Reply(reply) => *reply,
+                Read::Empty => return Ok(Answer::Empty),
+                Read::End => return Ok(Answer::End),
+            };
+            match open_page(reply, reading.at, reading.wants) {
                 // Half a document over HTTP/1.0 and a cut gzip look like success to the transport.
                 Err(error) if error.is_unreadable_page() && rereads < PAGE_REREADS_MAX => {
                     rereads += 1;
                     self.client.wait(RETRY_WAIT_MIN * 2_u32.pow(rereads as u32)).await?;
                 }
-                opened => return opened,
+                opened => return opened.map(|page| Answer::Page(Box::new(page))),
             }
+        }
+    }
+
+    /// As `read_page`, for a page that is asked for before its turn.
+    pub(crate) async fn read_page_owned(
+        &self,
+        endpoint: &Endpoint,
+        token: PageToken,
+        reading: PageReading<'_>,
+    ) -> Result<Answer, Error> {
+        self.read_page(endpoint, &token, None, &reading).await
+    }
+
+    /// Reads an answer that is no page.
+    pub(super) async fn read_once(&self, request: Request) -> Result<Reply, Error> {
+        let bound = BodyBound { bytes_max: PAGE_BYTES_MAX, limit: "PAGE_BYTES_MAX" };
+        match self.read(request, bound, &[]).await? {
+            Read::Reply(reply) => Ok(*reply),
+            Read::Empty | Read::End => unreachable!("there is no rule"),
         }
     }
 
     /// Reads an OData service's description of its types.
     pub(crate) async fn read_metadata(&self, endpoint: &Endpoint, base_url: &Url) -> Result<Reply, Error> {
         let bound = BodyBound { bytes_max: METADATA_BYTES_MAX, limit: "METADATA_BYTES_MAX" };
-        self.read(endpoint.metadata_request(base_url)?, bound).await
+        match self.read(endpoint.metadata_request(base_url)?, bound, &[]).await? {
+            Read::Reply(reply) => Ok(*reply),
+            Read::Empty | Read::End => Err(Error::Metadata { why: "it is empty".to_owned() }),
+        }
     }
 
-    async fn read(&self, request: Request, bound: BodyBound) -> Result<Reply, Error> {
+    async fn read(&self, request: Request, bound: BodyBound, rules: &[ResponseRule]) -> Result<Read, Error> {
         let mut attempts = Attempts::new();
         let mut refused: Option<Use> = None;
         loop {
             let mut sent = request.clone();
-            let used = self.access.authorize(&mut sent, refused).await?;
-            let error = match self.access.send(&self.client, sent, bound).await? {
-                Ok(reply) => return Ok(reply),
+            let is_home = self.client.is_home(&sent.url);
+            let used = if is_home { self.access.authorize(&mut sent, refused).await? } else { Use::Fixed };
+            let answer = match is_home {
+                true => self.access.send(&self.client, sent, bound).await?,
+                false => self.client.send(sent, bound).await,
+            };
+            let judged = rules::judge(rules, &answer)?;
+            match judged.map(|judged| (judged.verdict, judged.say)) {
+                None => {}
+                Some((Verdict::Empty, _)) => return Ok(Read::Empty),
+                Some((Verdict::End, _)) => return Ok(Read::End),
+                Some((Verdict::Fail, say)) => return Err(Error::Rule { say: said(say, &answer) }),
+                Some((Verdict::Retry, say)) => match attempts.after_rule(&answer) {
+                    Some(wait) => {
+                        self.client.wait(wait).await?;
+                        refused = None;
+                        continue;
+                    }
+                    None => return Err(Error::RuleGaveUp { tries: attempts.made(), say: said(say, &answer) }),
+                },
+            }
+            let error = match answer {
+                Ok(reply) => return Ok(Read::Reply(Box::new(reply))),
                 Err(error) => error,
             };
             if is_unauthorized(&error) && refused.is_none() && matches!(used, Use::Token { .. }) {
@@ -91,6 +162,14 @@ impl Source {
             refused = None;
         }
     }
+}
+
+/// What a rule says, or else the answer itself.
+fn said(say: Option<String>, answer: &Result<Reply, http::Error>) -> String {
+    say.unwrap_or_else(|| match answer {
+        Ok(reply) => format!("{}: {}", reply.status, http::excerpt(&reply.body)),
+        Err(error) => error.to_string(),
+    })
 }
 
 fn is_unauthorized(error: &http::Error) -> bool {

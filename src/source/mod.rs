@@ -8,10 +8,15 @@ mod error;
 mod fetch;
 mod metadata;
 mod records;
+mod report;
 mod request;
+mod rules;
+mod template;
 
 pub(crate) use error::Error;
-pub(crate) use fetch::Source;
+pub(crate) use fetch::{Answer, PageReading, Source};
 pub(crate) use metadata::fetched_columns;
 pub(crate) use records::Page;
-pub(crate) use request::{Context, Endpoint};
+pub(crate) use report::ReportSteps;
+pub(crate) use request::Endpoint;
+pub(crate) use template::{Context, fields_read};

@@ -6,13 +6,16 @@ use bytes::Bytes;
 use http::HeaderMap;
 use url::Url;
 
-use super::envelope::{ArrayFound, Envelope, Scalar, scalar_in_record};
+use super::envelope::{ArrayFound, Envelope, Scalar, items_of, scalar_in_record};
 use super::error::Error;
 use crate::http::{Reply, excerpt};
 use crate::model::json_path::JsonPath;
 use crate::model::plan::RecordsAt;
 use crate::paging::walk::{PageFacts, Wants};
 use crate::paging::{CursorFrom, TotalAt};
+
+/// Where OData tells its count: v4, v3, v2.
+const ODATA_COUNTS: [&[&str]; 3] = [&["@odata.count"], &["odata.count"], &["d", "__count"]];
 
 /// One response's records, not yet decoded.
 #[derive(Debug, Clone)]
@@ -29,22 +32,42 @@ impl Page {
     pub(crate) fn records(&self) -> &[u8] {
         &self.body[self.records.clone()]
     }
+
+    /// The records, without a copy.
+    pub(crate) fn share_records(&self) -> Bytes {
+        self.body.slice(self.records.clone())
+    }
+
+    /// Notices a server that repeats itself.
+    pub(crate) fn compare(&mut self, before: Option<&Page>) {
+        self.facts.is_repeated = before.is_some_and(|before| before.records() == self.records());
+    }
 }
 
-/// Opens an answer. `before` is the page before it, to notice a server that repeats itself.
-pub(super) fn open_page(reply: Reply, at: &RecordsAt, wants: &Wants, before: Option<&Page>) -> Result<Page, Error> {
+/// Opens an answer.
+pub(super) fn open_page(reply: Reply, at: &RecordsAt, wants: &Wants) -> Result<Page, Error> {
     // A byte order mark is not JSON (RFC 8259 section 8.1), but .NET services send it.
     let body = if reply.body.starts_with(b"\xef\xbb\xbf") { reply.body.slice(3..) } else { reply.body };
     let envelope = Envelope::read(&body).map_err(|error| unreadable(&body, &error))?;
-    let (records, count, last) = locate(&envelope, at)?;
+    if let Some(errors) = wants.errors.as_ref().and_then(|path| errors_at(&envelope, path)) {
+        return Err(Error::Graphql { excerpt: excerpt(&body[errors]) });
+    }
+    let (body, (records, count, last)) = match at {
+        RecordsAt::Each { list, inner } => {
+            let all = each(&body, &envelope, list, inner)?;
+            let whole = Envelope::read(&all).map_err(|error| unreadable(&all, &error))?;
+            let located = at_path(&whole, &JsonPath::default())?;
+            (all, located)
+        }
+        RecordsAt::Path(path) => (body, at_path(&envelope, path)?),
+        RecordsAt::Found => (body, found(&envelope)?),
+    };
     let mut facts = facts_of(&envelope, wants, &reply.headers, &body, last);
     facts.records = count;
     if wants.signs_of_more {
         facts.sign_of_more = sign_of_more(&envelope, count);
     }
-    let mut page = Page { body, records, facts, url: reply.url };
-    page.facts.is_repeated = before.is_some_and(|before| before.records() == page.records());
-    Ok(page)
+    Ok(Page { body, records, facts, url: reply.url })
 }
 
 fn unreadable(body: &Bytes, error: &jiter::JiterError) -> Error {
@@ -83,11 +106,41 @@ fn without_tags(body: &[u8]) -> Vec<u8> {
 
 type Located = (Range<usize>, u64, Option<Range<usize>>);
 
-fn locate(envelope: &Envelope, at: &RecordsAt) -> Result<Located, Error> {
-    match at {
-        RecordsAt::Path(path) => at_path(envelope, path),
-        RecordsAt::Found => found(envelope),
+/// What stands at a place inside each item of a list, as one list. Lists there give all their items; where an item has
+/// nothing there, it gives nothing.
+fn each(body: &Bytes, envelope: &Envelope, list: &JsonPath, inner: &JsonPath) -> Result<Bytes, Error> {
+    let (items, _, _) = at_path(envelope, list)?;
+    let mut all = Vec::with_capacity(items.len());
+    all.push(b'[');
+    let mut add = |item: &[u8]| {
+        if all.len() > 1 {
+            all.push(b',');
+        }
+        all.extend_from_slice(item);
+    };
+    for item in items_of(&body[items]).map_err(|error| unreadable(body, &error))? {
+        let inside = Envelope::read(item).map_err(|error| unreadable(body, &error))?;
+        if let Some(array) = inside.arrays.iter().find(|array| array.path == inner.members()) {
+            for record in items_of(&item[array.bytes.clone()]).map_err(|error| unreadable(body, &error))? {
+                add(record);
+            }
+        } else if inner.members().is_empty() {
+            add(item);
+        } else if let Some((_, object)) = inside.objects.iter().find(|(found, _)| found == inner.members()) {
+            add(&item[object.clone()]);
+        }
     }
+    all.push(b']');
+    Ok(all.into())
+}
+
+/// Errors of GraphQL (its specification, section 7.1), which come with status 200 and perhaps half of the data.
+fn errors_at(envelope: &Envelope, path: &JsonPath) -> Option<Range<usize>> {
+    envelope
+        .arrays
+        .iter()
+        .find(|array| array.path == path.members() && array.items > 0)
+        .map(|errors| errors.bytes.clone())
 }
 
 fn whole(array: &ArrayFound) -> Located {
@@ -159,6 +212,8 @@ fn facts_of(
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim).map(str::to_owned);
     let body_link = wants.next_links.iter().find_map(|path| link_at(envelope, path));
     let header_link = || if wants.link_header { next_in_link_header(headers) } else { None };
+    let last_value = wants.last_value.as_ref().zip(last.clone());
+    let last_value = last_value.and_then(|(path, last)| scalar_in_record(&body[last], path)?.token());
     let cursor = wants.cursor.as_ref().and_then(|from| match from {
         CursorFrom::Body(path) => envelope.scalar(path).and_then(Scalar::token),
         CursorFrom::Header(name) => header(name).filter(|token| !token.is_empty()),
@@ -169,7 +224,11 @@ fn facts_of(
     PageFacts {
         next_link: body_link.or_else(header_link),
         cursor,
+        last_value,
         total: wants.totals.iter().find_map(|at| match at {
+            TotalAt::Odata => {
+                ODATA_COUNTS.iter().find_map(|path| envelope.scalar(&JsonPath::of(path)).and_then(Scalar::count))
+            }
             TotalAt::Body(path) => envelope.scalar(path).and_then(Scalar::count),
             TotalAt::Header(name) => header(name).and_then(|total| total.parse().ok()),
         }),
@@ -256,7 +315,7 @@ mod tests {
             headers,
             body: Bytes::copy_from_slice(body.as_bytes()),
         };
-        open_page(reply, &at, &paginator.wants(), None)
+        open_page(reply, &at, &paginator.wants())
     }
 
     fn check_records(body: &str, at: &str, expect: Option<(&str, u64)>) {

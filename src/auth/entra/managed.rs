@@ -69,6 +69,7 @@ impl ManagedIdentity {
                     status,
                     retry_after: None,
                     excerpt,
+                    body: bytes::Bytes::new(),
                     challenge: None,
                 });
             }

@@ -84,7 +84,14 @@ pub(in crate::auth) fn answered(
         // Told apart from a refusal: the server did not look at the token.
         let url = SafeUrl::new(url.clone());
         let excerpt = excerpt(answer.body());
-        return Answer::NotSent(HttpError::Status { url, status, retry_after: None, excerpt, challenge: None });
+        return Answer::NotSent(HttpError::Status {
+            url,
+            status,
+            retry_after: None,
+            excerpt,
+            body: bytes::Bytes::new(),
+            challenge: None,
+        });
     }
     let Ok(Value::Object(body)) = serde_json::from_slice(answer.body()) else {
         return Answer::Unreadable { why: format!("{status}: {}", sealed_answer(answer.body())) };

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{SHORTEST, check, job, read, shown, with, with_source, with_stream};
 use crate::model::json_path::JsonPath;
 use crate::model::plan::{Auth, KeyPlace, Place};
-use crate::paging::{Bounds, CursorFrom, CursorSend, Paginator};
+use crate::paging::{Bounds, CursorFrom, CursorSend, Flag, Paginator, Reading, SentIn};
 
 /// Text that people read, against its file in `tests/expected`.
 fn check_expected(name: &str, text: &str) {
@@ -286,12 +286,22 @@ fn paging_is_complete() {
         Paginator::Cursor {
             from: CursorFrom::LastRecord(JsonPath::of(&["id"])),
             send: CursorSend::Param("after".into()),
-            has_more: None
+            has_more: None,
+            flag: Flag::Optional,
+            total: None,
         }
     );
     assert_eq!(
         paginator(&with_stream("paging: { page: {} }")),
-        Paginator::Page { param: "page".into(), first: 1, size: None, total_pages: None, bounds: Bounds::default() }
+        Paginator::Page {
+            param: "page".into(),
+            first: 1,
+            size: None,
+            total_pages: None,
+            sent_in: SentIn::Query,
+            reading: Reading::InTurn,
+            bounds: Bounds::default(),
+        }
     );
 }
 

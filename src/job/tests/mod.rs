@@ -71,7 +71,7 @@ fn the_shortest_job_is_whole() {
     assert_eq!(job.destination.place, Place::Local("/work/./out".into()));
     assert!(matches!(job.source.auth, Auth::Anonymous));
     let stream = &job.streams[0];
-    assert_eq!((stream.path.as_str(), &stream.records), ("orders", &RecordsAt::Found));
+    assert_eq!((stream.request.path.as_str(), &stream.records), ("orders", &RecordsAt::Found));
     assert_eq!(stream.paginator, Paginator::Unstated);
     assert_eq!(job.config_hash.len(), 64);
 }
@@ -116,9 +116,9 @@ destination: { url: /out }
         pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
     };
     let [a, b] = job.streams.as_slice() else { panic!("two streams") };
-    assert_eq!(a.params, text(&[("$top", "5"), ("a", "1"), ("b", "true")]));
-    assert_eq!(b.params, text(&[("$top", "5"), ("a", "1"), ("b", "x")]));
-    assert_eq!(b.headers, text(&[("accept-language", "en"), ("X-A", "a")]));
+    assert_eq!(a.request.params, text(&[("$top", "5"), ("a", "1"), ("b", "true")]));
+    assert_eq!(b.request.params, text(&[("$top", "5"), ("a", "1"), ("b", "x")]));
+    assert_eq!(b.request.headers, text(&[("accept-language", "en"), ("X-A", "a")]));
     assert_eq!((&a.paginator, &b.paginator), (&Paginator::Odata, &Paginator::Single));
     assert_eq!(b.records, RecordsAt::Path(JsonPath::default()));
 }

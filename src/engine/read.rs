@@ -1,0 +1,174 @@
+//! One slice from the API into its queue: page after page, or some at once where the total tells how many there are.
+
+use std::collections::VecDeque;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesOrdered;
+use tokio_util::sync::CancellationToken;
+
+use super::context::Context;
+use super::error::Error;
+use super::queue::{PageQueue, QueuedPage};
+use crate::model::incremental::{CursorValue, FeedOrder};
+use crate::model::plan::Stream;
+use crate::model::request::Body;
+use crate::paging::walk::{PageToken, Step, TotalProof, Walk, WalkEnd, Wants};
+use crate::source::{Answer, Endpoint, Page, PageReading};
+use crate::telemetry::Event;
+
+/// Reads slices of one stream.
+pub(super) struct SliceReader<'a> {
+    pub ctx: &'a Context,
+    pub stream: &'a Stream,
+    pub halt: &'a CancellationToken,
+}
+
+impl SliceReader<'_> {
+    /// Reads a slice to its end. `floor` is where its records are known from.
+    pub(super) async fn read(
+        &self,
+        endpoint: &Endpoint,
+        floor: Option<CursorValue>,
+        proof: TotalProof,
+        queue: &PageQueue,
+    ) -> Result<WalkEnd, Error> {
+        let proof = match (endpoint.total_proof(), proof) {
+            (TotalProof::Waived, _) => TotalProof::Waived,
+            (_, proof) => proof,
+        };
+        let mut walk = Walk::new(self.stream.paginator.clone(), proof);
+        let wants = wants(self.stream);
+        if let (Some(incremental), Some(floor)) = (&self.stream.incremental, floor)
+            && incremental.order == FeedOrder::NewestFirst
+        {
+            walk.stop_at_known(incremental.kind.clone(), floor);
+        }
+        let reading = PageReading { at: &self.stream.records, wants: &wants, rules: &self.stream.rules };
+        let mut before: Option<Page> = None;
+        let mut ahead = Ahead::new();
+        loop {
+            self.check_stopped()?;
+            let number = walk.pages() + 1;
+            let asked = match ahead.next(walk.current()).await {
+                Some(answer) => answer,
+                None => {
+                    let asked_at = before.as_ref().map(|page| &page.url);
+                    self.ctx.source.read_page(endpoint, walk.current(), asked_at, &reading).await
+                }
+            };
+            let answer = asked.map_err(|source| page_error(&self.stream.name, number, source))?;
+            let wrong = |source| Error::Walk { stream: self.stream.name.clone(), source };
+            let mut page = match answer {
+                Answer::Page(page) => *page,
+                Answer::Empty if number == 1 => return Ok(walk.accept_nothing()),
+                Answer::End if number > 1 => match walk.accept_end().map_err(wrong)? {
+                    Step::End(end) => return Ok(end),
+                    Step::More(_) => unreachable!("an end has no next page"),
+                },
+                Answer::Empty | Answer::End => {
+                    return Err(Error::RuleOutOfPlace { stream: self.stream.name.clone(), page: number });
+                }
+            };
+            page.compare(before.as_ref());
+            let step = walk.accept(&page.facts).map_err(wrong)?;
+            self.ctx.telemetry.tell(Event::PageRead {
+                stream: self.stream.name.clone(),
+                records: page.facts.records,
+                bytes: page.records().len() as u64,
+            });
+            let queued = QueuedPage { number, records: page.share_records() };
+            let is_taken = queue
+                .push(queued, self.halt)
+                .await
+                .map_err(|source| Error::Spool { stream: self.stream.name.clone(), source })?;
+            if !is_taken {
+                return self.check_stopped().and(Err(Error::Stopped));
+            }
+            match step {
+                Step::More(_) => {
+                    let requests = self.ctx.job.source.limits.in_flight as usize;
+                    ahead.ask(&walk, requests, |token| self.ctx.source.read_page_owned(endpoint, token, reading));
+                    before = Some(page);
+                }
+                Step::End(end) => return Ok(end),
+            }
+        }
+    }
+
+    fn check_stopped(&self) -> Result<(), Error> {
+        if self.ctx.cancel.is_cancelled() {
+            return Err(Error::Interrupted);
+        }
+        if self.halt.is_cancelled() {
+            return Err(Error::Stopped);
+        }
+        Ok(())
+    }
+}
+
+/// What answers of a stream are looked into for.
+pub(super) fn wants(stream: &Stream) -> Wants {
+    let mut wants = stream.paginator.wants();
+    if let Some(incremental) = &stream.incremental
+        && incremental.order == FeedOrder::NewestFirst
+    {
+        wants.last_value = Some(incremental.field.clone());
+    }
+    if matches!(stream.request.body, Body::Graphql { .. }) {
+        wants.errors = Some(crate::model::json_path::JsonPath::of(&["errors"]));
+    }
+    wants
+}
+
+/// Pages that were asked for before their turn. What the walk then wants counts: a guess that was wrong is thrown away,
+/// and from then on pages are asked for in turn.
+struct Ahead<F: Future> {
+    /// Absent = nobody has guessed yet.
+    planned: Option<VecDeque<PageToken>>,
+    tokens: VecDeque<PageToken>,
+    answers: FuturesOrdered<F>,
+}
+
+impl<F: Future<Output = Result<Answer, crate::source::Error>>> Ahead<F> {
+    fn new() -> Self {
+        Ahead { planned: None, tokens: VecDeque::new(), answers: FuturesOrdered::new() }
+    }
+
+    /// The answer for this page if it was asked for.
+    async fn next(&mut self, wanted: &PageToken) -> Option<F::Output> {
+        if self.tokens.pop_front().as_ref() == Some(wanted) {
+            return self.answers.next().await;
+        }
+        if self.planned.is_some() {
+            self.planned = Some(VecDeque::new());
+            self.tokens.clear();
+            self.answers = FuturesOrdered::new();
+        }
+        None
+    }
+
+    /// Keeps as many requests on their way as there may be.
+    fn ask(&mut self, walk: &Walk, requests_max: usize, mut ask: impl FnMut(PageToken) -> F) {
+        let planned = self.planned.get_or_insert_with(|| {
+            let ahead = walk.tokens_ahead();
+            if ahead.is_empty() {
+                VecDeque::new()
+            } else {
+                std::iter::once(walk.current().clone()).chain(ahead).collect()
+            }
+        });
+        while self.tokens.len() < requests_max {
+            let Some(token) = planned.pop_front() else { break };
+            self.answers.push_back(ask(token.clone()));
+            self.tokens.push_back(token);
+        }
+    }
+}
+
+pub(super) fn page_error(stream: &str, page: u64, source: crate::source::Error) -> Error {
+    match source {
+        crate::source::Error::Http(crate::http::Error::Interrupted)
+        | crate::source::Error::GaveUp { source: crate::http::Error::Interrupted, .. } => Error::Interrupted,
+        source => Error::Page { stream: stream.to_owned(), page, source },
+    }
+}

@@ -1,0 +1,149 @@
+//! What the writer notes of the records that pass: how far the cursor got, and the fields that other streams wait for.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::{DataType, Date32Type, Int64Type, TimestampMicrosecondType};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use chrono::{DateTime, Utc};
+
+use super::error::Error;
+use super::parents::ParentRows;
+use crate::columns::column_name;
+use crate::model::column::{Column, ColumnType};
+use crate::model::incremental::{CursorKind, CursorValue, Incremental, MissingCursor};
+use crate::model::time_format::{Spelling, TimeFormat};
+
+/// Notes of one stream.
+#[derive(Debug, Default)]
+pub(super) struct Watch {
+    stream: String,
+    /// Absent = the stream has no cursor.
+    cursor: Option<CursorWatch>,
+    needed: BTreeSet<Vec<String>>,
+    pub parents: ParentRows,
+}
+
+#[derive(Debug)]
+struct CursorWatch {
+    plan: Incremental,
+    column: String,
+    /// Greatest values by the scope they were seen in.
+    greatest: BTreeMap<String, CursorValue>,
+    rows: u64,
+    without: u64,
+}
+
+impl Watch {
+    pub(super) fn new(
+        stream: &str,
+        incremental: Option<&Incremental>,
+        needed: BTreeSet<Vec<String>>,
+    ) -> Result<Self, Error> {
+        let cursor = match incremental {
+            None => None,
+            Some(plan) => {
+                let column = column_name(plan.field.members())
+                    .map_err(|source| Error::Columns { stream: stream.to_owned(), source })?;
+                Some(CursorWatch { plan: plan.clone(), column, greatest: BTreeMap::new(), rows: 0, without: 0 })
+            }
+        };
+        Ok(Watch { stream: stream.to_owned(), cursor, needed, parents: ParentRows::default() })
+    }
+
+    /// Looks at a batch whose rows are of one scope of the cursor.
+    pub(super) fn look(&mut self, scope: &str, batch: &RecordBatch, columns: &[Column]) -> Result<(), Error> {
+        if !self.needed.is_empty() {
+            self.parents.take(&self.stream, batch, columns, &self.needed)?;
+        }
+        match &mut self.cursor {
+            None => Ok(()),
+            Some(cursor) => cursor.look(&self.stream, scope, batch, columns),
+        }
+    }
+
+    /// The greatest values seen, by scope. Records without one are an error where the job says so.
+    pub(super) fn cursors(&self) -> Result<BTreeMap<String, CursorValue>, Error> {
+        let Some(cursor) = &self.cursor else { return Ok(BTreeMap::new()) };
+        let (stream, column) = (self.stream.clone(), cursor.column.clone());
+        if cursor.rows > 0 && cursor.without == cursor.rows {
+            return Err(Error::NoCursor { stream, column, rows: cursor.rows });
+        }
+        if cursor.without > 0 && cursor.plan.missing == MissingCursor::Fail {
+            return Err(Error::CursorMissing { stream, column, without: cursor.without, rows: cursor.rows });
+        }
+        Ok(cursor.greatest.clone())
+    }
+
+    /// Records that had no value for the cursor.
+    pub(super) fn without_cursor(&self) -> u64 {
+        self.cursor.as_ref().map_or(0, |cursor| cursor.without)
+    }
+}
+
+impl CursorWatch {
+    fn look(&mut self, stream: &str, scope: &str, batch: &RecordBatch, columns: &[Column]) -> Result<(), Error> {
+        self.rows += batch.num_rows() as u64;
+        let at = columns.iter().position(|column| column.name.eq_ignore_ascii_case(&self.column));
+        let Some(at) = at else {
+            self.without += batch.num_rows() as u64;
+            return Ok(());
+        };
+        let values = batch.column(at);
+        self.without += values.null_count() as u64;
+        let mut greatest: Option<CursorValue> = None;
+        for row in (0..values.len()).filter(|row| values.is_valid(*row)) {
+            let value = value_at(&self.plan.kind, values.as_ref(), row, columns[at].kind);
+            let value = value.ok_or_else(|| Error::CursorUnreadable {
+                stream: stream.to_owned(),
+                column: self.column.clone(),
+                kind: columns[at].kind,
+            })?;
+            greatest = greatest.max(Some(value));
+        }
+        if let Some(value) = greatest {
+            let known = self.greatest.entry(scope.to_owned()).or_insert(value);
+            *known = (*known).max(value);
+        }
+        Ok(())
+    }
+}
+
+fn value_at(kind: &CursorKind, values: &dyn Array, row: usize, column: ColumnType) -> Option<CursorValue> {
+    match (kind, values.data_type()) {
+        (CursorKind::Integer { .. }, DataType::Int64) => {
+            Some(CursorValue::Integer(values.as_primitive::<Int64Type>().value(row)))
+        }
+        (CursorKind::Time { format, .. }, DataType::Int64) => {
+            let number = values.as_primitive::<Int64Type>().value(row);
+            let instant = match format.spelling {
+                Spelling::Unix => DateTime::from_timestamp(number, 0),
+                Spelling::UnixMillis => DateTime::from_timestamp_millis(number),
+                Spelling::Iso | Spelling::Date | Spelling::ODataV2 | Spelling::Strftime(_) => {
+                    format.read(&number.to_string())
+                }
+            };
+            instant.map(CursorValue::Time)
+        }
+        (CursorKind::Time { format, .. }, DataType::Timestamp(..)) => {
+            let micros = values.as_primitive::<TimestampMicrosecondType>().value(row);
+            let instant = DateTime::from_timestamp_micros(micros)?;
+            of_wall_clock(instant, column, format).map(CursorValue::Time)
+        }
+        (CursorKind::Time { format, .. }, DataType::Date32) => {
+            let days = values.as_primitive::<Date32Type>().value(row);
+            let instant = DateTime::from_timestamp(i64::from(days) * 86_400, 0)?;
+            of_wall_clock(instant, ColumnType::DateTime, format).map(CursorValue::Time)
+        }
+        (kind, DataType::Utf8) => kind.read(values.as_string::<i32>().value(row)),
+        (kind, _) => {
+            let format = FormatOptions::new();
+            kind.read(&ArrayFormatter::try_new(values, &format).ok()?.value(row).to_string())
+        }
+    }
+}
+
+/// An instant as it is; a wall clock in the zone of the cursor.
+fn of_wall_clock(instant: DateTime<Utc>, column: ColumnType, format: &TimeFormat) -> Option<DateTime<Utc>> {
+    if column == ColumnType::Instant { Some(instant) } else { format.at(instant.naive_utc()) }
+}
