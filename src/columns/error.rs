@@ -50,6 +50,8 @@ pub(crate) enum Error {
     Loss { column: String, from: ColumnType, to: ColumnType, value: String },
     #[error("column `{column}` has values, but no place in the new columns")]
     ColumnLost { column: String },
+    #[error("{rows} records have no value for `{column}`, which is part of the key")]
+    NullKey { column: String, rows: usize },
     #[error("a batch of {found} columns was described as {described} columns")]
     OtherColumns { found: usize, described: usize },
     #[error("cannot assemble a record batch")]
@@ -89,6 +91,10 @@ impl Error {
             Error::Value { column, .. } => {
                 Some(format!("declare another type under the stream's `columns`, for example `{column}: text`"))
             }
+            Error::NullKey { .. } => {
+                Some("rows are merged by their key: name columns under `key` that every record has".to_owned())
+            }
+            Error::Loss { .. } => Some("`haul run --full` reads the table anew, with types of its own".to_owned()),
             _ => None,
         }
     }

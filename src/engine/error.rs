@@ -49,6 +49,8 @@ pub(crate) enum Error {
     TooManyParents { stream: String, limit: usize },
     #[error("stream `{stream}` was not read, because `{parent}`, which it is read for, failed")]
     ParentFailed { stream: String, parent: String },
+    #[error("stream `{stream}` has no column `{column}`, which its key names")]
+    NoKey { stream: String, column: String },
     #[error("stopped because another stream failed")]
     Stopped,
     #[error("stopped by a signal")]
@@ -91,6 +93,7 @@ impl Error {
             | Error::RowsDiffer { .. }
             | Error::NoColumns { .. }
             | Error::RuleOutOfPlace { .. }
+            | Error::NoKey { .. }
             | Error::NoCursor { .. }
             | Error::CursorMissing { .. }
             | Error::CursorUnreadable { .. }
@@ -130,6 +133,7 @@ impl Error {
                 "`then: empty` holds for a first page and `then: end` for a later one; name the other for this answer"
                     .to_owned(),
             ),
+            Error::NoKey { .. } => Some("`key` names columns of the table; `haul preview` shows them".to_owned()),
             Error::TooManyParents { .. } => Some("read several in one request with `for_each.batch`".to_owned()),
             Error::ParentFailed { .. }
             | Error::Spool { .. }

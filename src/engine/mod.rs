@@ -6,6 +6,7 @@ mod alias;
 mod context;
 mod credential;
 mod error;
+mod merge;
 mod parents;
 mod parts;
 mod place;

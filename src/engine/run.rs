@@ -353,16 +353,15 @@ async fn write_status(ctx: &Context, report: &RunReport) -> Result<(), Error> {
 }
 
 fn table_manifest(ctx: &Context, stream: &Stream, read: &ReadStream) -> TableManifest {
-    let table = &read.table;
     TableManifest {
-        columns: table.columns().to_vec(),
-        schema_hash: schema_hash(table.columns()),
+        columns: read.columns().to_vec(),
+        schema_hash: schema_hash(read.columns()),
         key: stream.key.clone(),
-        rows: table.rows(),
-        bytes: table.bytes(),
+        rows: read.rows(),
+        bytes: read.bytes(),
         format: ctx.job.destination.format.extension().to_owned(),
         as_of: ctx.started_at,
-        parts: table.parts().to_vec(),
+        parts: read.parts().to_vec(),
         walks: walks(read),
         cursors: read.cursors.clone(),
         left_out: left_out(read),
@@ -400,16 +399,17 @@ fn table_report(read: &ReadStream, former: Option<&TableManifest>) -> TableRepor
         count: warning.count,
     });
     TableReport {
-        rows: read.table.rows(),
-        bytes: read.table.bytes(),
+        rows: read.rows(),
+        bytes: read.bytes(),
         outcome: TableOutcome::Read,
-        parts: read.table.parts().len() as u64,
+        parts: read.parts().len() as u64,
         walks: walks(read),
+        merge: read.merged.as_ref().map(|merged| merged.counts),
         left_out: left_out(read),
         slices_left_out: read.left_out.len() as u64,
         cursors: read.cursors.clone(),
         without_cursor: read.without_cursor,
-        schema_changes: former.map(|former| schema_changes(&former.columns, read.table.columns())).unwrap_or_default(),
+        schema_changes: former.map(|former| schema_changes(&former.columns, read.columns())).unwrap_or_default(),
         warnings: warnings.collect(),
         error: None,
     }
@@ -436,6 +436,7 @@ fn empty_report() -> TableReport {
         outcome: TableOutcome::Failed,
         parts: 0,
         walks: Vec::new(),
+        merge: None,
         left_out: Vec::new(),
         slices_left_out: 0,
         cursors: BTreeMap::new(),

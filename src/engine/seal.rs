@@ -19,6 +19,7 @@ pub(super) struct SealedTable {
     parts: Vec<Part>,
     columns: Vec<Column>,
     ends: Vec<WalkEnd>,
+    next_number: u64,
 }
 
 impl SealedTable {
@@ -35,16 +36,17 @@ impl SealedTable {
         &self.ends
     }
 
+    /// Number of the next file of this stream and run.
+    pub(super) fn next_number(&self) -> u64 {
+        self.next_number
+    }
+
     pub(super) fn pages(&self) -> u64 {
         self.ends.iter().map(WalkEnd::pages).sum()
     }
 
     pub(super) fn rows(&self) -> u64 {
         self.parts.iter().map(|part| part.rows).sum()
-    }
-
-    pub(super) fn bytes(&self) -> u64 {
-        self.parts.iter().map(|part| part.bytes).sum()
     }
 }
 
@@ -77,7 +79,7 @@ pub(super) async fn seal(ctx: &Context, stream: &Stream, pumped: Pumped) -> Resu
         }
     }
     stage_all(ctx, stream, kind, &mut parts, close(&mut writer)?).await?;
-    let sealed = SealedTable { parts, columns: pumped.columns, ends: pumped.ends };
+    let sealed = SealedTable { parts, columns: pumped.columns, ends: pumped.ends, next_number: writer.next_number };
     let rows = sealed.ends.iter().map(WalkEnd::records).sum();
     if sealed.rows() != rows {
         let written = sealed.rows();

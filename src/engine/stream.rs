@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::context::Context;
 use super::error::Error;
+use super::merge::{Former, Merge, Merged};
 use super::parents::ParentRows;
 use super::pump::{LeftOut, Pumping, prepare};
 use super::seal::{SealedTable, seal};
@@ -15,20 +16,41 @@ use super::slices::{Backfill, Planned, Planning};
 use crate::columns::{self, Options, Warning};
 use crate::model::column::{Column, ColumnType, TypeOrigin};
 use crate::model::incremental::{CursorScope, CursorValue, Incremental, StoredCursor};
-use crate::model::manifest::TableManifest;
-use crate::model::plan::{Dialect, Stream};
+use crate::model::manifest::{Part, TableManifest};
+use crate::model::plan::{Dialect, Stream, WriteMode};
 use crate::source::{Context as TemplateContext, Endpoint, fetched_columns};
 use crate::telemetry::Event;
 
 /// A stream that was read whole.
 pub(super) struct ReadStream {
     pub table: SealedTable,
+    /// The table with the former rows. Absent = the read is the table.
+    pub merged: Option<Merged>,
     pub warnings: Vec<Warning>,
     pub left_out: Vec<LeftOut>,
     /// Where the cursors stand now. Empty = the stream has none.
     pub cursors: BTreeMap<String, StoredCursor>,
     pub without_cursor: u64,
     pub parents: ParentRows,
+}
+
+impl ReadStream {
+    /// The files of the table.
+    pub(super) fn parts(&self) -> &[Part] {
+        self.merged.as_ref().map_or_else(|| self.table.parts(), |merged| merged.parts.as_slice())
+    }
+
+    pub(super) fn columns(&self) -> &[Column] {
+        self.merged.as_ref().map_or_else(|| self.table.columns(), |merged| merged.columns.as_slice())
+    }
+
+    pub(super) fn rows(&self) -> u64 {
+        self.parts().iter().map(|part| part.rows).sum()
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.parts().iter().map(|part| part.bytes).sum()
+    }
 }
 
 /// What a stream is read with.
@@ -72,6 +94,13 @@ impl Reading<'_> {
             _ => former_cursors,
         };
         let table = seal(ctx, stream, pumped).await?;
+        let merged = match stream.write {
+            WriteMode::Replace => None,
+            mode => {
+                let former = Former::of(self.former);
+                Some(Merge::new(ctx, stream, mode, former, &table)?.merge(former, &table).await?)
+            }
+        };
         let took: Duration = began.elapsed();
         ctx.telemetry.tell(Event::StreamSealed {
             stream: stream.name.clone(),
@@ -79,7 +108,7 @@ impl Reading<'_> {
             pages: table.pages(),
             took,
         });
-        Ok(ReadStream { table, warnings, left_out, cursors, without_cursor, parents })
+        Ok(ReadStream { table, merged, warnings, left_out, cursors, without_cursor, parents })
     }
 
     fn plan(&self, template: &TemplateContext, cursors: &BTreeMap<String, StoredCursor>) -> Result<Planned, Error> {

@@ -109,6 +109,11 @@ impl CursorWatch {
     }
 }
 
+/// The cursor of every row. `None` = it has none, or none that can be read.
+pub(super) fn cursor_values(kind: &CursorKind, values: &dyn Array, column: ColumnType) -> Vec<Option<CursorValue>> {
+    (0..values.len()).map(|row| if values.is_null(row) { None } else { value_at(kind, values, row, column) }).collect()
+}
+
 fn value_at(kind: &CursorKind, values: &dyn Array, row: usize, column: ColumnType) -> Option<CursorValue> {
     match (kind, values.data_type()) {
         (CursorKind::Integer { .. }, DataType::Int64) => {

@@ -17,4 +17,4 @@ mod tests;
 pub(crate) use concat::concat;
 pub(crate) use encode::{Encoder, Kind};
 pub(crate) use error::Error;
-pub(crate) use read::{footer_facts, read_parquet};
+pub(crate) use read::{footer_facts, read_parquet, read_parquet_columns};

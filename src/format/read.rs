@@ -3,8 +3,9 @@
 use std::fs::File;
 use std::path::Path;
 
-use arrow::array::RecordBatch;
+use arrow::array::{RecordBatch, RecordBatchReader};
 use arrow::datatypes::SchemaRef;
+use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
@@ -50,6 +51,18 @@ pub(crate) fn read_parquet(file: File) -> Result<ParquetBatches, Error> {
         .build()
         .map_err(|source| Error::Parquet { doing: "read", source })?;
     Ok(ParquetBatches { schema: SchemaRef::clone(metadata.schema()), inner })
+}
+
+/// Opens a Parquet file for reading some of its columns, in the order of the file.
+pub(crate) fn read_parquet_columns(file: File, names: &[&str]) -> Result<ParquetBatches, Error> {
+    let metadata = load_footer(&file)?;
+    let mask = ProjectionMask::columns(metadata.metadata().file_metadata().schema_descr(), names.iter().copied());
+    let inner = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata)
+        .with_batch_size(BATCH_ROWS)
+        .with_projection(mask)
+        .build()
+        .map_err(|source| Error::Parquet { doing: "read", source })?;
+    Ok(ParquetBatches { schema: inner.schema(), inner })
 }
 
 /// Reopens a finished file and reads its footer.

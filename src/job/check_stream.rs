@@ -7,13 +7,13 @@ use super::check_paging::check_paging;
 use super::check_request::{check_body, check_method, check_report, check_rules, check_stream_path, param_text};
 use super::check_slices::{check_incremental, check_parent, check_slices};
 use super::problem::{Problems, did_you_mean, wrong};
-use super::spec::{DialectSpec, JobSpec, ParamSpec, StreamSpec};
-use super::spec_stream::{ChangesSpec, FailedSlicesSpec};
+use super::spec::{DialectSpec, FormatSpec, JobSpec, ParamSpec, StreamSpec};
+use super::spec_stream::{ChangesSpec, FailedSlicesSpec, WriteSpec};
 use super::value::{check_path, check_sent_header, check_template};
 use super::yaml::join;
 use crate::model::column::{COLUMN_TYPE_WORDS, ColumnType};
 use crate::model::incremental::Incremental;
-use crate::model::plan::{Changes, RecordsAt, Stream};
+use crate::model::plan::{Changes, RecordsAt, Stream, WriteMode};
 use crate::model::request::{Body, RequestPlan};
 use crate::model::slices::{FailingSlices, WINDOW};
 use crate::paging::{CursorSend, Paginator, SentIn};
@@ -117,6 +117,7 @@ fn check_stream(spec: &JobSpec, index: usize, path: &str, problems: &mut Problem
         },
         incremental,
         key: check_key(&stream.key, path, problems),
+        write: check_write(spec, stream, path, problems),
         columns: check_columns(stream, path, problems),
     }
 }
@@ -192,6 +193,34 @@ fn check_headers(
         }
     }
     headers.into_values().collect()
+}
+
+fn check_write(spec: &JobSpec, stream: &StreamSpec, path: &str, problems: &mut Problems<'_>) -> WriteMode {
+    let place = format!("{path}.write");
+    let write = match stream.write {
+        Some(WriteSpec::Replace) if stream.incremental.is_some() => {
+            let draft = wrong("an incremental read does not see the rows that it would replace");
+            problems.at(&place, draft.allowed("append, merge"));
+            WriteMode::Replace
+        }
+        Some(WriteSpec::Merge) if stream.key.is_empty() => {
+            let draft = wrong("rows are merged by their key, and the stream has none");
+            problems.at(&place, draft.hint("name the columns that identify a record under `key`"));
+            WriteMode::Merge
+        }
+        Some(WriteSpec::Replace) => WriteMode::Replace,
+        Some(WriteSpec::Append) => WriteMode::Append,
+        Some(WriteSpec::Merge) => WriteMode::Merge,
+        None if stream.incremental.is_none() => WriteMode::Replace,
+        None if stream.key.is_empty() => WriteMode::Append,
+        None => WriteMode::Merge,
+    };
+    if write != WriteMode::Replace && spec.destination.format == FormatSpec::Csv {
+        let draft = wrong("rows are added to Parquet files only: a CSV file cannot be read back without a loss");
+        let path = if stream.write.is_some() { place } else { format!("{path}.incremental") };
+        problems.at(&path, draft.hint("write `destination.format: parquet`"));
+    }
+    write
 }
 
 fn check_key(key: &[String], path: &str, problems: &mut Problems<'_>) -> Vec<String> {

@@ -54,6 +54,8 @@ pub(crate) struct StreamSpec {
     /// Columns that identify a record.
     #[serde(default)]
     pub key: Vec<String>,
+    /// What a read does to the rows that are there. Default: `replace`; with `incremental`, `merge` where there is a key, else `append`.
+    pub write: Option<WriteSpec>,
     /// Types of columns by their name in the table, for example `amount: decimal(18,4)`.
     #[serde(default)]
     pub columns: BTreeMap<String, ColumnTypeSpec>,
@@ -315,6 +317,18 @@ pub(crate) enum VerdictSpec {
     Fail,
     /// Ask again later.
     Retry,
+}
+
+/// What a read does to the rows that are there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum WriteSpec {
+    /// They go.
+    Replace,
+    /// They stay; what comes again by its key is left out.
+    Append,
+    /// They stay, and what comes again by its key takes the place of the former row.
+    Merge,
 }
 
 /// What happens when a slice fails.

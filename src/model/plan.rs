@@ -165,7 +165,20 @@ pub(crate) struct Stream {
     /// Absent = read whole every time.
     pub incremental: Option<Incremental>,
     pub key: Vec<String>,
+    pub write: WriteMode,
     pub columns: BTreeMap<String, ColumnType>,
+}
+
+/// What a read does to the rows that are there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum WriteMode {
+    /// They go.
+    #[default]
+    Replace,
+    /// They stay; of records that come again by their key, too.
+    Append,
+    /// They stay but for those that come again by their key.
+    Merge,
 }
 
 /// What is done about a table that changed while it was read.

@@ -58,6 +58,23 @@ fn is_one(count: &u64) -> bool {
     *count == 1
 }
 
+/// What an incremental read did to the rows of a table.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct MergeCounts {
+    pub former_rows: u64,
+    pub read_rows: u64,
+    /// Rows with a key that was not there.
+    pub inserted: u64,
+    /// Rows in the place of former ones.
+    pub updated: u64,
+    /// Rows that changed nothing: the table had the same key, newer or to be kept.
+    pub known: u64,
+    /// Rows whose key came once more in the same read.
+    pub repeated: u64,
+    pub parts_kept: u64,
+    pub parts_rewritten: u64,
+}
+
 /// A slice that failed, and that the job lets the table be published without.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct LeftOutSlice {
@@ -90,6 +107,9 @@ pub(crate) struct TableReport {
     pub outcome: TableOutcome,
     pub parts: u64,
     pub walks: Vec<WalkReport>,
+    /// Absent = the table was replaced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub merge: Option<MergeCounts>,
     /// Slices that are missing, the first hundred of `slices_left_out`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<LeftOutSlice>,

@@ -105,16 +105,16 @@ async fn a_server_that_is_down_is_a_temporary_error_at_once_and_is_found_again()
 #[tokio::test(flavor = "multi_thread")]
 async fn an_ended_session_is_opened_again() {
     const END: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'haul'";
-    // Its own server: the sessions of other tests go on.
+    // Its own server: the sessions of other tests go on. A session that is ending may be listed still.
     let rig = Rig::start("postgres.mjs", &[]);
     let store = RecordStore::open_postgres(&Secret::new(rig.url().to_owned()), None).await.expect("a store");
     assert!(store.create("lease/again", "0").await.expect("created"));
     let (client, connection) = tokio_postgres::connect(rig.url(), tokio_postgres::NoTls).await.expect("a connection");
     tokio::spawn(connection);
     for count in 1..=5 {
-        assert_eq!(client.execute(END, &[]).await.expect("ended"), 1);
+        assert!(client.execute(END, &[]).await.expect("ended") >= 1);
         let found = store.get("lease/again").await.expect("read").expect("a record");
-        assert_eq!(client.execute(END, &[]).await.expect("ended"), 1);
+        assert!(client.execute(END, &[]).await.expect("ended") >= 1);
         assert!(store.swap("lease/again", &found.version, &count.to_string()).await.expect("swapped"));
     }
 }

@@ -1,0 +1,298 @@
+//! What an incremental read adds to a table: rows behind those that are there, or in the place of those with the same
+//! key. Files in which nothing changes stay as they are; memory grows with the keys of the new rows alone.
+
+use std::collections::HashMap;
+use std::fs::File;
+
+use arrow::array::{BooleanArray, RecordBatch};
+use arrow::compute::filter_record_batch;
+
+use super::context::Context;
+use super::error::Error;
+use super::parts::PartWriter;
+use super::pump::stage;
+use super::seal::SealedTable;
+use super::watch::cursor_values;
+use crate::columns::{Keys, column_name, convert};
+use crate::format::{Kind, read_parquet, read_parquet_columns};
+use crate::model::column::Column;
+use crate::model::incremental::CursorValue;
+use crate::model::manifest::{Part, TableManifest};
+use crate::model::plan::{Stream, WriteMode};
+use crate::model::report::MergeCounts;
+
+/// A table with the new rows in it.
+pub(super) struct Merged {
+    pub parts: Vec<Part>,
+    pub columns: Vec<Column>,
+    pub counts: MergeCounts,
+}
+
+/// The rows that a read meets.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Former<'a> {
+    columns: &'a [Column],
+    parts: &'a [Part],
+    rows: u64,
+}
+
+impl<'a> Former<'a> {
+    /// Those of the last snapshot; none where there is none.
+    pub(super) fn of(table: Option<&'a TableManifest>) -> Self {
+        table.map_or_else(Former::default, |table| Former {
+            columns: &table.columns,
+            parts: &table.parts,
+            rows: table.rows,
+        })
+    }
+}
+
+/// Brings a read and the former rows of its table together.
+pub(super) struct Merge<'a> {
+    ctx: &'a Context,
+    stream: &'a Stream,
+    mode: WriteMode,
+    /// The former columns first, in their order, then new ones.
+    columns: Vec<Column>,
+    keys: Option<Keys>,
+    /// Absent = the order of arrival decides alone.
+    cursor: Option<Column>,
+}
+
+/// A row of the new read: the newest of its key.
+#[derive(Debug, Clone, Copy)]
+struct Newest {
+    part: usize,
+    row: usize,
+    cursor: Option<CursorValue>,
+}
+
+/// Rows of one part that are no longer there, in ascending order.
+type Gone = Vec<usize>;
+
+impl<'a> Merge<'a> {
+    pub(super) fn new(
+        ctx: &'a Context,
+        stream: &'a Stream,
+        mode: WriteMode,
+        former: Former<'_>,
+        read: &SealedTable,
+    ) -> Result<Self, Error> {
+        let columns = united(former.columns, read.columns());
+        let named = |name: &str| columns.iter().find(|column| column.name.eq_ignore_ascii_case(name)).cloned();
+        let wrong = |source| Error::Columns { stream: stream.name.clone(), source };
+        // A read without records knows no column, and changes nothing.
+        let keys = if stream.key.is_empty() || read.rows() == 0 {
+            None
+        } else {
+            let mut key = Vec::with_capacity(stream.key.len());
+            for name in &stream.key {
+                let column =
+                    named(name).ok_or_else(|| Error::NoKey { stream: stream.name.clone(), column: name.clone() })?;
+                key.push(column);
+            }
+            Some(Keys::new(key).map_err(wrong)?)
+        };
+        let cursor = match &stream.incremental {
+            None => None,
+            Some(incremental) => named(&column_name(incremental.field.members()).map_err(wrong)?),
+        };
+        Ok(Merge { ctx, stream, mode, columns, keys, cursor })
+    }
+
+    /// The table with the new rows in it.
+    pub(super) async fn merge(self, former: Former<'_>, read: &SealedTable) -> Result<Merged, Error> {
+        let mut counts = MergeCounts { former_rows: former.rows, read_rows: read.rows(), ..MergeCounts::default() };
+        let (mut gone_new, mut gone_former) =
+            (vec![Gone::new(); read.parts().len()], vec![Gone::new(); former.parts.len()]);
+        if let Some(keys) = &self.keys {
+            let mut newest = self.newest(keys, read, &mut gone_new).await?;
+            counts.repeated = gone_new.iter().map(|gone| gone.len() as u64).sum();
+            self.meet(keys, former, &mut newest, &mut gone_former, &mut gone_new).await?;
+        }
+        let sum = |gone: &[Gone]| gone.iter().map(|gone| gone.len() as u64).sum::<u64>();
+        counts.updated = sum(&gone_former);
+        counts.known = sum(&gone_new) - counts.repeated;
+        counts.inserted = read.rows() - sum(&gone_new) - counts.updated;
+        let mut writer = PartWriter::new(
+            &self.ctx.store,
+            &self.stream.name,
+            &self.ctx.run,
+            Kind::Parquet,
+            self.ctx.job.destination.part_bytes_max,
+            read.next_number(),
+        );
+        let mut parts = Vec::new();
+        let former = former.parts.iter().zip(&gone_former).map(|(part, gone)| (part, former.columns, gone));
+        let new = read.parts().iter().zip(&gone_new).map(|(part, gone)| (part, read.columns(), gone));
+        for (part, from, gone) in former.chain(new) {
+            if gone.is_empty() && from == self.columns {
+                self.close(&mut writer, &mut parts).await?;
+                parts.push(part.clone());
+                counts.parts_kept += 1;
+            } else {
+                self.rewrite(part, from, gone, &mut writer, &mut parts).await?;
+                counts.parts_rewritten += 1;
+            }
+        }
+        self.close(&mut writer, &mut parts).await?;
+        let rows = counts.former_rows - counts.updated + counts.read_rows - counts.repeated - counts.known;
+        let written = parts.iter().map(|part| part.rows).sum();
+        if rows != written {
+            return Err(Error::RowsDiffer { stream: self.stream.name.clone(), rows, written });
+        }
+        Ok(Merged { parts, columns: self.columns, counts })
+    }
+
+    /// The newest row of every key of the read; the others of it are gone.
+    async fn newest(
+        &self,
+        keys: &Keys,
+        read: &SealedTable,
+        gone: &mut [Gone],
+    ) -> Result<HashMap<Box<[u8]>, Newest>, Error> {
+        let mut newest: HashMap<Box<[u8]>, Newest> = HashMap::new();
+        for (part, of) in read.parts().iter().enumerate() {
+            let mut first = 0;
+            for batch in self.key_batches(of, read.columns()).await? {
+                let (rows, cursors) = self.keys_of(keys, &batch, read.columns())?;
+                for (at, key) in rows.iter().enumerate() {
+                    let row = Newest { part, row: first + at, cursor: cursors.get(at).copied().flatten() };
+                    match newest.get_mut(key.as_ref()) {
+                        None => {
+                            newest.insert(key.as_ref().into(), row);
+                        }
+                        // Of the same cursor, the later one.
+                        Some(known) if row.cursor >= known.cursor => {
+                            gone[known.part].push(known.row);
+                            *known = row;
+                        }
+                        Some(_) => gone[part].push(row.row),
+                    }
+                }
+                first += batch.num_rows();
+            }
+        }
+        gone.iter_mut().for_each(|gone| gone.sort_unstable());
+        Ok(newest)
+    }
+
+    /// Compares the former rows with the new ones; one of each pair is gone.
+    async fn meet(
+        &self,
+        keys: &Keys,
+        former: Former<'_>,
+        newest: &mut HashMap<Box<[u8]>, Newest>,
+        gone_former: &mut [Gone],
+        gone_new: &mut [Gone],
+    ) -> Result<(), Error> {
+        for (part, of) in former.parts.iter().enumerate() {
+            let mut first = 0;
+            for batch in self.key_batches(of, former.columns).await? {
+                let (rows, cursors) = self.keys_of(keys, &batch, former.columns)?;
+                for (at, key) in rows.iter().enumerate() {
+                    let Some(new) = newest.get(key.as_ref()).copied() else { continue };
+                    let is_newer = match self.mode {
+                        WriteMode::Append => false,
+                        WriteMode::Merge | WriteMode::Replace => new.cursor >= cursors.get(at).copied().flatten(),
+                    };
+                    if is_newer {
+                        gone_former[part].push(first + at);
+                    } else {
+                        gone_new[new.part].push(new.row);
+                        newest.remove(key.as_ref());
+                    }
+                }
+                first += batch.num_rows();
+            }
+        }
+        gone_new.iter_mut().for_each(|gone| gone.sort_unstable());
+        Ok(())
+    }
+
+    /// The key and cursor columns of a part.
+    async fn key_batches(&self, part: &Part, columns: &[Column]) -> Result<Vec<RecordBatch>, Error> {
+        let file = self.ctx.store.fetch(part).await?;
+        let wanted: Vec<&str> = self.key_columns(columns).map(|column| column.name.as_str()).collect();
+        tokio::task::block_in_place(|| read_parquet_columns(file, &wanted)?.collect::<Result<Vec<_>, _>>())
+            .map_err(|source| self.unread(source))
+    }
+
+    fn key_columns<'c>(&self, columns: &'c [Column]) -> impl Iterator<Item = &'c Column> {
+        let mut names: Vec<String> = self.stream.key.clone();
+        names.extend(self.cursor.iter().map(|cursor| cursor.name.clone()));
+        columns.iter().filter(move |column| names.iter().any(|name| name.eq_ignore_ascii_case(&column.name)))
+    }
+
+    fn keys_of(
+        &self,
+        keys: &Keys,
+        batch: &RecordBatch,
+        columns: &[Column],
+    ) -> Result<(arrow::row::Rows, Vec<Option<CursorValue>>), Error> {
+        let columns: Vec<Column> = self.key_columns(columns).cloned().collect();
+        let wrong = |source| Error::Columns { stream: self.stream.name.clone(), source };
+        let rows = keys.of(batch, &columns).map_err(wrong)?;
+        let cursors = match (&self.stream.incremental, &self.cursor) {
+            (Some(incremental), Some(cursor)) => {
+                let at = columns.iter().position(|column| column.name == cursor.name);
+                at.map(|at| cursor_values(&incremental.kind, batch.column(at).as_ref(), columns[at].kind))
+                    .unwrap_or_default()
+            }
+            _ => Vec::new(),
+        };
+        Ok((rows, cursors))
+    }
+
+    async fn rewrite(
+        &self,
+        part: &Part,
+        from: &[Column],
+        gone: &[usize],
+        writer: &mut PartWriter<'_>,
+        parts: &mut Vec<Part>,
+    ) -> Result<(), Error> {
+        let file: File = self.ctx.store.fetch(part).await?;
+        let mut batches = read_parquet(file).map_err(|source| self.unread(source))?;
+        let (mut first, mut gone) = (0, gone.iter().copied().peekable());
+        while let Some(batch) = tokio::task::block_in_place(|| batches.next()) {
+            let batch = batch.map_err(|source| self.unread(source))?;
+            let mut kept = vec![true; batch.num_rows()];
+            while let Some(row) = gone.next_if(|row| *row < first + batch.num_rows()) {
+                kept[row - first] = false;
+            }
+            first += batch.num_rows();
+            let closed = tokio::task::block_in_place(|| {
+                let batch = filter_record_batch(&batch, &BooleanArray::from(kept))
+                    .map_err(|source| crate::columns::Error::Batch { source });
+                let batch = batch
+                    .and_then(|batch| convert(&batch, from, &self.columns))
+                    .map_err(|source| Error::Columns { stream: self.stream.name.clone(), source })?;
+                if batch.num_rows() == 0 { Ok(Vec::new()) } else { writer.write(&batch, &self.columns) }
+            })?;
+            for file in closed {
+                parts.push(stage(self.ctx, &self.stream.name, file, Kind::Parquet).await?);
+            }
+        }
+        Ok(())
+    }
+
+    async fn close(&self, writer: &mut PartWriter<'_>, parts: &mut Vec<Part>) -> Result<(), Error> {
+        if let Some(file) = tokio::task::block_in_place(|| writer.close())? {
+            parts.push(stage(self.ctx, &self.stream.name, file, Kind::Parquet).await?);
+        }
+        Ok(())
+    }
+
+    fn unread(&self, source: crate::format::Error) -> Error {
+        Error::Format { stream: self.stream.name.clone(), doing: "rereading", source }
+    }
+}
+
+/// The columns of both: the former ones first, in the types of the read, which knew them; then what is new.
+fn united(former: &[Column], read: &[Column]) -> Vec<Column> {
+    let same = |a: &Column, b: &Column| a.name.eq_ignore_ascii_case(&b.name);
+    let known = former.iter().map(|old| read.iter().find(|new| same(old, new)).unwrap_or(old));
+    let new = read.iter().filter(|new| !former.iter().any(|old| same(old, new)));
+    known.chain(new).cloned().collect()
+}
