@@ -96,6 +96,7 @@ fn json_server_by_link_page_and_offset() {
     api.check(&format!("{page} }} }}"), 61, "empty_page");
     let offset = "path: /TABLE\npaging: { offset: { param: _start, size: 1000, size_param: _limit";
     api.check(&format!("{offset}, total_header: X-Total-Count }} }}"), 60, "total_reached");
+    api.check(&format!("{offset}, total_header: X-Total-Count, parallel: true }} }}"), 60, "total_reached");
     api.check(&format!("{offset} }} }}"), 61, "empty_page");
     let short = offset.replace("1000", "700");
     api.check(&format!("{short}, short_page_ends: true }} }}"), 86, "short_page");
@@ -122,6 +123,7 @@ fn django_rest_framework_by_next_page_offset_and_cursor() {
     api.check(&format!("{page}1000 }} }}"), 60, "total_reached");
     // More than the server gives: it lowers the size without a word.
     api.check(&format!("{page}5000 }} }}"), 60, "total_reached");
+    api.check(&format!("{page}1000, parallel: true }} }}"), 60, "total_reached");
     let offset = "path: /offset/TABLE\nrecords: results\npaging: { offset: { size: ";
     api.check(&format!("{offset}1000, total: count }} }}"), 60, "total_reached");
     api.check(&format!("{offset}5000 }} }}"), 61, "empty_page");
@@ -129,10 +131,21 @@ fn django_rest_framework_by_next_page_offset_and_cursor() {
 
 /// Past its last page the framework answers 404, which could also be a page that was lost.
 #[test]
-fn django_rest_framework_past_the_last_page_is_an_error_without_a_total() {
+fn django_rest_framework_past_the_last_page_is_an_error_without_a_total_or_a_rule() {
     let api = Api::start("django_api.py", SHOP);
     let stream = "path: /page/TABLE\nrecords: results\npaging: { page: { size_param: page_size, size: 1000 } }";
     api.check_fails(stream, 1, &["404", "Invalid page."]);
+    let rule = "responses: [{ status: 404, when: \"body.detail == 'Invalid page.'\", then: end }]";
+    api.check(&format!("{stream}\n{rule}"), 60, "rule");
+}
+
+/// Pages that are asked for ahead leave holes where the server gives fewer records than were asked for.
+#[test]
+fn django_rest_framework_with_a_size_too_large_and_pages_ahead() {
+    let api = Api::start("django_api.py", SHOP);
+    let stream =
+        "path: /offset/TABLE\nrecords: results\npaging: { offset: { size: 5000, total: count, parallel: true } }";
+    api.check(stream, 60, "total_reached");
 }
 
 /// What a job must not believe: that a page as short as the server's own limit is the last.
@@ -152,6 +165,42 @@ fn datasette_by_next_url_token_and_link() {
     let list = "path: /shop/TABLE.json\nparams: { _shape: array, _size: 1000 }\npaging: link_header";
     api.check(list, 60, "no_next_link");
 }
+
+#[test]
+fn datasette_by_keys_ranges_windows_and_batches() {
+    let api = Api::start("datasette_api.py", SHOP);
+    let asked = "path: /shop/TABLE.json\nrecords: rows\nparams: { _shape: objects, _size: 1000 }\n";
+    api.check(&format!("{asked}paging: {{ keyset: {{ field: id, param: id__gt }} }}"), 61, "empty_page");
+
+    let place = Workplace::new();
+    let file =
+        place.file("job.yaml", &format!("job: shop\nsource:\n  base_url: {}\n{DATASETTE_SLICES}", api.rig.url()));
+    let report = place.haul(&["run", &file, "--json"]).expect_code(0).json();
+    assert_eq!(report["tables"]["line"]["walks"][0]["slices"], 40, "{report}");
+    assert_true(&api.rig, &place, 3);
+}
+
+/// Customers by ranges of ids, purchases by windows of time, lines by the ids of their purchases.
+const DATASETTE_SLICES: &str = r#"  defaults: { records: rows, paging: { next_url: next_url } }
+  limits: { in_flight: 4 }
+streams:
+  - name: customer
+    path: /shop/customer.json
+    params: { _shape: objects, id__gte: "{{ slice.block.start }}", id__lte: "{{ slice.block.end }}" }
+    slices: [{ integers: { name: block, from: 1, until: 2001, step: 300 } }]
+    columns: { credit_limit: decimal, created_on: date }
+  - name: purchase
+    path: /shop/purchase.json
+    params: { _shape: objects, _size: 1000, ordered_at__gte: "{{ slice.year.start }}", ordered_at__lt: "{{ slice.year.end }}" }
+    slices: [{ dates: { name: year, from: 2015-01-01, until: 2024-08-01, step: 1 year, format: "%Y-%m-%d %H:%M:%S" } }]
+    columns: { total: decimal, due_on: date }
+  - name: line
+    path: /shop/line.json
+    params: { _shape: objects, _size: 1000, purchase_id__in: "{{ purchases | map(attribute='id') | join(',') }}" }
+    for_each: { stream: purchase, as: purchases, batch: 500 }
+    columns: { amount: decimal, quantity: integer }
+destination: { url: out }
+"#;
 
 /// A body that asks PostGraphile for one connection of a table; `orders` bring their customer's name with them.
 const CONNECTIONS: &[(&str, &str, &str)] = &[
@@ -194,8 +243,10 @@ fn postgraphile_by_connections() {
     assert_eq!(report["tables"]["lines"]["walks"][0]["pages"], 60, "{report}");
     assert_true(&rig, &place, CONNECTIONS.len());
 
-    // Both come with status 200 on page 15 of 20: the first with no data, the second with one null among good records.
-    for (further, says) in [("share", "division by zero"), ("grade", "this order has no grade")] {
+    // The first two come with status 200 on page 15 of 20: with no data, and with one null among good records.
+    for (further, says) in
+        [("share", "division by zero"), ("grade", "this order has no grade"), ("nope", "Cannot query field")]
+    {
         let place = Workplace::new();
         let file = place.file("job.yaml", &connections_job(rig.url(), further));
         let done = place.haul(&["run", &file, "--json"]).expect_code(1).expect_says(&[says]);

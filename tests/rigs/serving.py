@@ -4,6 +4,7 @@ is ready."""
 import argparse
 import asyncio
 import json
+import logging
 import signal
 import socket
 import sys
@@ -41,6 +42,8 @@ def serve(document, application_of, has_booleans):
         application = told_the_truth(application_of(path), path, has_booleans)
         # It listens before the server does: who comes early waits, and is not refused.
         listener = socket.create_server(("127.0.0.1", args.port))
+        # It warns of clients that leave before the end of an answer.
+        logging.getLogger("asyncio").setLevel(logging.ERROR)
         server = uvicorn.Server(uvicorn.Config(application, log_level="error", lifespan="off"))
         threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])), daemon=True).start()
         print(json.dumps({"url": f"http://127.0.0.1:{listener.getsockname()[1]}"}), flush=True)
