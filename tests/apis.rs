@@ -234,6 +234,26 @@ fn connections_job(url: &str, further: &str) -> String {
     text
 }
 
+/// GitHub's own answers: the second page has another path than the first, and each is given once. `reactions` counts
+/// `+1` and `-1`, which would be one column's name, so the object stays whole.
+#[test]
+fn github_as_it_was_recorded() {
+    let rig = Rig::start("github.mjs", &[]);
+    let place = Workplace::new().env("GITHUB_TOKEN_OF_TEST", rig.text("token"));
+    let (path, query) = rig.text("path").split_once('?').expect("parameters");
+    let text = format!(
+        "job: shop\nsource:\n  base_url: {}\n  auth: {{ key: {{ value: \"${{GITHUB_TOKEN_OF_TEST}}\", header: Authorization, prefix: \"token \" }} }}\nstreams:\n  - name: issues\n    path: {path}\n    params: {{ {} }}\n    headers: {{ Accept: {} }}\n    columns: {{ reactions: json }}\ndestination: {{ url: out }}\n",
+        rig.text("api"),
+        query.replace('=', ": "),
+        rig.text("accept"),
+    );
+    let file = place.file("job.yaml", &text);
+    let done = place.haul(&["run", &file, "--json"]).expect_code(0);
+    assert_eq!(done.json()["tables"]["issues"]["walks"][0]["pages"], 5, "{done:?}");
+    assert_true(&rig, &place, 1);
+    place.assert_holds_none_of(&[&done], &[rig.text("token")]);
+}
+
 #[test]
 fn postgraphile_by_connections() {
     let rig = Rig::start("graphql.mjs", &[]);

@@ -1,4 +1,5 @@
 // The rows that the OData rigs serve, made from their numbers, and what is true of them: counts and exact sums.
+import { createHash } from "node:crypto";
 
 const WORDS = ["Müller", "O'Brien", "\"quoted\"", "a, b", "line\nbreak", "emoji 🚢", "", "Łódź", "semi;colon", "tab\tbed"];
 const hash = (n) => Math.imul(n ^ 0x9e3779b9, 0x85ebca6b) >>> 0;
@@ -57,5 +58,18 @@ export function factsOf(rows) {
   return { count: rows.length, sums: Object.fromEntries(Object.entries(sums).map(([n, s]) => [n, plain(s)])), non_null: nonNull };
 }
 
-/** The same for every set. */
+const print = (key, text) => BigInt(`0x${createHash("md5").update(`${key}:${text}`).digest("hex").slice(0, 8)}`);
+
+/** Of every column that is asked for, the sum of its values' prints: 32 bits of a hash of the row's key and the value. */
+export function printsOf(rows, key, isAsked, textOf) {
+  const sums = {};
+  for (const row of rows) {
+    for (const [name, value] of Object.entries(row)) {
+      if (value !== null && isAsked(name, value)) sums[name] = (sums[name] ?? 0n) + print(row[key], textOf(value));
+    }
+  }
+  return Object.fromEntries(Object.entries(sums).map(([name, sum]) => [name, `${sum}`]));
+}
+
+/** Counts and sums of every set. */
 export const truth = () => Object.fromEntries(Object.keys(SETS).map((set) => [set, factsOf(rowsOf(set))]));

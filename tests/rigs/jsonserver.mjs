@@ -2,7 +2,6 @@
 // `_start`, `X-Total-Count` with both. `/_truth` is computed from that file.
 //
 //   node jsonserver.mjs [--port N] [--stay]
-import { createHash } from "node:crypto";
 import { createServer } from "node:http";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -11,7 +10,7 @@ import { join } from "node:path";
 import jsonServer from "json-server";
 
 import { listen, options, ready } from "./common.mjs";
-import { SETS, factsOf, rowsOf } from "./entities.mjs";
+import { SETS, factsOf, printsOf, rowsOf } from "./entities.mjs";
 
 const NAMES = { Customers: "customers", Orders: "orders", OrderLines: "order_lines" };
 /** Column that is a moment in time, and what is not a number besides. */
@@ -21,19 +20,6 @@ const folder = mkdtempSync(join(tmpdir(), "json-server-"));
 process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
 const file = join(folder, "db.json");
 writeFileSync(file, JSON.stringify(Object.fromEntries(Object.keys(SETS).map((set) => [NAMES[set], rowsOf(set)]))));
-
-const print = (id, text) => BigInt(`0x${createHash("md5").update(`${id}:${text}`).digest("hex").slice(0, 8)}`);
-
-/** Per column that is no number, the sum of its values' prints. */
-function printsOf(rows, isAsked, textOf) {
-  const sums = {};
-  for (const row of rows) {
-    for (const [name, value] of Object.entries(row)) {
-      if (value !== null && isAsked(name, value)) sums[name] = (sums[name] ?? 0n) + print(row.Id, textOf(value));
-    }
-  }
-  return Object.fromEntries(Object.entries(sums).map(([name, sum]) => [name, `${sum}`]));
-}
 
 function truth() {
   const sets = Object.entries(JSON.parse(readFileSync(file, "utf8")));
@@ -45,8 +31,8 @@ function truth() {
         {
           ...factsOf(rows),
           distinct_ids: new Set(rows.map(({ Id }) => Id)).size,
-          texts: printsOf(rows, (name, value) => typeof value !== "number" && !isInstant(name), String),
-          instants: printsOf(rows, isInstant, (value) => `${Date.parse(value)}000`),
+          texts: printsOf(rows, "Id", (name, value) => typeof value !== "number" && !isInstant(name), String),
+          instants: printsOf(rows, "Id", isInstant, (value) => `${Date.parse(value)}000`),
         },
       ];
     }),
