@@ -32,8 +32,31 @@ pub(crate) const PAGE_REREADS_MAX: usize = 2;
 pub(crate) const RETRY_WAIT_MIN: Duration = Duration::from_millis(500);
 /// Longest wait that we choose ourselves.
 pub(crate) const RETRY_WAIT_MAX: Duration = Duration::from_secs(60);
-/// Longest wait that a server may impose inside a run; a longer one ends the run as a temporary failure.
-pub(crate) const RETRY_AFTER_MAX: Duration = Duration::from_secs(15 * 60);
+/// Longest wait inside a run, unless the job says otherwise; a longer one ends the run as a temporary failure.
+pub(crate) const PAUSE_MAX_DEFAULT: Duration = Duration::from_secs(15 * 60);
+/// The same for a job that declares the quota of a day: any day ends within it, also the one when the clocks go back.
+pub(crate) const PAUSE_MAX_DAY: Duration = Duration::from_secs(25 * 60 * 60);
+/// A wait from here on is told, and the credential is asked for anew after it; a shorter one is the usual spacing.
+pub(crate) const PAUSE_TOLD_MIN: Duration = Duration::from_secs(30);
+/// A wait by the wall clock looks at it at least this often: a machine that slept goes on at once, and so does a person
+/// who corrects the clock.
+pub(crate) const PAUSE_SLICE_MAX: Duration = Duration::from_secs(1);
+/// And not more often than this.
+pub(crate) const PAUSE_SLICE_MIN: Duration = Duration::from_millis(2);
+/// No API counts longer than a month: a later reset is a number in a unit that we took for another one.
+pub(crate) const QUOTA_RESET_MAX: Duration = Duration::from_secs(32 * 86_400);
+/// A server's wait that other runs are told of; one wrong answer must not stop all of them for longer.
+pub(crate) const QUOTA_HOLD_MAX: Duration = Duration::from_secs(26 * 60 * 60);
+/// A window of a minute is this much longer for us: a request arrives later than it is counted.
+pub(crate) const QUOTA_MINUTE_MARGIN: Duration = Duration::from_secs(2);
+/// The same for a day. The hosts that share the budget, and the server, may read clocks that differ by minutes.
+pub(crate) const QUOTA_DAY_MARGIN: Duration = Duration::from_secs(5 * 60);
+/// Tries to count one request while others count theirs; each lost one means that another's succeeded.
+pub(crate) const QUOTA_TRIES_MAX: u32 = 200;
+/// Times a request is counted anew because the record store took too long: it then says so instead of using up the quota.
+pub(crate) const QUOTA_RECOUNTS_MAX: u32 = 5;
+/// Between two such tries, times their number up to ten, times a random part of one.
+pub(crate) const QUOTA_RETRY_WAIT: Duration = Duration::from_millis(10);
 /// Times one announced refresh is sent again with the same token after an unknown outcome.
 pub(crate) const REFRESH_REPLAYS_MAX: u32 = 3;
 /// Redirects within the same origin.

@@ -4,6 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+
+use crate::model::quota::PauseReason;
+
 /// Something that happened. No event carries a URL, a secret or record content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Event {
@@ -38,6 +42,11 @@ pub(crate) enum Event {
     },
     SnapshotPublished {
         snapshot: String,
+    },
+    /// Nothing is asked of the source until then; the run goes on by itself.
+    Paused {
+        until: DateTime<Utc>,
+        why: PauseReason,
     },
     /// Odd, but nothing is lost.
     Warned {

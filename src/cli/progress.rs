@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::output::{Output, count, counted};
@@ -72,6 +73,9 @@ impl Progress {
             Event::StreamFailed { stream } => self.end(&stream, &format!("{stream}: failed")),
             // The report says it in full.
             Event::SnapshotPublished { .. } => {}
+            Event::Paused { until, why } => {
+                self.say(&format!("paused until {}: {why}; goes on by itself", moment(until)));
+            }
             Event::Warned { what } => self.say(&format!("warning: {what}")),
         }
     }
@@ -113,4 +117,11 @@ impl Progress {
     fn say(&self, text: &str) {
         self.bars.suspend(|| self.output.note(text));
     }
+}
+
+/// An instant to the minute, rounded up: nobody is told a time at which it has not begun yet.
+fn moment(instant: DateTime<Utc>) -> String {
+    let minute = instant.duration_trunc(TimeDelta::minutes(1)).unwrap_or(instant);
+    let shown = if minute < instant { minute + TimeDelta::minutes(1) } else { minute };
+    format!("{} UTC", shown.format("%Y-%m-%d %H:%M"))
 }

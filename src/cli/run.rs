@@ -92,7 +92,20 @@ fn source_line(report: &RunReport) -> String {
     if source.refreshes > 0 {
         parts.push(format!("{} token refresh{}", source.refreshes, if source.refreshes == 1 { "" } else { "es" }));
     }
+    if source.paused_seconds > 0 {
+        parts.push(format!("paused for {}", span(source.paused_seconds)));
+    }
     parts.join(", ")
+}
+
+/// A span of time in its two largest units: `24 h 10 min`.
+fn span(seconds: u64) -> String {
+    let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
+    match (hours, minutes) {
+        (0, 0) => format!("{seconds} s"),
+        (0, minutes) => format!("{minutes} min {} s", seconds % 60),
+        (hours, minutes) => format!("{hours} h {minutes} min"),
+    }
 }
 
 fn notes_of(output: Output, name: &str, table: &TableReport) {

@@ -10,6 +10,7 @@ use ulid::Ulid;
 use super::credential::open_kind;
 use super::error::Error;
 use super::place::StatePlace;
+use super::quota::quota_of;
 use crate::auth::{self, Access, Vault, VaultKey, add_key, drop_former_keys};
 use crate::clock::Clock;
 use crate::http::{Client, Connections, Origin, Pace};
@@ -130,8 +131,8 @@ impl Context {
             _ => Connections::Many,
         };
         let origin = Origin::of(&job.source.base_url).with_guests(&job.source.allow_origins);
-        let client =
-            Client::open(origin, Pace::new(job.source.limits), connections, cancel.clone()).map_err(Error::from)?;
+        let pace = Pace::new(&job.source.limits, quota_of(&job, &records), telemetry.clone());
+        let client = Client::open(origin, pace, connections, cancel.clone()).map_err(Error::from)?;
         let store = open_store(&job)?;
         Ok(Context {
             run: Ulid::generate().to_string(),

@@ -13,6 +13,7 @@ mod place;
 mod preview;
 mod pump;
 mod queue;
+mod quota;
 mod read;
 mod run;
 mod seal;

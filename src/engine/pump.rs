@@ -209,7 +209,11 @@ impl Pumping<'_> {
             };
             let wrong = |source| report_error(&self.stream.name, source);
             let steps = ReportSteps { source: &self.ctx.source, stream: self.stream, plan, base: &self.ctx.job.source };
-            let template = steps.make(&template).await.map_err(wrong)?;
+            let template = tokio::select! {
+                biased;
+                () = halt.cancelled() => return Err(Error::Stopped),
+                made = steps.make(&template) => made.map_err(wrong)?,
+            };
             let read = self.walk_slice(&template, floor, queue, halt).await;
             if let Err(error) = steps.delete(&template).await {
                 let what = format!("stream `{}`: the report could not be given back: {error}", self.stream.name);

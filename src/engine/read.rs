@@ -49,12 +49,20 @@ impl SliceReader<'_> {
         loop {
             self.check_stopped()?;
             let number = walk.pages() + 1;
-            let asked = match ahead.next(walk.current()).await {
-                Some(answer) => answer,
-                None => {
-                    let asked_at = before.as_ref().map(|page| &page.url);
-                    self.ctx.source.read_page(endpoint, walk.current(), asked_at, &reading).await
+            let asked = async {
+                match ahead.next(walk.current()).await {
+                    Some(answer) => answer,
+                    None => {
+                        let asked_at = before.as_ref().map(|page| &page.url);
+                        self.ctx.source.read_page(endpoint, walk.current(), asked_at, &reading).await
+                    }
                 }
+            };
+            // A page may wait for hours in a pause: what ends the run meanwhile is not kept waiting.
+            let asked = tokio::select! {
+                biased;
+                () = self.halt.cancelled() => return Err(Error::Stopped),
+                asked = asked => asked,
             };
             let answer = asked.map_err(|source| page_error(&self.stream.name, number, source))?;
             let wrong = |source| Error::Walk { stream: self.stream.name.clone(), source };

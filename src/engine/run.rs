@@ -78,6 +78,7 @@ pub(crate) async fn run_job(ctx: Arc<Context>, options: RunOptions) -> Ended {
         retries: read(&counters.retries),
         bytes: read(&counters.bytes),
         refreshes: ctx.source.access().refreshes(),
+        paused_seconds: ctx.source.client().paused().as_secs_f64().round() as u64,
     };
     report.seconds = (began.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
     let failure = match ended {
@@ -470,7 +471,7 @@ fn schema_hash(columns: &[Column]) -> String {
     hex(text.join("\n").as_bytes(), 32)
 }
 
-fn hex(bytes: &[u8], count: usize) -> String {
+pub(super) fn hex(bytes: &[u8], count: usize) -> String {
     digest(&SHA256, bytes).as_ref().iter().take(count).map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -77,7 +77,11 @@ impl Reading<'_> {
         let former_cursors = self.former.map(|table| table.cursors.clone()).unwrap_or_default();
         let planned = self.plan(&template, &former_cursors)?;
         let (frozen, scopes) = (planned.frozen, planned.scopes.clone());
-        let options = self.options(&template, &planned).await?;
+        let options = tokio::select! {
+            biased;
+            () = self.is_stopped.cancelled() => return Err(Error::Stopped),
+            options = self.options(&template, &planned) => options?,
+        };
         let (needed, is_stopped) = (self.needed.clone(), self.is_stopped);
         let mut pumped =
             Pumping { ctx, stream, template: &template, planned, options, needed, is_stopped }.pump().await?;

@@ -1,14 +1,15 @@
 //! What is worth another try, and after which wait.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 
-use super::client::Reply;
 use super::error::Error;
+use super::pace::HOLD_MAX;
 use crate::clock::Clock;
-use crate::limits::{ATTEMPTS_FIRST_CONTACT_MAX, ATTEMPTS_MAX, RETRY_AFTER_MAX, RETRY_WAIT_MAX, RETRY_WAIT_MIN};
+use crate::limits::{ATTEMPTS_FIRST_CONTACT_MAX, ATTEMPTS_MAX, RETRY_WAIT_MAX, RETRY_WAIT_MIN};
+use crate::model::quota::PauseReason;
 
 /// Whether the server ever answered in this run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,10 +24,12 @@ pub(crate) enum Contact {
 pub(crate) struct Attempts {
     waits: ExponentialBackoff,
     made: usize,
+    pause_max: Duration,
 }
 
 impl Attempts {
-    pub(crate) fn new() -> Self {
+    /// A server may ask for a wait of at most `pause_max`.
+    pub(crate) fn new(pause_max: Duration) -> Self {
         let waits = ExponentialBuilder::new()
             .with_min_delay(RETRY_WAIT_MIN)
             .with_max_delay(RETRY_WAIT_MAX)
@@ -34,24 +37,23 @@ impl Attempts {
             .with_jitter()
             .with_max_times(ATTEMPTS_MAX)
             .build();
-        Attempts { waits, made: 0 }
+        Attempts { waits, made: 0, pause_max }
     }
 
     /// The wait before the next try, or the error when there is none.
     pub(crate) fn after(&mut self, error: Error, contact: Contact) -> Result<Duration, Error> {
         self.made += 1;
-        let wait = match &error {
-            Error::Status { url, status, retry_after, .. } if is_passing(*status) => match retry_after {
-                Some(wait) if *wait > RETRY_AFTER_MAX => {
-                    return Err(Error::WaitTooLong { url: url.clone(), wait: *wait, wait_max: RETRY_AFTER_MAX });
+        match &error {
+            Error::Status { status, retry_after, .. } if is_passing(*status) => {
+                if let Some(wait) = retry_after.filter(|wait| *wait > self.pause_max) {
+                    let (until, why) = (Clock.now() + wait.min(HOLD_MAX), PauseReason::Asked);
+                    return Err(Error::WaitTooLong { until, why, wait, pause_max: self.pause_max });
                 }
-                Some(wait) => *wait,
-                None => Duration::ZERO,
-            },
+            }
             Error::Unreachable { .. } if contact == Contact::First && self.made >= ATTEMPTS_FIRST_CONTACT_MAX => {
                 return Err(error);
             }
-            Error::Unreachable { .. } | Error::TimedOut { .. } | Error::Broken { .. } => Duration::ZERO,
+            Error::Unreachable { .. } | Error::TimedOut { .. } | Error::Broken { .. } => {}
             Error::Status { .. }
             | Error::ForeignOrigin { .. }
             | Error::LinkTooLong { .. }
@@ -61,30 +63,25 @@ impl Attempts {
             | Error::Redirects { .. }
             | Error::TooLarge { .. }
             | Error::WaitTooLong { .. }
+            | Error::Quota { .. }
+            | Error::Waited
             | Error::Interrupted => return Err(error),
-        };
+        }
         if self.made >= ATTEMPTS_MAX {
             return Err(error);
         }
-        // What the server asks for is a floor, never a ceiling: our own back-off still spreads the clients.
-        match self.waits.next() {
-            Some(own) => Ok(own.max(wait)),
-            None => Err(error),
-        }
+        // What the server asks for is waited at the gate, by all requests of the source; meanwhile our own back-off runs,
+        // and where it is longer it still spreads the clients.
+        self.waits.next().ok_or(error)
     }
 
     /// The wait before the next try after an answer that the job's rules want asked for again. `None` = there is none.
-    pub(crate) fn after_rule(&mut self, answer: &Result<Reply, Error>) -> Option<Duration> {
+    pub(crate) fn after_rule(&mut self) -> Option<Duration> {
         self.made += 1;
         if self.made >= ATTEMPTS_MAX {
             return None;
         }
-        let told = match answer {
-            Ok(reply) => retry_after(&reply.headers, Clock.system_now()),
-            Err(Error::Status { retry_after, .. }) => *retry_after,
-            Err(_) => None,
-        };
-        Some(self.waits.next()?.max(told.unwrap_or_default().min(RETRY_AFTER_MAX)))
+        self.waits.next()
     }
 
     /// Tries made and answered with a failure.
@@ -98,44 +95,9 @@ fn is_passing(status: StatusCode) -> bool {
     status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED || matches!(status.as_u16(), 408 | 425 | 429)
 }
 
-/// `Retry-After` in seconds or as a date (RFC 9110 section 10.2.3). A date is measured against the server's own `Date`,
-/// because our clock may differ. Absent = not said, or not readable.
-pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
-    let said = text(http::header::RETRY_AFTER)?;
-    if let Ok(seconds) = said.parse::<u64>() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let until = httpdate::parse_http_date(said).ok()?;
-    let server_now = text(http::header::DATE).and_then(|date| httpdate::parse_http_date(date).ok()).unwrap_or(now);
-    Some(until.duration_since(server_now).unwrap_or(Duration::ZERO))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn check(retry: &str, date: Option<&str>, expect: Option<u64>) {
-        let mut headers = HeaderMap::new();
-        headers.insert("retry-after", retry.parse().expect("a header"));
-        if let Some(date) = date {
-            headers.insert("date", date.parse().expect("a header"));
-        }
-        let now = httpdate::parse_http_date("Mon, 23 Nov 2026 10:00:00 GMT").expect("a date");
-        assert_eq!(retry_after(&headers, now), expect.map(Duration::from_secs), "{retry}");
-    }
-
-    #[test]
-    fn retry_after_is_read_in_both_spellings() {
-        check("7", None, Some(7));
-        check(" 0 ", None, Some(0));
-        check("Mon, 23 Nov 2026 10:00:30 GMT", None, Some(30));
-        check("Mon, 23 Nov 2026 10:00:30 GMT", Some("Mon, 23 Nov 2026 10:00:25 GMT"), Some(5));
-        check("Mon, 23 Nov 2026 09:00:00 GMT", None, Some(0));
-        check("soon", None, None);
-        check("-1", None, None);
-        check("1.5", None, None);
-    }
 
     #[test]
     fn a_wait_of_years_is_not_waited() {
@@ -147,6 +109,9 @@ mod tests {
             body: bytes::Bytes::new(),
             challenge: None,
         };
-        assert!(matches!(Attempts::new().after(error, Contact::Made), Err(Error::WaitTooLong { .. })));
+        assert!(matches!(
+            Attempts::new(Duration::from_secs(900)).after(error, Contact::Made),
+            Err(Error::WaitTooLong { .. })
+        ));
     }
 }

@@ -12,13 +12,12 @@ use reqwest::redirect::Policy;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use super::attempts::{Contact, retry_after};
+use super::attempts::Contact;
 use super::body::{BodyBound, excerpt, read_bounded};
 use super::error::Error;
 use super::origin::Origin;
 use super::pace::Pace;
 use super::patience::Patience;
-use crate::clock::Clock;
 use crate::limits::{CONNECT_WAIT_MAX, REDIRECTS_MAX, STALL_WAIT_MAX, TOKEN_BYTES_MAX, TOKEN_WAIT_MAX};
 use crate::secret::SafeUrl;
 
@@ -109,17 +108,23 @@ impl Client {
         if self.is_reached.load(Ordering::Relaxed) { Contact::Made } else { Contact::First }
     }
 
+    /// Longest wait inside a run.
+    pub(crate) fn pause_max(&self) -> Duration {
+        self.pace.pause_max()
+    }
+
+    /// How long requests were paused, by the wall clock.
+    pub(crate) fn paused(&self) -> Duration {
+        self.pace.paused()
+    }
+
     /// Sends once and reads the answer to its end, bounded. A status of 300 and more is an error.
     pub(crate) async fn send(&self, request: Request, bound: BodyBound) -> Result<Reply, Error> {
         self.origin.admit(&request.url)?;
         self.unless_cancelled(async {
-            let _permit = self.pace.enter().await;
+            let _permit = self.pace.enter().await?;
             self.counters.attempts.fetch_add(1, Ordering::Relaxed);
-            let reply = self.exchange(request, bound).await;
-            if let Err(Error::Status { retry_after: Some(wait), .. }) = &reply {
-                self.pace.hold((*wait).min(crate::limits::RETRY_AFTER_MAX));
-            }
-            reply
+            self.exchange(request, bound).await
         })
         .await
     }
@@ -163,10 +168,11 @@ impl Client {
         let status = response.status();
         let headers = response.headers().clone();
         let connection = response.extensions().get::<HttpInfo>().map(HttpInfo::local_addr);
+        let asked_wait = self.pace.heed(status, &headers).await;
         let body = read_bounded(response, &asked, bound).await;
         if !status.is_success() {
             // The status is the news, even where its body broke off.
-            return Err(status_error(asked, status, &headers, connection, body.unwrap_or_default()));
+            return Err(status_error(asked, status, &headers, asked_wait, connection, body.unwrap_or_default()));
         }
         let body = body?;
         self.counters.bytes.fetch_add(body.len() as u64, Ordering::Relaxed);
@@ -195,6 +201,7 @@ fn status_error(
     url: SafeUrl,
     status: StatusCode,
     headers: &HeaderMap,
+    retry_after: Option<Duration>,
     connection: Option<SocketAddr>,
     body: Bytes,
 ) -> Error {
@@ -209,7 +216,7 @@ fn status_error(
     Error::Status {
         url,
         status,
-        retry_after: retry_after(headers, Clock.system_now()),
+        retry_after,
         excerpt: excerpt(&body),
         body,
         challenge: challenge_of(status, headers, connection),
@@ -291,7 +298,8 @@ impl TokenChannel {
         let (url, answer) = self.exchange(request, Route::AsConfigured).await?;
         let status = answer.status();
         if status.is_server_error() || status.is_redirection() {
-            let error = status_error(url, status, answer.headers(), None, Bytes::copy_from_slice(answer.body()));
+            let body = Bytes::copy_from_slice(answer.body());
+            let error = status_error(url, status, answer.headers(), None, None, body);
             return Err(TokenError::Ambiguous(error));
         }
         Ok(answer)

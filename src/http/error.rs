@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use http::StatusCode;
 
 use super::client::Challenge;
+use crate::model::quota::PauseReason;
 use crate::secret::SafeUrl;
 
 /// A failed request. No variant shows a query string, a header or more than an excerpt of the server's text.
@@ -29,6 +31,7 @@ pub(crate) enum Error {
     Status {
         url: SafeUrl,
         status: StatusCode,
+        /// What it asks to wait. Absent = nothing.
         retry_after: Option<Duration>,
         excerpt: String,
         /// For the job's rules; never shown.
@@ -42,18 +45,22 @@ pub(crate) enum Error {
     Redirects { url: SafeUrl, max: usize },
     #[error("the answer of {url} is larger than {bytes_max} bytes, limit {limit}")]
     TooLarge { url: SafeUrl, bytes_max: u64, limit: &'static str },
-    #[error("{url} asks to wait {}, longer than RETRY_AFTER_MAX ({})", seconds(.wait), seconds(.wait_max))]
-    WaitTooLong { url: SafeUrl, wait: Duration, wait_max: Duration },
+    #[error(
+        "{why} until {} UTC: that is {} s from now, and `pause_max` is {} s",
+        .until.format("%Y-%m-%d %H:%M:%S"), .wait.as_secs(), .pause_max.as_secs()
+    )]
+    WaitTooLong { until: DateTime<Utc>, why: PauseReason, wait: Duration, pause_max: Duration },
+    #[error("the shared count of requests cannot be kept: {source}")]
+    Quota { source: crate::state::Error },
+    /// Nothing was sent: a pause is over, and the request is to be made anew with the credential of the moment.
+    #[error("a pause was waited for")]
+    Waited,
     #[error("stopped by a signal")]
     Interrupted,
 }
 
 fn excerpt_of(excerpt: &str) -> String {
     if excerpt.is_empty() { String::new() } else { format!(": {excerpt}") }
-}
-
-fn seconds(duration: &Duration) -> String {
-    format!("{} s", duration.as_secs())
 }
 
 impl Error {
@@ -76,13 +83,17 @@ impl Error {
                 _ => None,
             },
             Error::TooLarge { .. } => Some("ask for smaller pages with the API's page-size parameter".to_owned()),
-            Error::WaitTooLong { .. } => Some("the quota is used up: run again after the wait".to_owned()),
+            Error::WaitTooLong { .. } => {
+                Some("run again after that time, or let runs wait for it with `source.limits.pause_max`".to_owned())
+            }
+            Error::Quota { source } => source.hint(),
             Error::LinkTooLong { .. }
             | Error::LinkUnreadable { .. }
             | Error::Setup { .. }
             | Error::TimedOut { .. }
             | Error::Broken { .. }
             | Error::Redirects { .. }
+            | Error::Waited
             | Error::Interrupted => None,
         }
     }
@@ -93,6 +104,7 @@ impl Error {
             Error::Unreachable { .. } | Error::TimedOut { .. } | Error::Broken { .. } | Error::WaitTooLong { .. } => {
                 true
             }
+            Error::Quota { source } => source.is_temporary(),
             Error::Status { status, .. } => status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429),
             Error::ForeignOrigin { .. }
             | Error::LinkTooLong { .. }
@@ -101,6 +113,7 @@ impl Error {
             | Error::Redirect { .. }
             | Error::Redirects { .. }
             | Error::TooLarge { .. }
+            | Error::Waited
             | Error::Interrupted => false,
         }
     }

@@ -1,5 +1,6 @@
 //! The only room that speaks HTTP. A request comes in, a whole bounded answer or a typed error goes out. It keeps every
-//! request on the configured origin, spaces requests as the source's limits say, and decides what is worth another try.
+//! request on the configured origin, spaces and counts requests as the source's limits say, pauses where these or the
+//! server want it, and decides what is worth another try.
 //!
 //! It does not know what a credential, a page or a record is.
 
@@ -10,6 +11,7 @@ mod error;
 mod origin;
 mod pace;
 mod patience;
+mod told;
 
 pub(crate) use body::{BodyBound, excerpt};
 pub(crate) use client::{Challenge, Client, Connections, Reply, Request, TokenChannel, TokenError, within};

@@ -10,15 +10,15 @@ use url::Url;
 
 use super::check_auth::check_auth;
 use super::check_destination::check_destination;
+use super::check_limits::check_limits;
 use super::check_stream::{check_streams, is_name};
 use super::problem::{Problem, Problems, did_you_mean, wrong};
 use super::schema::schema;
 use super::shape::check_shape;
-use super::spec::{DialectSpec, JobSpec, LimitsSpec, SettingSpec, SourceSpec, TablesSpec};
+use super::spec::{DialectSpec, JobSpec, SettingSpec, SourceSpec, TablesSpec};
 use super::value::{check_literal, check_url};
 use super::yaml::{SyntaxError, Tree, join, leads_to};
-use crate::limits::REQUESTS_IN_FLIGHT_DEFAULT;
-use crate::model::plan::{Dialect, Job, SettingValue, Source, SourceLimits, Tables};
+use crate::model::plan::{Dialect, Job, SettingValue, Source, Tables};
 
 /// Folder names that Windows keeps for itself; a dataset may be copied there.
 const RESERVED: &[&str] = &[
@@ -132,11 +132,15 @@ impl Job {
     }
 }
 
-fn check_job_name(name: &str, problems: &mut Problems<'_>) {
-    let is_plain = name.len() <= JOB_NAME_CHARS_MAX
+/// Whether a name can stand in paths and keys everywhere.
+pub(super) fn is_plain(name: &str) -> bool {
+    name.len() <= JOB_NAME_CHARS_MAX
         && name.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
-        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_');
-    if !is_plain || is_reserved(name) {
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_')
+}
+
+fn check_job_name(name: &str, problems: &mut Problems<'_>) {
+    if !is_plain(name) || is_reserved(name) {
         let draft = wrong(format!("`{name}` cannot be a job's name")).allowed(format!(
             "a-z, 0-9, - and _, starting with a letter or digit, at most {JOB_NAME_CHARS_MAX} characters"
         ));
@@ -215,6 +219,7 @@ fn check_source(spec: &SourceSpec, problems: &mut Problems<'_>) -> Option<Source
         }
         allow_origins.push(url);
     }
+    let limits = check_limits(&spec.limits, problems);
     Some(Source {
         base_url: base_url?,
         allow_origins,
@@ -223,7 +228,7 @@ fn check_source(spec: &SourceSpec, problems: &mut Problems<'_>) -> Option<Source
             DialectSpec::Odata => Dialect::Odata,
         },
         auth: auth?,
-        limits: limits(&spec.limits),
+        limits: limits?,
     })
 }
 
@@ -238,12 +243,4 @@ fn check_base_url(spec: &SourceSpec, problems: &mut Problems<'_>) -> Option<Url>
         url.set_path(&format!("{}/", url.path()));
     }
     Some(url)
-}
-
-fn limits(spec: &LimitsSpec) -> SourceLimits {
-    SourceLimits {
-        in_flight: spec.in_flight.unwrap_or(REQUESTS_IN_FLIGHT_DEFAULT),
-        per_second: spec.per_second,
-        per_minute: spec.per_minute,
-    }
 }

@@ -7,6 +7,7 @@ mod check;
 mod check_auth;
 mod check_destination;
 mod check_entra;
+mod check_limits;
 mod check_oauth2;
 mod check_paging;
 mod check_request;

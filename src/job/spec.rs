@@ -172,19 +172,44 @@ pub(crate) enum ParamSpec {
     Text(String),
 }
 
-/// Limits of a source.
+/// Limits of a source. Requests per minute and per day are counted over all jobs, processes and hosts that use the same credential and the same state.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LimitsSpec {
     /// Requests in flight at once, over all streams. Default 4.
     #[schemars(range(min = 1, max = 256))]
     pub in_flight: Option<u32>,
-    /// Requests per second, over all streams. Default: no limit.
+    /// Requests per second, over all streams of one run. Default: no limit.
     #[schemars(range(min = 1, max = 100000))]
     pub per_second: Option<u32>,
-    /// Requests per minute, over all streams. Default: no limit.
+    /// Requests in any 60 seconds, evenly spaced. Default: no limit.
     #[schemars(range(min = 1, max = 1000000))]
     pub per_minute: Option<u32>,
+    /// Requests per day. Default: no limit.
+    #[schemars(range(min = 1, max = 100000000))]
+    pub per_day: Option<u32>,
+    /// When the day begins anew: `rolling` for any 24 hours, or a time as `00:00`. Default `rolling`.
+    #[schemars(regex(pattern = r"^(rolling|[0-2][0-9]:[0-5][0-9])$"))]
+    pub day_resets: Option<String>,
+    /// Zone of the time in `day_resets`, for example `Europe/Amsterdam`. Default `UTC`.
+    pub timezone: Option<String>,
+    /// Longest wait inside a run, for a used-up quota or because the server asks for it, for example `2h`; a longer one ends the run with exit code 75. Default `15m`, with `per_day` `25h`.
+    pub pause_max: Option<String>,
+    /// Name of the budget, for jobs that share one although their credentials or addresses differ: `a-z`, `0-9`, `-`, `_`. Default: origin and credential.
+    pub shared_as: Option<String>,
+    /// Headers in which the API says what is left, where they are not the usual ones.
+    #[serde(default)]
+    pub headers: QuotaHeadersSpec,
+}
+
+/// Response headers about a quota.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct QuotaHeadersSpec {
+    /// Header with the number of requests that are left.
+    pub remaining: Option<String>,
+    /// Header that says when the quota is filled again: seconds from now, seconds or milliseconds since 1970, or a date.
+    pub reset: Option<String>,
 }
 
 /// A column's type: text, json, integer, decimal, decimal(P,S), float, boolean, date, datetime, instant.

@@ -8,6 +8,7 @@ pub(crate) mod incremental;
 pub(crate) mod json_path;
 pub(crate) mod manifest;
 pub(crate) mod plan;
+pub(crate) mod quota;
 pub(crate) mod report;
 pub(crate) mod request;
 pub(crate) mod slices;

@@ -9,6 +9,7 @@ use crate::model::column::ColumnType;
 use crate::model::credential::{Entra, Oauth2, Session, Windows};
 use crate::model::incremental::Incremental;
 use crate::model::json_path::JsonPath;
+use crate::model::quota::{BudgetLimits, QuotaHeaders};
 use crate::model::request::{ReportPlan, RequestPlan, ResponseRule};
 use crate::model::slices::{Dimension, FailingSlices, Parent};
 use crate::paging::Paginator;
@@ -68,13 +69,18 @@ pub(crate) enum Dialect {
 }
 
 /// Bounds of the requests of one source, over all its streams.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct SourceLimits {
     pub in_flight: u32,
-    /// Absent = no such limit was set by the job.
+    /// Of this process. Absent = no such limit was set by the job.
     pub per_second: Option<u32>,
-    /// Absent = no such limit was set by the job.
-    pub per_minute: Option<u32>,
+    /// Of everybody who uses the budget.
+    pub budget: BudgetLimits,
+    /// Name of the budget. Absent = it is named after the origin and the credential.
+    pub shared_as: Option<String>,
+    /// Longest wait inside a run, for our own budget or for the server's.
+    pub pause_max: Duration,
+    pub headers: QuotaHeaders,
 }
 
 /// How requests prove who they are; secrets stay references until `Secrets::resolve`.

@@ -145,6 +145,8 @@ pub(crate) struct SourceReport {
     pub bytes: u64,
     /// Tokens bought from the authorization server.
     pub refreshes: u64,
+    /// Time in which nothing was sent because a quota was used up or the server asked for it, by the wall clock.
+    pub paused_seconds: u64,
 }
 
 /// The report of one run.

@@ -119,7 +119,7 @@ impl Source {
     }
 
     async fn read(&self, request: Request, bound: BodyBound, rules: &[ResponseRule]) -> Result<Read, Error> {
-        let mut attempts = Attempts::new();
+        let mut attempts = Attempts::new(self.client.pause_max());
         let mut refused: Option<Use> = None;
         loop {
             let mut sent = request.clone();
@@ -129,13 +129,18 @@ impl Source {
                 true => self.access.send(&self.client, sent, bound).await?,
                 false => self.client.send(sent, bound).await,
             };
+            if matches!(answer, Err(http::Error::Waited)) {
+                // Not an attempt: nothing was sent.
+                refused = None;
+                continue;
+            }
             let judged = rules::judge(rules, &answer)?;
             match judged.map(|judged| (judged.verdict, judged.say)) {
                 None => {}
                 Some((Verdict::Empty, _)) => return Ok(Read::Empty),
                 Some((Verdict::End, _)) => return Ok(Read::End),
                 Some((Verdict::Fail, say)) => return Err(Error::Rule { say: said(say, &answer) }),
-                Some((Verdict::Retry, say)) => match attempts.after_rule(&answer) {
+                Some((Verdict::Retry, say)) => match attempts.after_rule() {
                     Some(wait) => {
                         self.client.wait(wait).await?;
                         refused = None;

@@ -28,6 +28,10 @@ pub(crate) enum Error {
     Unconditional { place: String, what: &'static str },
     #[error("the record `{key}` is not readable: {why}")]
     Record { key: String, why: String },
+    #[error(
+        "the record `{key}` could not be changed in {tries} tries: too many use it at once, or its store is too slow"
+    )]
+    Contended { key: String, tries: u32 },
     #[error("the record `{key}` has {bytes} bytes, limit RECORD_BYTES_MAX")]
     TooLarge { key: String, bytes: u64 },
     #[error("the state {place} cannot be used: {why}")]
@@ -76,14 +80,14 @@ impl Error {
                  password"
                     .to_owned(),
             ),
-            Error::Object { .. } | Error::Record { .. } | Error::TooLarge { .. } => None,
+            Error::Object { .. } | Error::Record { .. } | Error::Contended { .. } | Error::TooLarge { .. } => None,
         }
     }
 
     /// Whether the same run may succeed later without anybody changing anything.
     pub(crate) fn is_temporary(&self) -> bool {
         match self {
-            Error::Sqlite { .. } | Error::Silent { .. } => true,
+            Error::Sqlite { .. } | Error::Silent { .. } | Error::Contended { .. } => true,
             Error::Postgres { source, .. } => is_postgres_temporary(source),
             Error::Object { source, .. } => matches!(source, object_store::Error::Generic { .. }),
             Error::Folder { .. }

@@ -106,6 +106,26 @@ fn shapes_are_told_in_words() {
 }
 
 #[test]
+fn limits_fit_together() {
+    let told = |limits: &str, place: &str, what: &str| {
+        let place = format!("source.limits.{place}");
+        check(&with_source(&format!("limits: {{ {limits} }}")), &[(&place, what)]);
+    };
+    told("per_day: 0", "per_day", "allowed: 1 to 100000000");
+    told("per_day: 5, pause_max: 90", "pause_max", "put the value in quotes");
+    told("per_day: 5, pause_max: soon", "pause_max", "allowed: a whole number and a unit: 30s, 10m, 12h, 30d");
+    told("per_day: 5, day_resets: '24:00'", "day_resets", "allowed: rolling, or a time as `\"00:00\"`");
+    told("per_day: 5, day_resets: '0:00'", "day_resets", "is no time of a day");
+    told("per_minute: 5, day_resets: '00:00'", "day_resets", "add `per_day`");
+    told("per_day: 5, timezone: UTC", "timezone", "any 24 hours have no zone");
+    told("per_day: 5, day_resets: '00:00', timezone: Europe/Amsterdm", "timezone", "did you mean `Europe/Amsterdam`?");
+    told("per_day: 5, shared_as: My API", "shared_as", "cannot be the name of a budget");
+    told("per_second: 5, shared_as: api", "shared_as", "add `per_minute` or `per_day`");
+    told("headers: { remaining: 'a b' }", "headers.remaining", "cannot be a header's name");
+    told("headers: { left: X-Left }", "headers.left", "allowed: remaining, reset");
+}
+
+#[test]
 fn secrets_are_references_and_never_repeated() {
     let canaries = ["canary-1-secret", "8675309123", "canary-u:canary-p", "sig=canary"];
     let refuse = |text: &str, path: &str| {

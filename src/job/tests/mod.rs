@@ -11,7 +11,8 @@ use super::load::{Environment, LoadError, SecretError, Secrets, load};
 use crate::model::column::ColumnType;
 use crate::model::credential::Grant;
 use crate::model::json_path::JsonPath;
-use crate::model::plan::{Auth, Job, KeyPlace, Place, RecordsAt, SecretSource, SettingValue, TextSource};
+use crate::model::plan::{Auth, Job, KeyPlace, Place, RecordsAt, SecretSource, SettingValue, SourceLimits, TextSource};
+use crate::model::quota::DayResets;
 use crate::paging::Paginator;
 
 const SHORTEST: &str = "\
@@ -74,6 +75,21 @@ fn the_shortest_job_is_whole() {
     assert_eq!((stream.request.path.as_str(), &stream.records), ("orders", &RecordsAt::Found));
     assert_eq!(stream.paginator, Paginator::Unstated);
     assert_eq!(job.config_hash.len(), 64);
+}
+
+#[test]
+fn limits_have_the_defaults_that_the_manual_says() {
+    let limits = |typed: &str| job(&with_source(&format!("limits: {{ {typed} }}"))).source.limits;
+    let minutes = |limits: &SourceLimits| limits.pause_max.as_secs() / 60;
+    let none = limits("");
+    assert_eq!((none.in_flight, minutes(&none), none.budget.is_set()), (4, 15, false));
+    let day = limits("per_day: 1000");
+    assert_eq!((minutes(&day), day.budget.per_day, day.budget.day_resets), (1500, Some(1000), DayResets::Rolling));
+    let reset = limits("per_minute: 60, per_day: 5000, day_resets: 00:30, timezone: Europe/Amsterdam, pause_max: 2h");
+    let time = chrono::NaiveTime::from_hms_opt(0, 30, 0).unwrap();
+    let zone = chrono_tz::Europe::Amsterdam;
+    assert_eq!((minutes(&reset), reset.budget.day_resets), (120, DayResets::At { time, zone }));
+    assert_eq!(limits("per_day: 9, day_resets: '23:59'").budget.per_day, Some(9));
 }
 
 #[test]
