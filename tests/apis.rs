@@ -46,7 +46,7 @@ impl Api {
         text
     }
 
-    /// Every table, read so, is what the API's own database says, after at least so many pages of the longest, and the walks
+    /// Every table, read so, is what the API's own database says, with so many pages for the longest, and the walks
     /// ended for this reason.
     #[track_caller]
     fn check(&self, stream: &str, pages: u64, ended: &str) {
