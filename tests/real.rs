@@ -11,6 +11,7 @@ use std::process::Stdio;
 use serde_json::{Value, json};
 use support::rigs::{Rig, output_of, read};
 use support::server::{Server, ok};
+use support::truth::assert_equals_truth;
 use support::{Done, Workplace};
 
 /// Lifetime of an access token: short, so that one run needs several.
@@ -60,28 +61,6 @@ fn log_in(place: &Workplace, file: &str) -> Done {
     }
     output_of("browser.mjs", &[url.trim()]);
     Done::of(child.wait_with_output().expect("it ends"))
-}
-
-/// Count, sums and bounds of every table as the source holds them, against what a reader finds.
-fn assert_equals_truth(truth: &Value, table_of: impl Fn(&str) -> String, sas: Option<&str>) {
-    for (entity, facts) in truth.as_object().expect("entities") {
-        let (mut names, mut asked, mut expected) =
-            (vec!["rows".to_owned()], vec!["count(*)".to_owned()], vec![facts["count"].clone()]);
-        for (column, sum) in facts["sums"].as_object().expect("sums") {
-            names.push(format!("sum of {column}"));
-            asked.push(format!("cast(cast(sum(\"{column}\") as decimal(38,4)) as varchar)"));
-            expected.push(sum.clone());
-        }
-        for (column, count) in facts["non_null"].as_object().expect("counts") {
-            names.push(format!("values of {column}"));
-            asked.push(format!("count(\"{column}\")"));
-            expected.push(count.clone());
-        }
-        let found = read(&format!("select {} from {}", asked.join(", "), table_of(entity)), sas);
-        for ((name, found), expected) in names.iter().zip(found["rows"][0].as_array().expect("a row")).zip(&expected) {
-            assert_eq!(found, expected, "{entity}: {name}");
-        }
-    }
 }
 
 fn plain(value: &Value) -> String {

@@ -1,4 +1,5 @@
 // The rows that the OData rigs serve, made from their numbers, and what is true of them: counts and exact sums.
+import { createHash } from "node:crypto";
 
 const WORDS = ["Müller", "O'Brien", "\"quoted\"", "a, b", "line\nbreak", "emoji 🚢", "", "Łódź", "semi;colon", "tab\tbed"];
 const hash = (n) => Math.imul(n ^ 0x9e3779b9, 0x85ebca6b) >>> 0;
@@ -40,21 +41,35 @@ export const SETS = {
 
 export const rowOf = (set, n) => SETS[set].row(n, hash(n));
 
-/** Count, exact sums of the numbers (four places) and how many values are not null, for every set. */
-export function truth() {
-  return Object.fromEntries(
-    Object.entries(SETS).map(([set, { count }]) => {
-      const sums = {};
-      const nonNull = {};
-      for (let n = 1; n <= count; n += 1) {
-        for (const [name, value] of Object.entries(rowOf(set, n))) {
-          nonNull[name] = (nonNull[name] ?? 0) + (value === null ? 0 : 1);
-          // Four places as whole numbers: a sum of doubles would drift.
-          if (typeof value === "number") sums[name] = (sums[name] ?? 0n) + BigInt(Math.round(value * 10_000));
-        }
-      }
-      const plain = (sum) => `${sum / 10_000n}.${String(sum % 10_000n).padStart(4, "0")}`;
-      return [set, { count, sums: Object.fromEntries(Object.entries(sums).map(([n, s]) => [n, plain(s)])), non_null: nonNull }];
-    }),
-  );
+export const rowsOf = (set) => Array.from({ length: SETS[set].count }, (_, at) => rowOf(set, at + 1));
+
+/** Count, exact sums of the numbers (four places) and how many values are not null, of these rows. */
+export function factsOf(rows) {
+  const sums = {};
+  const nonNull = {};
+  for (const row of rows) {
+    for (const [name, value] of Object.entries(row)) {
+      nonNull[name] = (nonNull[name] ?? 0) + (value === null ? 0 : 1);
+      // Four places as whole numbers: a sum of doubles would drift.
+      if (typeof value === "number") sums[name] = (sums[name] ?? 0n) + BigInt(Math.round(value * 10_000));
+    }
+  }
+  const plain = (sum) => `${sum / 10_000n}.${String(sum % 10_000n).padStart(4, "0")}`;
+  return { count: rows.length, sums: Object.fromEntries(Object.entries(sums).map(([n, s]) => [n, plain(s)])), non_null: nonNull };
 }
+
+const print = (key, text) => BigInt(`0x${createHash("md5").update(`${key}:${text}`).digest("hex").slice(0, 8)}`);
+
+/** Of every column that is asked for, the sum of its values' prints: 32 bits of a hash of the row's key and the value. */
+export function printsOf(rows, key, isAsked, textOf) {
+  const sums = {};
+  for (const row of rows) {
+    for (const [name, value] of Object.entries(row)) {
+      if (value !== null && isAsked(name, value)) sums[name] = (sums[name] ?? 0n) + print(row[key], textOf(value));
+    }
+  }
+  return Object.fromEntries(Object.entries(sums).map(([name, sum]) => [name, `${sum}`]));
+}
+
+/** Counts and sums of every set. */
+export const truth = () => Object.fromEntries(Object.keys(SETS).map((set) => [set, factsOf(rowsOf(set))]));
