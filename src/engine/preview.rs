@@ -76,10 +76,14 @@ pub(crate) async fn preview(ctx: &Context, stream: &Stream, rows_max: usize) -> 
 
 /// What paging the answer seems to ask for. A run never guesses.
 fn guess(paginator: &Paginator, page: &Page) -> Option<String> {
-    let sign = page.facts.sign_of_more.as_ref().filter(|_| *paginator == Paginator::Unstated)?;
+    let facts = &page.facts;
+    let sign = facts.sign_of_next.as_ref().or(facts.sign_of_total.as_ref());
+    let sign = sign.filter(|_| *paginator == Paginator::Unstated)?;
     let name = sign.to_ascii_lowercase();
     let paging = if name.contains("token") || name.contains("cursor") {
         format!("paging: {{ cursor: {{ from: \"{sign}\", param: cursor }} }}")
+    } else if let Some(header) = name.strip_prefix("header ") {
+        format!("paging: {{ offset: {{ size: {}, total_header: {header} }} }}", page.facts.records)
     } else if name.contains("total") || name.contains("more") || name.contains("count") {
         format!("paging: {{ offset: {{ size: {}, total: \"{sign}\" }} }}", page.facts.records)
     } else {

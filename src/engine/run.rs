@@ -188,6 +188,12 @@ async fn run_streams(
         match read.expect("a stream's task does not panic") {
             Ok(read) => {
                 report.tables.insert(stream.name.clone(), table_report(&read, former));
+                if let Some((first, last)) = read.table.end().moved() {
+                    report.warnings.push(format!(
+                        "table `{}` changed while it was counted: the API told a total of {first} records first and of {last} last, so records may be missing or twice; run again, or read it by next links or a cursor",
+                        stream.name
+                    ));
+                }
                 tables.insert(stream.name.clone(), table_manifest(ctx, stream, &read));
             }
             Err(error) => {

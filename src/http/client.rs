@@ -189,8 +189,9 @@ fn status_error(
     connection: Option<SocketAddr>,
     body: &[u8],
 ) -> Error {
-    if status.is_redirection() {
-        let to = headers.get(http::header::LOCATION).and_then(|to| to.to_str().ok()).unwrap_or("nowhere");
+    if status.is_redirection()
+        && let Some(to) = headers.get(http::header::LOCATION).and_then(|to| to.to_str().ok())
+    {
         let to = url
             .expose()
             .join(to)

@@ -1,5 +1,7 @@
 //! What can go wrong between a stream and a page.
 
+use ::http::StatusCode;
+
 use crate::{auth, http};
 
 /// A page that could not be had. No variant shows record content.
@@ -19,8 +21,21 @@ pub(crate) enum Error {
     NotJson { what: &'static str, excerpt: String },
     #[error("the answer is no whole JSON document: {why} at byte {at} of {bytes}")]
     Malformed { why: String, at: usize, bytes: usize },
+    #[error("the answer is empty ({status})")]
+    Empty { status: StatusCode },
+    #[error("the answer is not there yet ({status}): {excerpt}")]
+    NotReady { status: StatusCode, excerpt: String },
+    #[error("the answer has the status of a success and tells of an error (`{sign}`): {excerpt}")]
+    Complaint { sign: String, excerpt: String },
+    #[error("the answer has the member `{path}` twice")]
+    Twice { path: String },
     #[error("the answer holds no records: {why}")]
     NoRecords { why: String },
+    #[error("the answer differs from the page before it: {why}")]
+    Moved { why: String },
+    /// A refusal of a page that we counted to.
+    #[error("{source}")]
+    PerhapsPastEnd { source: http::Error },
     #[error("the `$metadata` document cannot be read: {why}")]
     Metadata { why: String },
 }
@@ -38,12 +53,40 @@ impl Error {
             Error::NoRecords { .. } => {
                 Some("name the place of the records, for example `records: data.items`; `haul preview` shows an answer".to_owned())
             }
-            Error::Template { .. } | Error::Header { .. } | Error::Malformed { .. } | Error::Metadata { .. } => None,
+            Error::PerhapsPastEnd { .. } => Some(
+                "an API may answer so past its last page: name `total`, `total_pages` or `has_more` in the stream's `paging`, so that the walk ends before"
+                    .to_owned(),
+            ),
+            Error::Template { .. }
+            | Error::Header { .. }
+            | Error::Malformed { .. }
+            | Error::Empty { .. }
+            | Error::NotReady { .. }
+            | Error::Complaint { .. }
+            | Error::Twice { .. }
+            | Error::Moved { .. }
+            | Error::Metadata { .. } => None,
         }
     }
 
     /// Whether the page came, but not whole: worth asking for again.
     pub(super) fn is_unreadable_page(&self) -> bool {
-        matches!(self, Error::Malformed { .. } | Error::NotJson { .. })
+        match self {
+            Error::Malformed { .. } | Error::NotJson { .. } => true,
+            // 204 says that nothing comes; any other status promised a body.
+            Error::Empty { status } => *status != StatusCode::NO_CONTENT,
+            Error::Template { .. }
+            | Error::Header { .. }
+            | Error::Http(_)
+            | Error::Auth(_)
+            | Error::GaveUp { .. }
+            | Error::NotReady { .. }
+            | Error::Complaint { .. }
+            | Error::Twice { .. }
+            | Error::NoRecords { .. }
+            | Error::Moved { .. }
+            | Error::PerhapsPastEnd { .. }
+            | Error::Metadata { .. } => false,
+        }
     }
 }

@@ -49,7 +49,7 @@ impl Source {
         let bound = BodyBound { bytes_max: PAGE_BYTES_MAX, limit: "PAGE_BYTES_MAX" };
         let mut rereads = 0;
         loop {
-            let reply = self.read(request.clone(), bound).await?;
+            let reply = self.read(request.clone(), bound).await.map_err(|error| past_end(error, token, before))?;
             match open_page(reply, at, wants, before) {
                 // Half a document over HTTP/1.0 and a cut gzip look like success to the transport.
                 Err(error) if error.is_unreadable_page() && rereads < PAGE_REREADS_MAX => {
@@ -90,6 +90,19 @@ impl Source {
             // A long wait may outlive the next token as well.
             refused = None;
         }
+    }
+}
+
+/// Past the last page some APIs answer an error; a page that we counted to may be that one.
+fn past_end(error: Error, token: &PageToken, before: Option<&Page>) -> Error {
+    let is_counted = matches!(token, PageToken::Offset(_) | PageToken::Page(_)) && before.is_some();
+    match error {
+        Error::Http(source @ http::Error::Status { status, .. })
+            if is_counted && matches!(status.as_u16(), 400 | 404 | 410 | 416 | 422) =>
+        {
+            Error::PerhapsPastEnd { source }
+        }
+        error => error,
     }
 }
 
