@@ -11,6 +11,8 @@ mod api;
 mod case;
 #[path = "conformance/counted.rs"]
 mod counted;
+#[path = "conformance/cursors.rs"]
+mod cursors;
 #[path = "conformance/links.rs"]
 mod links;
 mod support;

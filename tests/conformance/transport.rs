@@ -128,12 +128,17 @@ fn refusals_that_stay() {
         case("422", always(status(422, "unprocessable")), PAGE, fails(&["422", "unprocessable"]).requests(1)),
         case("501", always(status(501, "not yet")), PAGE, passes_later(&["501", "not yet"]).requests(1)),
         case("a status nobody knows", always(status(299, "[]")), PAGE, rows(0, "single_page").requests(1)),
-        case("202 is not done yet", always(status(202, "[]")), PAGE, fails(&["202"]).requests(1)),
+        case(
+            "202 is not done yet",
+            always(status(202, "[]")),
+            PAGE,
+            passes_later(&["not there yet", "202"]).requests(1),
+        ),
         case(
             "204 without a body",
             always(raw("HTTP/1.1 204 No Content", b"")),
             PAGE,
-            fails(&["204", "empty"]).requests(3),
+            fails(&["is empty", "204"]).requests(1),
         ),
         case("200 without a body", always(ok("")), PAGE, fails(&["empty"]).requests(3)),
         case(
@@ -249,7 +254,7 @@ fn redirects_and_foreign_links() {
         "\\\\evil.test\\items",
         "http://{host}@evil.test/items",
         "http://user@{host}/items?p=1",
-        "http://{host}.evil.test/items",
+        "http://127.0.0.1.evil.test/items",
         "javascript:alert(1)",
         "file:///etc/passwd",
     ];
