@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-/// One response body after decompression. Pages are counted in megabytes; two wait in the pump at once.
-pub(crate) const PAGE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// One response body after decompression. What does not fit into memory goes to a temporary file; a larger export is
+/// cut into slices.
+pub(crate) const PAGE_BYTES_MAX: u64 = 16 * 1024 * 1024 * 1024;
 /// An OAuth2 answer; real ones stay under 20 KiB even with large JWTs.
 pub(crate) const TOKEN_BYTES_MAX: u64 = 1024 * 1024;
 /// An answer of a Kerberos key distribution centre; tickets with many groups reach some 64 KiB.

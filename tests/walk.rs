@@ -180,7 +180,7 @@ fn loops_and_repeats_are_errors() {
         let page = number(request, "p");
         ok(json!({ "data": records(page..page + 1), "next": format!("/items?p={}", (page + 1) % 3) }).to_string())
     })
-    .expect_says(&["round for ever"]);
+    .expect_says(&["page 4 holds exactly the records of page 1"]);
     fails(1, "paging: { page: {} }", |_, _| ok(records(0..10).to_string())).expect_says(&["exactly the records"]);
 }
 
@@ -249,7 +249,8 @@ fn a_missing_endpoint_html_and_an_error_body_say_what_they_are() {
     fails(1, "", |_, _| status(404, r#"{"error":"no such thing"}"#)).expect_says(&["404", "no such thing", "path"]);
     fails(1, "", |_, _| ok("<!doctype html><html><head><title>Sign in</title>").with("content-type", "text/html"))
         .expect_says(&["HTML instead of JSON", "Sign in"]);
-    fails(1, "", |_, _| ok(r#"{"error":{"message":"quota exceeded"}}"#)).expect_says(&["no records"]);
+    fails(1, "", |_, _| ok(r#"{"error":{"message":"quota exceeded"}}"#))
+        .expect_says(&["tells of an error", "quota exceeded"]);
     fails(1, "records: data", |_, _| ok(r#"{"data":null}"#)).expect_says(&["$.data"]);
 }
 

@@ -237,17 +237,25 @@ fn of_auth(error: &auth::Error) -> Class {
 
 fn of_source(error: &source::Error) -> Class {
     match error {
-        source::Error::Http(source) | source::Error::GaveUp { source, .. } => of_http(source),
+        source::Error::Http(source)
+        | source::Error::GaveUp { source, .. }
+        | source::Error::PerhapsPastEnd { source } => of_http(source),
         source::Error::Auth(source) => of_auth(source),
         source::Error::Template { .. } | source::Error::Header { .. } => Class::Usage,
-        source::Error::RuleGaveUp { .. } | source::Error::ReportLate { .. } => Class::Temporary,
+        source::Error::NotReady { .. } | source::Error::RuleGaveUp { .. } | source::Error::ReportLate { .. } => {
+            Class::Temporary
+        }
         source::Error::Bound { .. } | source::Error::TooManySlices { .. } => Class::Usage,
-        source::Error::Graphql { .. }
+        source::Error::Decode(_)
         | source::Error::Rule { .. }
         | source::Error::ReportFailed { .. }
         | source::Error::NotJson { .. }
         | source::Error::Malformed { .. }
+        | source::Error::Empty { .. }
+        | source::Error::Complaint { .. }
+        | source::Error::Twice { .. }
         | source::Error::NoRecords { .. }
+        | source::Error::Moved { .. }
         | source::Error::Metadata { .. } => Class::Failed,
     }
 }

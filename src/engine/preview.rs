@@ -17,7 +17,7 @@ use crate::model::column::Column;
 use crate::model::plan::Stream;
 use crate::paging::Paginator;
 use crate::paging::walk::{PageFacts, Step, Walk};
-use crate::source::{Answer, Page, PageReading, ReportSteps};
+use crate::source::{Answer, PageReading, PageTrace, ReportSteps};
 
 /// First rows of one stream.
 pub(crate) struct Preview {
@@ -84,32 +84,44 @@ async fn read(
     decoder.set_constants(&slice.constants).map_err(wrong)?;
     let mut walk = Walk::new(stream.paginator.clone(), endpoint.total_proof());
     let wants = wants(stream);
-    let reading = PageReading { at: &stream.records, wants: &wants, rules: &stream.rules };
-    let mut before: Option<Page> = None;
+    let reading = PageReading {
+        at: &stream.records,
+        wants: &wants,
+        rules: &stream.rules,
+        format: &stream.format,
+        packing: stream.packing,
+    };
+    let mut before: Option<PageTrace> = None;
     let mut rows = 0;
     while rows < rows_max as u64 {
         let number = walk.pages() + 1;
-        let asked_at = before.as_ref().map(|page| &page.url);
+        let asked_at = before.as_ref().map(|before| &before.url);
         let answer = ctx
             .source
             .read_page(&endpoint, walk.current(), asked_at, &reading)
             .await
             .map_err(|source| page_error(&stream.name, number, source))?;
-        let Answer::Page(mut page) = answer else {
+        let Answer::Page(page) = answer else {
             notes.push("by the job's `responses` there is nothing more".to_owned());
             break;
         };
-        page.compare(before.as_ref());
-        rows += tokio::task::block_in_place(|| decoder.push(page.records(), number)).map_err(wrong)?;
-        match walk.accept(&page.facts) {
-            Ok(Step::More(_)) => before = Some(*page),
+        page.compare(before.as_ref()).map_err(|source| page_error(&stream.name, number, source))?;
+        let (facts, trace) = (page.facts.clone(), page.trace().clone());
+        let unread = |source| page_error(&stream.name, number, source);
+        let mut pieces = page.pieces().map_err(unread)?;
+        while rows < rows_max as u64 {
+            let Some(records) = tokio::task::block_in_place(|| pieces.next_piece()).map_err(unread)? else { break };
+            rows += tokio::task::block_in_place(|| decoder.push(&records, number)).map_err(wrong)?;
+        }
+        match walk.accept(&facts) {
+            Ok(Step::More(_)) => before = Some(trace),
             Ok(Step::End(end)) => {
                 notes.push(format!("all {} records on {} page(s)", end.records(), end.pages()));
                 break;
             }
             Err(error) => {
                 notes.push(format!("a run would stop here: {error}"));
-                notes.extend(guess(&stream.paginator, &page.facts));
+                notes.extend(guess(&stream.paginator, &facts));
                 break;
             }
         }
@@ -140,10 +152,13 @@ async fn read(
 
 /// What paging the answer seems to ask for. A run never guesses.
 fn guess(paginator: &Paginator, facts: &PageFacts) -> Option<String> {
-    let sign = facts.sign_of_more.as_ref().filter(|_| *paginator == Paginator::Unstated)?;
+    let sign = facts.sign_of_next.as_ref().or(facts.sign_of_total.as_ref());
+    let sign = sign.filter(|_| *paginator == Paginator::Unstated)?;
     let name = sign.to_ascii_lowercase();
     let paging = if name.contains("token") || name.contains("cursor") {
         format!("paging: {{ cursor: {{ from: \"{sign}\", param: cursor }} }}")
+    } else if let Some(header) = name.strip_prefix("header ") {
+        format!("paging: {{ offset: {{ size: {}, total_header: {header} }} }}", facts.records)
     } else if name.contains("total") || name.contains("more") || name.contains("count") {
         format!("paging: {{ offset: {{ size: {}, total: \"{sign}\" }} }}", facts.records)
     } else {

@@ -11,9 +11,8 @@ use super::error::Error;
 use super::queue::{PageQueue, QueuedPage};
 use crate::model::incremental::{CursorValue, FeedOrder};
 use crate::model::plan::Stream;
-use crate::model::request::Body;
 use crate::paging::walk::{PageToken, Step, TotalProof, Walk, WalkEnd, Wants};
-use crate::source::{Answer, Endpoint, Page, PageReading};
+use crate::source::{Answer, Endpoint, PageReading, PageTrace};
 use crate::telemetry::Event;
 
 /// Reads slices of one stream.
@@ -43,8 +42,14 @@ impl SliceReader<'_> {
         {
             walk.stop_at_known(incremental.kind.clone(), floor);
         }
-        let reading = PageReading { at: &self.stream.records, wants: &wants, rules: &self.stream.rules };
-        let mut before: Option<Page> = None;
+        let reading = PageReading {
+            at: &self.stream.records,
+            wants: &wants,
+            rules: &self.stream.rules,
+            format: &self.stream.format,
+            packing: self.stream.packing,
+        };
+        let mut before: Option<PageTrace> = None;
         let mut ahead = Ahead::new();
         loop {
             self.check_stopped()?;
@@ -53,7 +58,7 @@ impl SliceReader<'_> {
                 match ahead.next(walk.current()).await {
                     Some(answer) => answer,
                     None => {
-                        let asked_at = before.as_ref().map(|page| &page.url);
+                        let asked_at = before.as_ref().map(|before| &before.url);
                         self.ctx.source.read_page(endpoint, walk.current(), asked_at, &reading).await
                     }
                 }
@@ -66,7 +71,7 @@ impl SliceReader<'_> {
             };
             let answer = asked.map_err(|source| page_error(&self.stream.name, number, source))?;
             let wrong = |source| Error::Walk { stream: self.stream.name.clone(), source };
-            let mut page = match answer {
+            let page = match answer {
                 Answer::Page(page) => *page,
                 Answer::Empty if number == 1 => return Ok(walk.accept_nothing()),
                 Answer::End if number > 1 => match walk.accept_end().map_err(wrong)? {
@@ -77,26 +82,30 @@ impl SliceReader<'_> {
                     return Err(Error::RuleOutOfPlace { stream: self.stream.name.clone(), page: number });
                 }
             };
-            page.compare(before.as_ref());
+            page.compare(before.as_ref()).map_err(|source| page_error(&self.stream.name, number, source))?;
             let step = walk.accept(&page.facts).map_err(wrong)?;
             self.ctx.telemetry.tell(Event::PageRead {
                 stream: self.stream.name.clone(),
                 records: page.facts.records,
-                bytes: page.records().len() as u64,
+                bytes: page.bytes(),
             });
-            let queued = QueuedPage { number, records: page.share_records() };
-            let is_taken = queue
-                .push(queued, self.halt)
-                .await
-                .map_err(|source| Error::Spool { stream: self.stream.name.clone(), source })?;
-            if !is_taken {
-                return self.check_stopped().and(Err(Error::Stopped));
+            let trace = page.trace().clone();
+            let wrong = |source| page_error(&self.stream.name, number, source);
+            let mut pieces = page.pieces().map_err(wrong)?;
+            while let Some(records) = tokio::task::block_in_place(|| pieces.next_piece()).map_err(wrong)? {
+                let is_taken = queue
+                    .push(QueuedPage { number, records }, self.halt)
+                    .await
+                    .map_err(|source| Error::Spool { stream: self.stream.name.clone(), source })?;
+                if !is_taken {
+                    return self.check_stopped().and(Err(Error::Stopped));
+                }
             }
             match step {
                 Step::More(_) => {
                     let requests = self.ctx.job.source.limits.in_flight as usize;
                     ahead.ask(&walk, requests, |token| self.ctx.source.read_page_owned(endpoint, token, reading));
-                    before = Some(page);
+                    before = Some(trace);
                 }
                 Step::End(end) => return Ok(end),
             }
@@ -121,9 +130,6 @@ pub(super) fn wants(stream: &Stream) -> Wants {
         && incremental.order == FeedOrder::NewestFirst
     {
         wants.last_value = Some(incremental.field.clone());
-    }
-    if matches!(stream.request.body, Body::Graphql { .. }) {
-        wants.errors = Some(crate::model::json_path::JsonPath::of(&["errors"]));
     }
     wants
 }

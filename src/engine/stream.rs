@@ -214,7 +214,7 @@ fn known(stream: &Stream, former: Option<&TableManifest>, fetched: Vec<Column>, 
 async fn fetch_columns(ctx: &Context, stream: &Stream, endpoint: &Endpoint) -> Result<Vec<Column>, Error> {
     let wrong = |source| Error::Endpoint { stream: stream.name.clone(), source };
     let types = match ctx.source.read_metadata(endpoint, &ctx.job.source.base_url).await {
-        Ok(reply) => fetched_columns(&reply.body, &endpoint.last_segment()),
+        Ok(reply) => fetched_columns(reply.body.in_memory(), &endpoint.last_segment()),
         Err(error @ crate::source::Error::Http(crate::http::Error::Interrupted)) => return Err(wrong(error)),
         Err(error @ crate::source::Error::Auth(_)) => return Err(wrong(error)),
         Err(error) => Err(error),

@@ -59,6 +59,7 @@ impl Attempts {
             | Error::LinkTooLong { .. }
             | Error::LinkUnreadable { .. }
             | Error::Setup { .. }
+            | Error::Unkept { .. }
             | Error::Redirect { .. }
             | Error::Redirects { .. }
             | Error::TooLarge { .. }

@@ -1,10 +1,14 @@
-//! Bodies are read whole and bounded: a page is either all there or an error.
+//! Bodies are read whole and bounded: a page is either all there or an error. What is larger than memory allows goes to
+//! a temporary file.
+
+use std::fs::File;
+use std::io::{Seek, SeekFrom, Write};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 
 use super::error::Error;
-use crate::limits::{EXCERPT_CHARS_MAX, STALL_WAIT_MAX};
+use crate::limits::{BODY_MEMORY_BYTES, EXCERPT_CHARS_MAX, STALL_WAIT_MAX};
 use crate::secret::SafeUrl;
 
 /// How much of a body is read, and the name of that limit for the message.
@@ -14,10 +18,31 @@ pub(crate) struct BodyBound {
     pub limit: &'static str,
 }
 
+/// A whole body.
+#[derive(Debug)]
+pub(crate) enum Body {
+    Memory(Bytes),
+    /// Larger than memory allows; the file stands at its start and has no name.
+    File(File),
+}
+
+impl Body {
+    /// The body where it is in memory; nothing where it is a file.
+    pub(crate) fn in_memory(&self) -> &[u8] {
+        match self {
+            Body::Memory(bytes) => bytes,
+            Body::File(_) => &[],
+        }
+    }
+}
+
 /// Reads a body to its end. The bound counts decompressed bytes, so a compression bomb stops here too.
-pub(super) async fn read_bounded(response: reqwest::Response, url: &SafeUrl, bound: BodyBound) -> Result<Bytes, Error> {
+pub(super) async fn read_bounded(response: reqwest::Response, url: &SafeUrl, bound: BodyBound) -> Result<Body, Error> {
     let expected = response.content_length().unwrap_or(0).min(bound.bytes_max);
-    let mut body = BytesMut::with_capacity(usize::try_from(expected).unwrap_or(0));
+    let mut body = BytesMut::with_capacity(usize::try_from(expected).unwrap_or(0).min(BODY_MEMORY_BYTES));
+    let mut file: Option<File> = None;
+    let mut read: u64 = 0;
+    let unkept = |source| Error::Unkept { url: url.clone(), source };
     let mut chunks = response.bytes_stream();
     loop {
         let chunk = tokio::time::timeout(STALL_WAIT_MAX, chunks.next())
@@ -25,12 +50,28 @@ pub(super) async fn read_bounded(response: reqwest::Response, url: &SafeUrl, bou
             .map_err(|_| Error::TimedOut { url: url.clone(), waited: STALL_WAIT_MAX })?;
         let Some(chunk) = chunk else { break };
         let chunk = chunk.map_err(|source| Error::Broken { url: url.clone(), source: source.without_url() })?;
-        if (body.len() + chunk.len()) as u64 > bound.bytes_max {
+        read += chunk.len() as u64;
+        if read > bound.bytes_max {
             return Err(Error::TooLarge { url: url.clone(), bytes_max: bound.bytes_max, limit: bound.limit });
         }
-        body.extend_from_slice(&chunk);
+        if let Some(file) = &mut file {
+            file.write_all(&chunk).map_err(unkept)?;
+        } else if body.len() + chunk.len() > BODY_MEMORY_BYTES {
+            let mut new = tempfile::tempfile().map_err(unkept)?;
+            new.write_all(&body).and_then(|()| new.write_all(&chunk)).map_err(unkept)?;
+            body = BytesMut::new();
+            file = Some(new);
+        } else {
+            body.extend_from_slice(&chunk);
+        }
     }
-    Ok(body.freeze())
+    match file {
+        None => Ok(Body::Memory(body.freeze())),
+        Some(mut file) => {
+            file.seek(SeekFrom::Start(0)).map_err(unkept)?;
+            Ok(Body::File(file))
+        }
+    }
 }
 
 /// The first words of a server's text on one line, for an error.

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::attempts::Contact;
-use super::body::{BodyBound, excerpt, read_bounded};
+use super::body::{Body, BodyBound, excerpt, read_bounded};
 use super::error::Error;
 use super::origin::Origin;
 use super::pace::Pace;
@@ -49,7 +49,7 @@ pub(crate) struct Reply {
     /// Where the answer came from, after redirects within the origin: the base of relative next links.
     pub url: Url,
     pub headers: HeaderMap,
-    pub body: Bytes,
+    pub body: Body,
 }
 
 /// What the source was asked, over all its streams.
@@ -172,11 +172,23 @@ impl Client {
         let body = read_bounded(response, &asked, bound).await;
         if !status.is_success() {
             // The status is the news, even where its body broke off.
-            return Err(status_error(asked, status, &headers, asked_wait, connection, body.unwrap_or_default()));
+            return Err(status_error(asked, status, &headers, asked_wait, connection, in_memory(body)));
         }
         let body = body?;
-        self.counters.bytes.fetch_add(body.len() as u64, Ordering::Relaxed);
+        let bytes = match &body {
+            Body::Memory(bytes) => bytes.len() as u64,
+            Body::File(file) => file.metadata().map_or(0, |file| file.len()),
+        };
+        self.counters.bytes.fetch_add(bytes, Ordering::Relaxed);
         Ok(Reply { status, url, headers, body })
+    }
+}
+
+/// The body of an error, as far as it was read and is small.
+fn in_memory(body: Result<Body, Error>) -> Bytes {
+    match body {
+        Ok(Body::Memory(bytes)) => bytes,
+        Ok(Body::File(_)) | Err(_) => Bytes::new(),
     }
 }
 
@@ -205,8 +217,9 @@ fn status_error(
     connection: Option<SocketAddr>,
     body: Bytes,
 ) -> Error {
-    if status.is_redirection() {
-        let to = headers.get(http::header::LOCATION).and_then(|to| to.to_str().ok()).unwrap_or("nowhere");
+    if status.is_redirection()
+        && let Some(to) = headers.get(http::header::LOCATION).and_then(|to| to.to_str().ok())
+    {
         let to = url
             .expose()
             .join(to)
@@ -358,7 +371,7 @@ impl TokenChannel {
             .await
             .ok_or_else(timed_out)?
             .map_err(TokenError::Ambiguous)?;
-        let mut answer = http::Response::new(body.to_vec());
+        let mut answer = http::Response::new(body.in_memory().to_vec());
         *answer.status_mut() = status;
         *answer.headers_mut() = headers;
         Ok((asked, answer))

@@ -27,6 +27,8 @@ pub(crate) enum Error {
     TimedOut { url: SafeUrl, waited: Duration },
     #[error("the connection to {url} broke")]
     Broken { url: SafeUrl, source: reqwest::Error },
+    #[error("the answer of {url} cannot be kept for reading")]
+    Unkept { url: SafeUrl, source: std::io::Error },
     #[error("{url} answered {status}{}", excerpt_of(.excerpt))]
     Status {
         url: SafeUrl,
@@ -87,7 +89,11 @@ impl Error {
                 Some("run again after that time, or let runs wait for it with `source.limits.pause_max`".to_owned())
             }
             Error::Quota { source } => source.hint(),
-            Error::LinkTooLong { .. }
+            Error::Unkept { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
+                Some("the disk for temporary files is full: make room, or set TMPDIR to another disk".to_owned())
+            }
+            Error::Unkept { .. }
+            | Error::LinkTooLong { .. }
             | Error::LinkUnreadable { .. }
             | Error::Setup { .. }
             | Error::TimedOut { .. }
@@ -107,6 +113,7 @@ impl Error {
             Error::Quota { source } => source.is_temporary(),
             Error::Status { status, .. } => status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429),
             Error::ForeignOrigin { .. }
+            | Error::Unkept { .. }
             | Error::LinkTooLong { .. }
             | Error::LinkUnreadable { .. }
             | Error::Setup { .. }

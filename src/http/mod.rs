@@ -13,7 +13,7 @@ mod pace;
 mod patience;
 mod told;
 
-pub(crate) use body::{BodyBound, excerpt};
+pub(crate) use body::{Body, BodyBound, excerpt};
 pub(crate) use client::{Challenge, Client, Connections, Reply, Request, TokenChannel, TokenError, within};
 pub(crate) use error::Error;
 pub(crate) use origin::{Origin, is_loopback};

@@ -7,10 +7,13 @@ use serde_json::Value;
 
 use super::problem::{Problems, wrong};
 use super::spec::{BodySpec, ParamSpec, ResponseSpec};
-use super::spec_stream::{MethodSpec, ReportSpec, StatusSpec, StepSpec, VerdictSpec};
+use super::spec_stream::{
+    AnswerFormatSpec, CompressionSpec, EncodingSpec, MethodSpec, ReportSpec, StatusSpec, StepSpec, VerdictSpec,
+};
 use super::value::{check_duration, check_template};
 use super::yaml::join;
 use crate::limits::{REPORT_POLL_DEFAULT, REPORT_WAIT_DEFAULT};
+use crate::model::answer::{AnswerFormat, CsvShape, Packing, TextEncoding};
 use crate::model::request::{Body, Method, ReportPlan, RequestPlan, ResponseRule, Verdict};
 
 /// A value of the job file as the text of a template.
@@ -220,6 +223,45 @@ fn check_rule(spec: &ResponseSpec, path: &str, problems: &mut Problems<'_>) -> R
         VerdictSpec::End => Verdict::End,
         VerdictSpec::Fail => Verdict::Fail,
         VerdictSpec::Retry => Verdict::Retry,
+        VerdictSpec::Accept => Verdict::Accept,
     };
     ResponseRule { statuses, when: spec.when.clone(), verdict, say: spec.say.clone() }
+}
+
+/// The form of a stream's answers.
+pub(super) fn check_format(spec: &AnswerFormatSpec, path: &str, problems: &mut Problems<'_>) -> AnswerFormat {
+    match spec {
+        AnswerFormatSpec::Json => AnswerFormat::Json,
+        AnswerFormatSpec::JsonLines => AnswerFormat::JsonLines,
+        AnswerFormatSpec::Xml => AnswerFormat::Xml,
+        AnswerFormatSpec::Csv(csv) => {
+            let delimiter = match csv.delimiter.as_deref() {
+                None => b',',
+                Some("tab" | "\t") => b'\t',
+                Some(text) if text.len() == 1 && !matches!(text, "\"" | "\n" | "\r") => text.as_bytes()[0],
+                Some(_) => {
+                    let draft = wrong("a delimiter is one character").allowed("for example `,`, `;`, `|`, `tab`");
+                    problems.at(&format!("{path}.format.csv.delimiter"), draft);
+                    b','
+                }
+            };
+            AnswerFormat::Csv(CsvShape {
+                delimiter,
+                has_header: csv.header.unwrap_or(true),
+                skip_lines: csv.skip_lines.unwrap_or(0),
+                encoding: match csv.encoding {
+                    EncodingSpec::Utf8 => TextEncoding::Utf8,
+                    EncodingSpec::Latin1 => TextEncoding::Latin1,
+                },
+            })
+        }
+    }
+}
+
+pub(super) fn packing(spec: Option<CompressionSpec>) -> Packing {
+    match spec {
+        None => Packing::Nothing,
+        Some(CompressionSpec::Gzip) => Packing::Gzip,
+        Some(CompressionSpec::Zip) => Packing::Zip,
+    }
 }

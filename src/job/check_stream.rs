@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::check::is_reserved;
 use super::check_paging::check_paging;
-use super::check_request::{check_body, check_method, check_report, check_rules, check_stream_path, param_text};
+use super::check_request::{
+    check_body, check_format, check_method, check_report, check_rules, check_stream_path, packing, param_text,
+};
 use super::check_slices::{check_incremental, check_parent, check_slices};
 use super::problem::{Problems, did_you_mean, wrong};
 use super::spec::{DialectSpec, FormatSpec, JobSpec, ParamSpec, StreamSpec};
@@ -103,6 +105,8 @@ fn check_stream(spec: &JobSpec, index: usize, path: &str, problems: &mut Problem
             body,
         },
         records: records.unwrap_or(RecordsAt::Found),
+        format: check_format(&stream.format, path, problems),
+        packing: packing(stream.compression),
         paginator,
         rules: check_rules(&stream.responses, path, &defaults.responses, problems),
         parent: stream.for_each.as_ref().map(|parent| check_parent(parent, spec, index, path, problems)),

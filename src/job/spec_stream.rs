@@ -31,6 +31,11 @@ pub(crate) struct StreamSpec {
     pub headers: BTreeMap<String, String>,
     /// Path to the records in an answer; without it: the answer itself when it is an array, OData's `value` or `d.results`, or the only array among its members. `edges[*].node` takes a place inside each item of a list.
     pub records: Option<String>,
+    /// Form of the answers. Default `json`.
+    #[serde(default)]
+    pub format: AnswerFormatSpec,
+    /// What the answers are packed in, apart from their transfer.
+    pub compression: Option<CompressionSpec>,
     /// How further pages are found; without it: OData next links, the Link header, or a single page.
     pub paging: Option<PagingSpec>,
     /// A report that the API makes before it can be read. Templates of the stream read the answers as `report.create` and `report.poll`.
@@ -283,6 +288,54 @@ pub(crate) struct StepSpec {
     pub body: Option<BodySpec>,
 }
 
+/// Form of an answer.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum AnswerFormatSpec {
+    /// A JSON document of any size.
+    #[default]
+    Json,
+    /// One JSON object a line.
+    JsonLines,
+    /// CSV with the usual delimiter, quotes and header, or as it is described here.
+    Csv(CsvSpec),
+    /// XML; `records` names elements from below the root, for example `items.item`.
+    Xml,
+}
+
+/// How a CSV answer is written.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CsvSpec {
+    /// Between fields. Default `,`; `tab` for a tab.
+    pub delimiter: Option<String>,
+    /// Whether the first line names the columns. Default true; else they are `c1`, `c2` and so on.
+    pub header: Option<bool>,
+    /// Lines before the header. Default 0.
+    pub skip_lines: Option<u32>,
+    /// `utf8` or `latin1`. Default `utf8`.
+    #[serde(default)]
+    pub encoding: EncodingSpec,
+}
+
+/// Encoding of a text.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum EncodingSpec {
+    #[default]
+    Utf8,
+    Latin1,
+}
+
+/// What an answer is packed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum CompressionSpec {
+    Gzip,
+    /// All files of the archive, one after another, in the order of their names.
+    Zip,
+}
+
 /// A rule about answers; all that is said must hold.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -317,6 +370,8 @@ pub(crate) enum VerdictSpec {
     Fail,
     /// Ask again later.
     Retry,
+    /// Take it as it is, although it seems to tell of an error.
+    Accept,
 }
 
 /// What a read does to the rows that are there.

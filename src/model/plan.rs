@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use url::Url;
 
+use crate::model::answer::{AnswerFormat, Packing};
 use crate::model::column::ColumnType;
 use crate::model::credential::{Entra, Oauth2, Session, Windows};
 use crate::model::incremental::Incremental;
@@ -159,6 +160,8 @@ pub(crate) struct Stream {
     /// Absent = the answers are there when they are asked for.
     pub report: Option<ReportPlan>,
     pub records: RecordsAt,
+    pub format: AnswerFormat,
+    pub packing: Packing,
     pub paginator: Paginator,
     /// In their order; the first that holds decides.
     pub rules: Vec<ResponseRule>,

@@ -73,6 +73,8 @@ pub(crate) enum Verdict {
     End,
     Fail,
     Retry,
+    /// It is taken as it is, though it tells of an error.
+    Accept,
 }
 
 /// One line of `responses`: all that is said must hold. The first rule that holds decides.

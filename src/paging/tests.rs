@@ -45,7 +45,7 @@ fn links_are_followed_until_there_is_none() {
     check(Paginator::Odata, &[next("a", 5), next("b", 0), page(3)], Ok((EndReason::NoNextLink, 8)));
     check(Paginator::Odata, &[next("a", 5), next("b", 5), next("a", 5)], Err(Error::Loop { page: 3 }));
     check(Paginator::Unstated, &[page(7)], Ok((EndReason::SinglePage, 7)));
-    let sign = PageFacts { sign_of_more: Some("total = 9".into()), ..page(7) };
+    let sign = PageFacts { sign_of_total: Some("total = 9".into()), ..page(7) };
     check(Paginator::Unstated, &[sign], Err(Error::Unstated { sign: "total = 9".into() }));
 }
 
@@ -69,8 +69,10 @@ fn a_total_is_proved() {
 
 #[test]
 fn a_repeated_body_is_an_error() {
-    let again = PageFacts { is_repeated: true, ..page(10) };
-    check(offset(Bounds::default()), &[page(10), again], Err(Error::RepeatedBody { page: 2 }));
+    let with = |fingerprint| PageFacts { fingerprint: Some(fingerprint), ..page(10) };
+    let repeated = |page, former| Err(Error::RepeatedBody { page, former });
+    check(offset(Bounds::default()), &[with(1), with(1)], repeated(2, 1));
+    check(offset(Bounds::default()), &[with(1), with(2), with(3), with(2)], repeated(4, 2));
 }
 
 #[test]

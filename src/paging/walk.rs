@@ -1,7 +1,7 @@
 //! One walk through the pages of a slice: the only maker of a `WalkEnd`, and the guards that keep a walk from going
 //! round in circles or stopping short in silence.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -50,10 +50,8 @@ pub(crate) struct Wants {
     pub total_pages: Option<JsonPath>,
     /// Absent = the API has no such flag.
     pub has_more: Option<JsonPath>,
-    /// Look for members that tell of further pages although the job states no paging.
+    /// Look for members and headers that tell of further pages where the job does not look.
     pub signs_of_more: bool,
-    /// Place of a list whose items are errors, whatever the status. Absent = the API answers errors as errors.
-    pub errors: Option<JsonPath>,
     /// Place of a value in the last record. Absent = nobody asks for it.
     pub last_value: Option<JsonPath>,
 }
@@ -68,12 +66,16 @@ pub(crate) struct PageFacts {
     pub total: Option<u64>,
     pub total_pages: Option<u64>,
     pub has_more: Option<bool>,
-    /// A member that tells of further pages, as `name = value`.
-    pub sign_of_more: Option<String>,
     /// What stands at `Wants::last_value`.
     pub last_value: Option<String>,
-    /// The records are, byte for byte, those of the page before.
-    pub is_repeated: bool,
+    /// Where a next link or cursor should stand and something else stands: true, a list, an object without address.
+    pub unreadable_next: Option<String>,
+    /// A member that says that there is a next page.
+    pub sign_of_next: Option<String>,
+    /// A member or header with a total above this page's records.
+    pub sign_of_total: Option<String>,
+    /// Of the records' bytes. Absent = the page is empty.
+    pub fingerprint: Option<u64>,
 }
 
 /// Why a walk ended; the word in a report.
@@ -134,8 +136,8 @@ pub(crate) enum Error {
     Unstated { sign: String },
     #[error("page {page} leads to a page that was read before: the walk would go round for ever")]
     Loop { page: u64 },
-    #[error("page {page} holds exactly the records of the page before it")]
-    RepeatedBody { page: u64 },
+    #[error("page {page} holds exactly the records of page {former}")]
+    RepeatedBody { page: u64, former: u64 },
     #[error("{empty} empty pages in a row, limit EMPTY_PAGES_MAX")]
     TooManyEmpty { empty: u64 },
     #[error("{pages} pages and no end, limit PAGES_MAX")]
@@ -150,6 +152,12 @@ pub(crate) enum Error {
         "the API told a total of {first} records first and of {last} on page {page}: the table changed while it was read"
     )]
     Changed { first: u64, last: u64, page: u64 },
+    #[error("page {page} tells of a next page (`{sign}`), but not where the job looks for it")]
+    MoreElsewhere { page: u64, sign: String },
+    #[error("page {page}: {place} is neither a link nor a token, and not empty either")]
+    UnreadableNext { page: u64, place: String },
+    #[error("the last record of page {page} has no value at `{path}`, so the next page cannot be asked for")]
+    NoTokenInRecord { page: u64, path: String },
 }
 
 impl Error {
@@ -163,6 +171,9 @@ impl Error {
             | Error::TooManyEmpty { .. }
             | Error::TooManyPages { .. }
             | Error::MoreWithoutPlace { .. }
+            | Error::MoreElsewhere { .. }
+            | Error::UnreadableNext { .. }
+            | Error::NoTokenInRecord { .. }
             | Error::FlagMissing { .. } => false,
         }
     }
@@ -184,6 +195,9 @@ impl Error {
             ),
             Error::FlagMissing { .. } => {
                 Some("ask for the flag in the query (`pageInfo { hasNextPage endCursor }`), or correct its path")
+            }
+            Error::MoreElsewhere { .. } | Error::UnreadableNext { .. } | Error::NoTokenInRecord { .. } => {
+                Some("check the places that the stream's `paging` names; `haul preview` shows an answer")
             }
             Error::TooManyEmpty { .. } | Error::TooManyPages { .. } | Error::MoreWithoutPlace { .. } => None,
         }
@@ -221,12 +235,17 @@ impl Paginator {
                 signs_of_more: true,
                 ..Wants::default()
             },
-            Paginator::LinkHeader => Wants { link_header: true, ..Wants::default() },
-            Paginator::Odata => Wants { next_links: odata_links(), totals: odata_totals(), ..Wants::default() },
-            Paginator::NextUrl { path } => Wants { next_links: vec![path.clone()], ..Wants::default() },
+            Paginator::LinkHeader => Wants { link_header: true, signs_of_more: true, ..Wants::default() },
+            Paginator::Odata => {
+                Wants { next_links: odata_links(), totals: odata_totals(), signs_of_more: true, ..Wants::default() }
+            }
+            Paginator::NextUrl { path } => {
+                Wants { next_links: vec![path.clone()], signs_of_more: true, ..Wants::default() }
+            }
             Paginator::Cursor { from, has_more, total, .. } => Wants {
                 cursor: Some(from.clone()),
                 has_more: has_more.clone(),
+                signs_of_more: true,
                 totals: total.iter().cloned().collect(),
                 ..Wants::default()
             },
@@ -259,6 +278,8 @@ pub(crate) struct Walk {
     proof: TotalProof,
     current: PageToken,
     seen: HashSet<u64>,
+    /// Pages by the fingerprint of their records.
+    fingerprints: HashMap<u64, u64>,
     pages: u64,
     records: u64,
     empty_in_a_row: u64,
@@ -266,6 +287,8 @@ pub(crate) struct Walk {
     totals: Option<(u64, u64)>,
     /// Where a feed of the newest first is known from here on. Absent = all is read.
     known_from: Option<(CursorKind, CursorValue)>,
+    /// As last told. Absent = not yet.
+    total_pages: Option<u64>,
 }
 
 impl Walk {
@@ -277,11 +300,13 @@ impl Walk {
             proof,
             current,
             seen,
+            fingerprints: HashMap::new(),
             pages: 0,
             records: 0,
             empty_in_a_row: 0,
             totals: None,
             known_from: None,
+            total_pages: None,
         }
     }
 
@@ -349,8 +374,15 @@ impl Walk {
         if let Some(total) = facts.total {
             self.totals = Some((self.totals.map_or(total, |(first, _)| first), total));
         }
-        if facts.is_repeated && facts.records > 0 {
-            return Err(Error::RepeatedBody { page: self.pages });
+        self.total_pages = facts.total_pages.or(self.total_pages);
+        // Any former page, not only the last one: a server may start over, or alternate, under ever new tokens.
+        if let Some(fingerprint) = facts.fingerprint
+            && let Some(former) = self.fingerprints.insert(fingerprint, self.pages)
+        {
+            return Err(Error::RepeatedBody { page: self.pages, former });
+        }
+        if let Some(place) = &facts.unreadable_next {
+            return Err(Error::UnreadableNext { page: self.pages, place: place.clone() });
         }
         self.empty_in_a_row = if facts.records == 0 { self.empty_in_a_row + 1 } else { 0 };
         if self.is_known(facts) {
@@ -372,44 +404,65 @@ impl Walk {
         let link = || facts.next_link.clone().map(PageToken::Link);
         Ok(match &self.paginator {
             Paginator::Single => Err(EndReason::SinglePage),
-            Paginator::Unstated => match (link(), &facts.sign_of_more) {
+            Paginator::Unstated => match (link(), facts.sign_of_next.as_ref().or(facts.sign_of_total.as_ref())) {
                 (Some(token), _) => Ok(token),
                 (None, Some(sign)) if self.pages == 1 => return Err(Error::Unstated { sign: sign.clone() }),
-                (None, _) if self.pages == 1 => Err(EndReason::SinglePage),
-                (None, _) => Err(EndReason::NoNextLink),
+                (None, None) if self.pages == 1 => Err(EndReason::SinglePage),
+                (None, _) => self.no_next_link(facts)?,
             },
-            Paginator::LinkHeader | Paginator::Odata | Paginator::NextUrl { .. } => link().ok_or(EndReason::NoNextLink),
+            Paginator::LinkHeader | Paginator::Odata | Paginator::NextUrl { .. } => match link() {
+                Some(token) => Ok(token),
+                None => self.no_next_link(facts)?,
+            },
             Paginator::Cursor { flag: Flag::Required, .. } if facts.has_more.is_none() => {
                 return Err(Error::FlagMissing { page: self.pages });
             }
             Paginator::Cursor { from, .. } => match (facts.has_more, &facts.cursor) {
                 (Some(false), _) => Err(EndReason::ServerFlag),
                 (_, Some(cursor)) => Ok(PageToken::Cursor(cursor.clone())),
-                (_, None) if facts.records == 0 && matches!(from, CursorFrom::LastRecord(_)) => {
-                    Err(EndReason::EmptyPage)
-                }
                 (Some(true), None) => return Err(Error::MoreWithoutPlace { page: self.pages }),
-                (None, None) => Err(EndReason::NoNextLink),
+                (None, None) => match from {
+                    CursorFrom::LastRecord(_) if facts.records == 0 => Err(EndReason::EmptyPage),
+                    CursorFrom::LastRecord(path) => {
+                        return Err(Error::NoTokenInRecord { page: self.pages, path: path.to_string() });
+                    }
+                    CursorFrom::Body(_) | CursorFrom::Header(_) => self.no_next_link(facts)?,
+                },
             },
             Paginator::Offset { size, bounds, .. } => match self.counted_end(facts, bounds, Some(*size)) {
                 Some(reason) => Err(reason),
+                // The next offset would be this one: what else there is stands nowhere.
+                None if facts.records == 0 => return Err(Error::MoreWithoutPlace { page: self.pages }),
                 // Counted from what came, not from what was asked: servers lower the page size in silence.
                 None => Ok(PageToken::Offset(self.records)),
             },
             Paginator::Page { first, size, bounds, .. } => {
-                let all_pages = facts.total_pages.is_some_and(|total_pages| self.pages >= total_pages);
                 match self.counted_end(facts, bounds, size.as_ref().map(|size| size.size)) {
                     Some(reason) => Err(reason),
-                    None if all_pages => Err(EndReason::TotalReached),
                     None => Ok(PageToken::Page(first + self.pages)),
                 }
             }
         })
     }
 
+    /// No link where one is expected is the end, unless the answer itself says that there is more.
+    fn no_next_link(&self, facts: &PageFacts) -> Result<Result<PageToken, EndReason>, Error> {
+        match &facts.sign_of_next {
+            Some(sign) => Err(Error::MoreElsewhere { page: self.pages, sign: sign.clone() }),
+            None => Ok(Err(EndReason::NoNextLink)),
+        }
+    }
+
+    /// What the API says outright goes before what we conclude: an empty or short page is no end while it tells of more.
     fn counted_end(&self, facts: &PageFacts, bounds: &Bounds, size: Option<u64>) -> Option<EndReason> {
         if facts.has_more == Some(false) {
             Some(EndReason::ServerFlag)
+        } else if facts.has_more == Some(true) {
+            None
+        } else if let Some(total_pages) = self.total_pages
+            && (facts.records > 0 || self.pages < total_pages)
+        {
+            (self.pages >= total_pages).then_some(EndReason::TotalReached)
         } else if facts.records == 0 {
             Some(EndReason::EmptyPage)
         } else if self.totals.is_some_and(|(_, total)| self.records >= total) {

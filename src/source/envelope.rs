@@ -1,6 +1,7 @@
 //! One pass over an answer: where the records array stands, how many records it holds, and what the members around it
 //! say about paging. Records are skipped, not parsed: they are decoded where columns are known.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use jiter::{Jiter, JiterError, Peek};
@@ -49,11 +50,12 @@ impl Scalar {
     /// As a flag; some APIs send it as text or number.
     pub(super) fn flag(&self) -> Option<bool> {
         match self {
-            Scalar::Null => Some(false),
+            // Neither says that it was the last page.
+            Scalar::Null => None,
             Scalar::Boolean(flag) => Some(*flag),
             Scalar::Number(text) | Scalar::Text(text) => match text.to_ascii_lowercase().as_str() {
                 "true" | "1" | "y" | "yes" => Some(true),
-                "false" | "0" | "n" | "no" | "" => Some(false),
+                "false" | "0" | "n" | "no" => Some(false),
                 _ => None,
             },
         }
@@ -71,6 +73,8 @@ pub(super) struct Envelope {
     pub scalars: Vec<(Vec<String>, Scalar)>,
     /// Objects outside records, with their bytes.
     pub objects: Vec<(Vec<String>, Range<usize>)>,
+    /// The first member outside records that stands twice in its object: which one is meant, nobody knows.
+    pub twice: Option<Vec<String>>,
 }
 
 /// Objects around the records that are looked into: `d.results`, `data.search.items`, `meta.pagination.links.next`.
@@ -104,9 +108,14 @@ impl Envelope {
     }
 
     fn read_object(&mut self, jiter: &mut Jiter<'_>, path: &mut Vec<String>) -> Result<(), JiterError> {
+        let mut names = HashSet::new();
         let mut key = jiter.known_object()?.map(str::to_owned);
         while let Some(name) = key {
+            let is_new = names.insert(name.clone());
             path.push(name);
+            if !is_new && self.twice.is_none() {
+                self.twice = Some(path.clone());
+            }
             let peek = jiter.peek()?;
             self.read_member(jiter, peek, path)?;
             path.pop();

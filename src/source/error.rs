@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use ::http::StatusCode;
+
+use super::decode::Error as DecodeError;
 use crate::{auth, http};
 
 /// A page that could not be had. No variant shows record content.
@@ -21,10 +24,18 @@ pub(crate) enum Error {
     NotJson { what: &'static str, excerpt: String },
     #[error("the answer is no whole JSON document: {why} at byte {at} of {bytes}")]
     Malformed { why: String, at: usize, bytes: usize },
+    #[error("{0}")]
+    Decode(#[from] DecodeError),
+    #[error("the answer is empty ({status})")]
+    Empty { status: StatusCode },
+    #[error("the answer is not there yet ({status}): {excerpt}")]
+    NotReady { status: StatusCode, excerpt: String },
+    #[error("the answer has the status of a success and tells of an error (`{sign}`): {excerpt}")]
+    Complaint { sign: String, excerpt: String },
+    #[error("the answer has the member `{path}` twice")]
+    Twice { path: String },
     #[error("the answer holds no records: {why}")]
     NoRecords { why: String },
-    #[error("the API answers with errors: {excerpt}")]
-    Graphql { excerpt: String },
     #[error("the answer is a failure by the job's `responses`: {say}")]
     Rule { say: String },
     #[error("after {tries} tries: by the job's `responses` the answer is to be asked for again: {say}")]
@@ -37,6 +48,11 @@ pub(crate) enum Error {
     ReportLate { waited: Duration, wait_max: Duration },
     #[error("{count} slices and no end, limit SLICES_MAX ({limit})")]
     TooManySlices { count: usize, limit: usize },
+    #[error("the answer differs from the page before it: {why}")]
+    Moved { why: String },
+    /// A refusal of a page that we counted to.
+    #[error("{source}")]
+    PerhapsPastEnd { source: http::Error },
     #[error("the `$metadata` document cannot be read: {why}")]
     Metadata { why: String },
 }
@@ -47,6 +63,7 @@ impl Error {
         match self {
             Error::Http(source) | Error::GaveUp { source, .. } => source.hint(),
             Error::Auth(source) => source.hint(),
+            Error::Decode(source) => source.hint(),
             Error::NotJson { .. } => Some(
                 "an HTML page often means a login page or a wrong address: check `source.base_url`, `path` and `source.auth`"
                     .to_owned(),
@@ -54,13 +71,22 @@ impl Error {
             Error::NoRecords { .. } => {
                 Some("name the place of the records, for example `records: data.items`; `haul preview` shows an answer".to_owned())
             }
-            Error::Graphql { .. } => Some(
-                "errors that pass by themselves can be tried again: `responses: [{ when: \"body.errors\", then: retry }]`".to_owned(),
-            ),
             Error::TooManySlices { .. } => Some("cut the stream into larger slices".to_owned()),
             Error::ReportLate { .. } => Some("the API may be busy: raise `report.wait_max`, or run again later".to_owned()),
             Error::ReportFailed { .. } | Error::Bound { .. } | Error::Rule { .. } | Error::RuleGaveUp { .. } => None,
-            Error::Template { .. } | Error::Header { .. } | Error::Malformed { .. } | Error::Metadata { .. } => None,
+            Error::PerhapsPastEnd { .. } => Some(
+                "an API may answer so past its last page: name `total`, `total_pages` or `has_more` in the stream's `paging`, so that the walk ends before"
+                    .to_owned(),
+            ),
+            Error::Template { .. }
+            | Error::Header { .. }
+            | Error::Malformed { .. }
+            | Error::Empty { .. }
+            | Error::NotReady { .. }
+            | Error::Complaint { .. }
+            | Error::Twice { .. }
+            | Error::Moved { .. }
+            | Error::Metadata { .. } => None,
         }
     }
 
@@ -72,7 +98,13 @@ impl Error {
             | Error::NotJson { .. }
             | Error::Malformed { .. }
             | Error::NoRecords { .. }
-            | Error::Graphql { .. }
+            | Error::Empty { .. }
+            | Error::NotReady { .. }
+            | Error::Complaint { .. }
+            | Error::Twice { .. }
+            | Error::Decode(_)
+            | Error::Moved { .. }
+            | Error::PerhapsPastEnd { .. }
             | Error::Rule { .. }
             | Error::RuleGaveUp { .. }
             | Error::ReportFailed { .. }
@@ -90,6 +122,30 @@ impl Error {
 
     /// Whether the page came, but not whole: worth asking for again.
     pub(super) fn is_unreadable_page(&self) -> bool {
-        matches!(self, Error::Malformed { .. } | Error::NotJson { .. })
+        match self {
+            Error::Malformed { .. } | Error::NotJson { .. } => true,
+            // 204 says that nothing comes; any other status promised a body.
+            Error::Empty { status } => *status != StatusCode::NO_CONTENT,
+            Error::Template { .. }
+            | Error::Header { .. }
+            | Error::Http(_)
+            | Error::Auth(_)
+            | Error::GaveUp { .. }
+            | Error::NotReady { .. }
+            | Error::Complaint { .. }
+            | Error::Twice { .. }
+            | Error::NoRecords { .. }
+            | Error::Moved { .. }
+            | Error::PerhapsPastEnd { .. }
+            | Error::Rule { .. }
+            | Error::RuleGaveUp { .. }
+            | Error::Bound { .. }
+            | Error::ReportFailed { .. }
+            | Error::ReportLate { .. }
+            | Error::TooManySlices { .. }
+            | Error::Metadata { .. } => false,
+            // What arrived whole and is not what the job says stays so.
+            Error::Decode(source) => source.is_broken_off(),
+        }
     }
 }

@@ -7,29 +7,21 @@ use ::http::StatusCode;
 use url::Url;
 
 use super::error::Error;
-use super::records::{Page, open_page};
+use super::page::{Page, PageReading, Trust, open_page};
 use super::request::Endpoint;
 use super::rules;
 use crate::auth::{Access, Use};
 use crate::http::attempts::Attempts;
-use crate::http::{self, BodyBound, Client, Reply, Request};
+use crate::http::{self, Body, BodyBound, Client, Reply, Request};
 use crate::limits::{METADATA_BYTES_MAX, PAGE_BYTES_MAX, PAGE_REREADS_MAX, RETRY_WAIT_MIN};
-use crate::model::plan::RecordsAt;
+use crate::model::answer::AnswerFormat;
 use crate::model::request::{ResponseRule, Verdict};
-use crate::paging::walk::{PageToken, Wants};
+use crate::paging::walk::PageToken;
 
 /// A remote API with its client and its credential.
 pub(crate) struct Source {
     client: Client,
     access: Access,
-}
-
-/// How a stream's answers are to be read.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct PageReading<'a> {
-    pub at: &'a RecordsAt,
-    pub wants: &'a Wants,
-    pub rules: &'a [ResponseRule],
 }
 
 /// What came of asking for a page.
@@ -44,7 +36,7 @@ pub(crate) enum Answer {
 
 /// As `Answer`, before the page is opened.
 enum Read {
-    Reply(Box<Reply>),
+    Reply(Box<Reply>, Trust),
     Empty,
     End,
 }
@@ -74,12 +66,13 @@ impl Source {
         let bound = BodyBound { bytes_max: PAGE_BYTES_MAX, limit: "PAGE_BYTES_MAX" };
         let mut rereads = 0;
         loop {
-            let reply = match self.read(request.clone(), bound, reading.rules).await? {
-                Read::Reply(reply) => *reply,
+            let asked = self.read(request.clone(), bound, reading.rules).await;
+            let (reply, trust) = match asked.map_err(|error| past_end(error, token, asked_at))? {
+                Read::Reply(reply, trust) => (*reply, trust),
                 Read::Empty => return Ok(Answer::Empty),
                 Read::End => return Ok(Answer::End),
             };
-            match open_page(reply, reading.at, reading.wants) {
+            match opened(reply, reading, trust) {
                 // Half a document over HTTP/1.0 and a cut gzip look like success to the transport.
                 Err(error) if error.is_unreadable_page() && rereads < PAGE_REREADS_MAX => {
                     rereads += 1;
@@ -104,7 +97,7 @@ impl Source {
     pub(super) async fn read_once(&self, request: Request) -> Result<Reply, Error> {
         let bound = BodyBound { bytes_max: PAGE_BYTES_MAX, limit: "PAGE_BYTES_MAX" };
         match self.read(request, bound, &[]).await? {
-            Read::Reply(reply) => Ok(*reply),
+            Read::Reply(reply, _) => Ok(*reply),
             Read::Empty | Read::End => unreachable!("there is no rule"),
         }
     }
@@ -113,7 +106,7 @@ impl Source {
     pub(crate) async fn read_metadata(&self, endpoint: &Endpoint, base_url: &Url) -> Result<Reply, Error> {
         let bound = BodyBound { bytes_max: METADATA_BYTES_MAX, limit: "METADATA_BYTES_MAX" };
         match self.read(endpoint.metadata_request(base_url)?, bound, &[]).await? {
-            Read::Reply(reply) => Ok(*reply),
+            Read::Reply(reply, _) => Ok(*reply),
             Read::Empty | Read::End => Err(Error::Metadata { why: "it is empty".to_owned() }),
         }
     }
@@ -134,11 +127,14 @@ impl Source {
                 refused = None;
                 continue;
             }
+            let mut trust = Trust::Looked;
             let judged = rules::judge(rules, &answer)?;
             match judged.map(|judged| (judged.verdict, judged.say)) {
                 None => {}
                 Some((Verdict::Empty, _)) => return Ok(Read::Empty),
                 Some((Verdict::End, _)) => return Ok(Read::End),
+                // A failure stays one.
+                Some((Verdict::Accept, _)) => trust = Trust::Accepted,
                 Some((Verdict::Fail, say)) => return Err(Error::Rule { say: said(say, &answer) }),
                 Some((Verdict::Retry, say)) => match attempts.after_rule() {
                     Some(wait) => {
@@ -150,7 +146,7 @@ impl Source {
                 },
             }
             let error = match answer {
-                Ok(reply) => return Ok(Read::Reply(Box::new(reply))),
+                Ok(reply) => return Ok(Read::Reply(Box::new(reply), trust)),
                 Err(error) => error,
             };
             if is_unauthorized(&error) && refused.is_none() && matches!(used, Use::Token { .. }) {
@@ -172,9 +168,31 @@ impl Source {
 /// What a rule says, or else the answer itself.
 fn said(say: Option<String>, answer: &Result<Reply, http::Error>) -> String {
     say.unwrap_or_else(|| match answer {
-        Ok(reply) => format!("{}: {}", reply.status, http::excerpt(&reply.body)),
+        Ok(reply) => format!("{}: {}", reply.status, http::excerpt(reply.body.in_memory())),
         Err(error) => error.to_string(),
     })
+}
+
+/// Opens a page; a large one, or one that is unpacked first, where blocking harms nobody.
+fn opened(reply: Reply, reading: &PageReading<'_>, trust: Trust) -> Result<Page, Error> {
+    let is_small = matches!(reply.body, Body::Memory(_)) && *reading.format == AnswerFormat::Json;
+    if is_small {
+        return open_page(reply, reading, trust);
+    }
+    tokio::task::block_in_place(|| open_page(reply, reading, trust))
+}
+
+/// Past the last page some APIs answer an error; a page that we counted to may be that one.
+fn past_end(error: Error, token: &PageToken, asked_at: Option<&Url>) -> Error {
+    let is_counted = matches!(token, PageToken::Offset(_) | PageToken::Page(_)) && asked_at.is_some();
+    match error {
+        Error::Http(source @ http::Error::Status { status, .. })
+            if is_counted && matches!(status.as_u16(), 400 | 404 | 410 | 416 | 422) =>
+        {
+            Error::PerhapsPastEnd { source }
+        }
+        error => error,
+    }
 }
 
 fn is_unauthorized(error: &http::Error) -> bool {

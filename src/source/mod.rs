@@ -8,16 +8,20 @@ mod envelope;
 mod error;
 mod fetch;
 mod metadata;
+mod page;
 mod records;
 mod report;
 mod request;
 mod rules;
+mod signs;
 mod template;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use error::Error;
-pub(crate) use fetch::{Answer, PageReading, Source};
+pub(crate) use fetch::{Answer, Source};
 pub(crate) use metadata::fetched_columns;
-pub(crate) use records::Page;
+pub(crate) use page::{PageReading, PageTrace};
 pub(crate) use report::ReportSteps;
 pub(crate) use request::Endpoint;
 pub(crate) use template::{Context, fields_read};

@@ -72,5 +72,6 @@ impl ReportSteps<'_> {
 
 /// The whole answer as JSON, or as a text.
 fn document(reply: &Reply) -> Value {
-    serde_json::from_slice(&reply.body).unwrap_or_else(|_| String::from_utf8_lossy(&reply.body).into_owned().into())
+    serde_json::from_slice(reply.body.in_memory())
+        .unwrap_or_else(|_| String::from_utf8_lossy(reply.body.in_memory()).into_owned().into())
 }

@@ -22,7 +22,7 @@ pub(super) fn judge(rules: &[ResponseRule], answer: &Result<Reply, transport::Er
     }
     let no_headers = HeaderMap::new();
     let (status, headers, body) = match answer {
-        Ok(reply) => (reply.status, &reply.headers, reply.body.as_ref()),
+        Ok(reply) => (reply.status, &reply.headers, reply.body.in_memory()),
         Err(transport::Error::Status { status, body, .. }) => (*status, &no_headers, body.as_ref()),
         Err(_) => return Ok(None),
     };
@@ -90,7 +90,7 @@ mod tests {
         let status = StatusCode::from_u16(status).expect("a status");
         let body = Bytes::copy_from_slice(body.as_bytes());
         let answer = if status.is_success() {
-            Ok(Reply { status, url, headers: HeaderMap::new(), body })
+            Ok(Reply { status, url, headers: HeaderMap::new(), body: transport::Body::Memory(body) })
         } else {
             Err(transport::Error::Status {
                 url: crate::secret::SafeUrl::new(url),

@@ -46,6 +46,8 @@ pub enum Answer {
         body: Vec<u8>,
         sent: usize,
     },
+    /// Exactly these bytes, status line included, and then the end of the connection.
+    Raw(Vec<u8>),
     /// Closes without a byte.
     Reset,
     /// Answers later.
@@ -152,6 +154,10 @@ fn write(stream: &mut TcpStream, answer: Answer) -> bool {
         Answer::Half { body, sent } => {
             let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
             let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body[..sent]));
+            false
+        }
+        Answer::Raw(bytes) => {
+            let _ = stream.write_all(&bytes);
             false
         }
         Answer::Reset => false,

@@ -39,6 +39,11 @@ pub(crate) enum Error {
 }
 
 impl Error {
+    /// Whether it looks like a body that broke off on its way: worth asking for again.
+    pub(crate) fn is_broken_off(&self) -> bool {
+        matches!(self, Error::Json { .. } | Error::Gzip { .. } | Error::Zip { .. } | Error::Xml { .. })
+    }
+
     /// What the user can do, where we know it.
     pub(crate) fn hint(&self) -> Option<String> {
         match self {

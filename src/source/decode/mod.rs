@@ -15,7 +15,10 @@ mod tests;
 mod unpack;
 mod xml;
 
-use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Cursor, Read, Seek, SeekFrom, Write};
+
+use bytes::Bytes;
 
 pub(super) use error::Error;
 pub(super) use pieces::Pieces;
@@ -29,7 +32,47 @@ use crate::model::json_path::JsonPath;
 const READ_BYTES: usize = 256 * 1024;
 
 /// A document on its way to records: in memory while it is small, else in a temporary file.
-pub(super) type Document = tempfile::SpooledTempFile;
+#[derive(Debug)]
+pub(in crate::source) enum Document {
+    Memory(Cursor<Bytes>),
+    File(File),
+}
+
+impl Read for Document {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        match self {
+            Document::Memory(bytes) => bytes.read(buffer),
+            Document::File(file) => file.read(buffer),
+        }
+    }
+}
+
+impl Seek for Document {
+    fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
+        match self {
+            Document::Memory(bytes) => bytes.seek(to),
+            Document::File(file) => file.seek(to),
+        }
+    }
+}
+
+/// A document that is being written.
+type Draft = tempfile::SpooledTempFile;
+
+fn new_draft() -> Draft {
+    tempfile::spooled_tempfile(BODY_MEMORY_BYTES)
+}
+
+/// A draft that is complete, at its start.
+fn finished(draft: Draft) -> Result<Document, Error> {
+    Ok(match draft.into_inner() {
+        tempfile::SpooledData::InMemory(bytes) => Document::Memory(Cursor::new(Bytes::from(bytes.into_inner()))),
+        tempfile::SpooledData::OnDisk(mut file) => {
+            file.seek(SeekFrom::Start(0))?;
+            Document::File(file)
+        }
+    })
+}
 
 /// A body as JSON: itself where it is JSON, else an array of objects. `at` names the records of an XML document.
 pub(super) fn to_json(
@@ -39,8 +82,6 @@ pub(super) fn to_json(
     at: Option<&JsonPath>,
     bytes_max: u64,
 ) -> Result<Document, Error> {
-    let mut body = body;
-    body.seek(SeekFrom::Start(0))?;
     let mut unpacked = match packing {
         Packing::Nothing => vec![body],
         Packing::Gzip => vec![unpack::gzip(body, bytes_max)?],
@@ -52,7 +93,7 @@ pub(super) fn to_json(
             files => Err(Error::SeveralDocuments { files }),
         };
     }
-    let mut out = BufWriter::new(new_document());
+    let mut out = BufWriter::new(new_draft());
     out.write_all(b"[")?;
     let mut records = Records { out: &mut out, count: 0 };
     for mut file in unpacked {
@@ -66,11 +107,7 @@ pub(super) fn to_json(
         }
     }
     out.write_all(b"]")?;
-    out.into_inner().map_err(|error| Error::Io { source: error.into_error() })
-}
-
-pub(super) fn new_document() -> Document {
-    tempfile::spooled_tempfile(BODY_MEMORY_BYTES)
+    finished(out.into_inner().map_err(|error| Error::Io { source: error.into_error() })?)
 }
 
 /// Records being written as one JSON array.

@@ -33,6 +33,7 @@ pub(in crate::source) fn scan(input: impl Read) -> Result<Envelope, Error> {
         arrays: outline.arrays,
         document: usize_of(start)..usize_of(end),
         is_object: around.is_object,
+        twice: around.twice,
         scalars: around.scalars,
         // Their bytes are not those of the document; a record that is one object is no large document.
         objects: Vec::new(),

@@ -1,21 +1,18 @@
 //! Documents in every form, whole and cut, small and larger than memory.
 
-use std::io::{Read, Seek, Write};
+use std::io::{Read, Write};
 
 use super::*;
 use crate::model::answer::{CsvShape, TextEncoding};
 use crate::source::envelope::Envelope;
 
 fn document(bytes: &[u8]) -> Document {
-    let mut document = new_document();
-    document.write_all(bytes).expect("written");
-    document
+    Document::Memory(Cursor::new(Bytes::copy_from_slice(bytes)))
 }
 
 fn json_of(bytes: &[u8], packing: Packing, format: &AnswerFormat, at: &str) -> Result<String, Error> {
     let at = (!at.is_empty()).then(|| at.parse().expect("a path"));
     let mut json = to_json(document(bytes), packing, format, at.as_ref(), 1 << 30)?;
-    json.rewind().expect("a place");
     let mut text = Vec::new();
     json.read_to_end(&mut text).expect("read");
     // What is no UTF-8 is refused where records are decoded.

@@ -1,8 +1,8 @@
 //! Answers that are archives.
 
-use std::io::{BufReader, Seek, Write};
+use std::io::{BufReader, Seek, SeekFrom, Write};
 
-use super::{Bounded, Document, Error, READ_BYTES, new_document};
+use super::{Bounded, Document, Error, READ_BYTES, finished, new_draft};
 
 /// Unpacks a gzip file, of several members too.
 pub(super) fn gzip(body: Document, bytes_max: u64) -> Result<Document, Error> {
@@ -27,7 +27,8 @@ pub(super) fn zip(body: Document, bytes_max: u64) -> Result<Vec<Document>, Error
     for name in names {
         let file = archive.by_name(&name).map_err(wrong)?;
         let mut unpacked = copied(file, left, |why| Error::Zip { why })?;
-        left = left.saturating_sub(unpacked.stream_position()?);
+        left = left.saturating_sub(unpacked.seek(SeekFrom::End(0))?);
+        unpacked.seek(SeekFrom::Start(0))?;
         files.push(unpacked);
     }
     if files.is_empty() {
@@ -37,7 +38,7 @@ pub(super) fn zip(body: Document, bytes_max: u64) -> Result<Vec<Document>, Error
 }
 
 fn copied(input: impl std::io::Read, bytes_max: u64, wrong: impl Fn(String) -> Error) -> Result<Document, Error> {
-    let mut out = new_document();
+    let mut out = new_draft();
     let mut input = Bounded { inner: input, left: bytes_max };
     std::io::copy(&mut input, &mut out).map_err(|error| match error.kind() {
         std::io::ErrorKind::FileTooLarge => Error::Unpacked { limit: bytes_max },
@@ -45,5 +46,5 @@ fn copied(input: impl std::io::Read, bytes_max: u64, wrong: impl Fn(String) -> E
         _ => wrong(error.to_string()),
     })?;
     out.flush()?;
-    Ok(out)
+    finished(out)
 }

@@ -132,7 +132,7 @@ fn opened<R>(reader: &Reader<R>, element: &BytesStart<'_>, name: String) -> Resu
             continue;
         }
         let value = attribute
-            .decode_and_unescape_value(reader.decoder())
+            .decoded_and_normalized_value(quick_xml::XmlVersion::Implicit1_0, reader.decoder())
             .map_err(|error| wrong(error.to_string()))?
             .into_owned();
         let name = String::from_utf8_lossy(attribute.key.local_name().as_ref()).into_owned();
