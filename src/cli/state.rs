@@ -23,7 +23,7 @@ pub(super) async fn run(around: Surroundings, args: StateArgs) -> Result<Exit, F
     let job = load(&job.file, &job.set)?;
     let store = open_store(&job)?;
     let work = async {
-        let Some(change) = &change else { return Ok(load_cursors(&store).await?) };
+        let Some(change) = &change else { return load_cursors(&store).await };
         let records = around.settings.open_records().await?;
         let observations = Observations::new(&around.settings.local_folder);
         change_cursors(&job, &store, &Arc::clone(&records), &observations, change).await

@@ -37,11 +37,6 @@ pub(crate) struct Expect {
 }
 
 impl Expect {
-    pub(crate) fn warns(mut self, warning: &'static str) -> Self {
-        self.warning = warning;
-        self
-    }
-
     pub(crate) fn requests(mut self, requests: usize) -> Self {
         self.requests = requests;
         self
