@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 use ulid::Ulid;
 
-use super::credential::open_kind;
+use super::credential::{open_kind, open_network};
 use super::error::Error;
 use super::place::StatePlace;
 use crate::auth::{self, Access, Vault, VaultKey, add_key, drop_former_keys};
@@ -129,13 +129,14 @@ impl Context {
             Auth::Windows(_) => Connections::One,
             _ => Connections::Many,
         };
-        let client = Client::open(&job.source.base_url, Pace::new(job.source.limits), connections, cancel.clone())
-            .map_err(Error::from)?;
+        let (network, pace) = (open_network(&job)?, Pace::new(job.source.limits));
+        let client =
+            Client::open(&job.source.base_url, &network, pace, connections, cancel.clone()).map_err(Error::from)?;
         let store = open_store(&job)?;
         Ok(Context {
             run: Ulid::generate().to_string(),
             started_at: Clock.now(),
-            source: Source::new(client, Access::new(kind)),
+            source: Source::new(client, Access::new(kind), job.source.network.page_bytes_max),
             store,
             records,
             observations: Observations::new(&settings.local_folder),

@@ -6,7 +6,9 @@ use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use http::{HeaderMap, StatusCode};
 
 use super::error::Error;
-use crate::limits::{ATTEMPTS_FIRST_CONTACT_MAX, ATTEMPTS_MAX, RETRY_AFTER_MAX, RETRY_WAIT_MAX, RETRY_WAIT_MIN};
+use crate::limits::{
+    ATTEMPTS_FIRST_CONTACT_MAX, ATTEMPTS_MAX, PAGE_REREADS_MAX, RETRY_AFTER_MAX, RETRY_WAIT_MAX, RETRY_WAIT_MIN,
+};
 
 /// Whether the server ever answered in this run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,11 +48,26 @@ impl Attempts {
                 Some(wait) => *wait,
                 None => Duration::ZERO,
             },
-            Error::Unreachable { .. } if contact == Contact::First && self.made >= ATTEMPTS_FIRST_CONTACT_MAX => {
+            Error::Unreachable { .. } | Error::NoConnection { .. } | Error::TimedOut { .. }
+                if contact == Contact::First && self.made >= ATTEMPTS_FIRST_CONTACT_MAX =>
+            {
                 return Err(error);
             }
-            Error::Unreachable { .. } | Error::TimedOut { .. } | Error::Broken { .. } => Duration::ZERO,
-            Error::Status { .. }
+            // Cut on the way, or never compressed as its header says: the first passes, the second does not.
+            Error::Undecodable { .. } if self.made > PAGE_REREADS_MAX => return Err(error),
+            Error::Unreachable { .. }
+            | Error::NoConnection { .. }
+            | Error::TimedOut { .. }
+            | Error::Broken { .. }
+            | Error::Undecodable { .. } => Duration::ZERO,
+            // What was too slow once would take as long again.
+            Error::TooSlow { .. }
+            | Error::AddressRefused { .. }
+            | Error::CaFile { .. }
+            | Error::UnknownCoding { .. }
+            | Error::ManyCodings { .. }
+            | Error::Inflated { .. }
+            | Error::Status { .. }
             | Error::ForeignOrigin { .. }
             | Error::LinkTooLong { .. }
             | Error::LinkUnreadable { .. }

@@ -1,10 +1,13 @@
-//! Bodies are read whole and bounded: a page is either all there or an error.
+//! Bodies are read whole and bounded, before and after decompression: a page is either all there or an error.
+
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 
+use super::coding::decoded;
 use super::error::Error;
-use crate::limits::{EXCERPT_CHARS_MAX, STALL_WAIT_MAX};
+use crate::limits::EXCERPT_CHARS_MAX;
 use crate::secret::SafeUrl;
 
 /// How much of a body is read, and the name of that limit for the message.
@@ -14,15 +17,23 @@ pub(crate) struct BodyBound {
     pub limit: &'static str,
 }
 
-/// Reads a body to its end. The bound counts decompressed bytes, so a compression bomb stops here too.
-pub(super) async fn read_bounded(response: reqwest::Response, url: &SafeUrl, bound: BodyBound) -> Result<Bytes, Error> {
+/// Reads a body to its end and decompresses it. The bound holds for both forms, so a compression bomb stops here too.
+pub(super) async fn read_bounded(
+    response: reqwest::Response,
+    url: &SafeUrl,
+    bound: BodyBound,
+    stall_max: Duration,
+) -> Result<Bytes, Error> {
+    let headers = response.headers().clone();
     let expected = response.content_length().unwrap_or(0).min(bound.bytes_max);
     let mut body = BytesMut::with_capacity(usize::try_from(expected).unwrap_or(0));
     let mut chunks = response.bytes_stream();
     loop {
-        let chunk = tokio::time::timeout(STALL_WAIT_MAX, chunks.next())
-            .await
-            .map_err(|_| Error::TimedOut { url: url.clone(), waited: STALL_WAIT_MAX })?;
+        let chunk = tokio::time::timeout(stall_max, chunks.next()).await.map_err(|_| Error::TimedOut {
+            url: url.clone(),
+            waited: stall_max,
+            limit: "`source.network.stall_timeout`",
+        })?;
         let Some(chunk) = chunk else { break };
         let chunk = chunk.map_err(|source| Error::Broken { url: url.clone(), source: source.without_url() })?;
         if (body.len() + chunk.len()) as u64 > bound.bytes_max {
@@ -30,7 +41,7 @@ pub(super) async fn read_bounded(response: reqwest::Response, url: &SafeUrl, bou
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(body.freeze())
+    decoded(body.freeze(), &headers, url, bound).await
 }
 
 /// The first words of a server's text on one line, for an error.

@@ -1,8 +1,7 @@
-//! The two HTTP clients: one for a source's pages, pooled and paced; one for token requests, fresh for every request.
+//! The HTTP client of a source's pages: pooled, paced, and kept on the source's origin.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::WWW_AUTHENTICATE;
@@ -12,19 +11,18 @@ use reqwest::redirect::Policy;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
+use super::address::Refusal;
 use super::attempts::{Contact, retry_after};
 use super::body::{BodyBound, excerpt, read_bounded};
 use super::error::Error;
+use super::network::Network;
 use super::origin::Origin;
 use super::pace::Pace;
 use super::patience::Patience;
 use crate::clock::Clock;
-use crate::limits::{CONNECT_WAIT_MAX, REDIRECTS_MAX, STALL_WAIT_MAX, TOKEN_BYTES_MAX, TOKEN_WAIT_MAX};
+use crate::limits::{REDIRECTS_MAX, URL_BYTES_MAX};
+use crate::model::network::Waits;
 use crate::secret::SafeUrl;
-
-/// To read what has arrived already.
-const ARRIVED_WAIT: Duration = Duration::from_millis(250);
-const USER_AGENT: &str = concat!("haul/", env!("CARGO_PKG_VERSION"));
 
 /// A request with its headers; credentials are added by the caller at the moment of use.
 #[derive(Debug, Clone)]
@@ -72,6 +70,7 @@ pub(crate) enum Connections {
 /// Client of one source.
 pub(crate) struct Client {
     inner: reqwest::Client,
+    waits: Waits,
     origin: Origin,
     pace: Pace,
     cancel: CancellationToken,
@@ -83,17 +82,21 @@ impl Client {
     /// A client whose requests never leave the origin of `base_url`.
     pub(crate) fn open(
         base_url: &Url,
+        network: &Network,
         pace: Pace,
         connections: Connections,
         cancel: CancellationToken,
     ) -> Result<Self, Error> {
         let origin = Origin::of(base_url);
+        let builder = network.builder(base_url, base_url)?;
         let builder = match connections {
-            Connections::Many => builder(),
-            Connections::One => builder().http1_only().pool_max_idle_per_host(1).connector_layer(Patience::default()),
+            Connections::Many => builder,
+            Connections::One => builder.http1_only().pool_max_idle_per_host(1).connector_layer(Patience::default()),
         };
         let inner = builder.redirect(same_origin(origin.clone())).build().map_err(|source| Error::Setup { source })?;
-        Ok(Client { inner, origin, pace, cancel, is_reached: AtomicBool::new(false), counters: Counters::default() })
+        let waits = network.waits();
+        let is_reached = AtomicBool::new(false);
+        Ok(Client { inner, waits, origin, pace, cancel, is_reached, counters: Counters::default() })
     }
 
     pub(crate) fn counters(&self) -> &Counters {
@@ -111,7 +114,11 @@ impl Client {
         self.unless_cancelled(async {
             let _permit = self.pace.enter().await;
             self.counters.attempts.fetch_add(1, Ordering::Relaxed);
-            let reply = self.exchange(request, bound).await;
+            let url = SafeUrl::new(request.url.clone());
+            let reply = match tokio::time::timeout(self.waits.total, self.exchange(request, bound)).await {
+                Ok(reply) => reply,
+                Err(_) => Err(Error::TooSlow { url, waited: self.waits.total }),
+            };
             if let Err(Error::Status { retry_after: Some(wait), .. }) = &reply {
                 self.pace.hold((*wait).min(crate::limits::RETRY_AFTER_MAX));
             }
@@ -145,16 +152,17 @@ impl Client {
             sent = sent.body(body);
         }
         let sent = sent.send();
-        let response = tokio::time::timeout(STALL_WAIT_MAX, sent)
+        let waited = self.waits.first_byte;
+        let response = tokio::time::timeout(waited, sent)
             .await
-            .map_err(|_| Error::TimedOut { url: asked.clone(), waited: STALL_WAIT_MAX })?
-            .map_err(|source| sending_error(&asked, source))?;
+            .map_err(|_| Error::TimedOut { url: asked.clone(), waited, limit: "`source.network.first_byte_timeout`" })?
+            .map_err(|source| sending_error(&asked, self.waits, source))?;
         self.is_reached.store(true, Ordering::Relaxed);
         let url = response.url().clone();
         let status = response.status();
         let headers = response.headers().clone();
         let connection = response.extensions().get::<HttpInfo>().map(HttpInfo::local_addr);
-        let body = read_bounded(response, &asked, bound).await;
+        let body = read_bounded(response, &asked, bound, self.waits.stall).await;
         if !status.is_success() {
             // The status is the news, even where its body broke off.
             return Err(status_error(asked, status, &headers, connection, &body.unwrap_or_default()));
@@ -182,7 +190,7 @@ fn challenge_of(status: StatusCode, headers: &HeaderMap, connection: Option<Sock
     Some(Box::new(Challenge { offers: offers.collect(), connection }))
 }
 
-fn status_error(
+pub(super) fn status_error(
     url: SafeUrl,
     status: StatusCode,
     headers: &HeaderMap,
@@ -191,6 +199,9 @@ fn status_error(
 ) -> Error {
     if status.is_redirection() {
         let to = headers.get(http::header::LOCATION).and_then(|to| to.to_str().ok()).unwrap_or("nowhere");
+        if to.len() > URL_BYTES_MAX {
+            return Error::LinkTooLong { bytes: to.len() };
+        }
         let to = url
             .expose()
             .join(to)
@@ -206,28 +217,20 @@ fn status_error(
     }
 }
 
-fn sending_error(url: &SafeUrl, source: reqwest::Error) -> Error {
+pub(super) fn sending_error(url: &SafeUrl, waits: Waits, source: reqwest::Error) -> Error {
     let url = url.clone();
     let source = source.without_url();
-    if source.is_redirect() {
+    if let Some(Refusal { host, address, kind }) = Refusal::behind(&source).cloned() {
+        Error::AddressRefused { host, address, kind }
+    } else if source.is_redirect() {
         Error::Redirects { url, max: REDIRECTS_MAX }
+    } else if source.is_connect() && source.is_timeout() {
+        Error::NoConnection { url, waited: waits.connect }
     } else if source.is_connect() {
         Error::Unreachable { url, source }
-    } else if source.is_timeout() {
-        Error::TimedOut { url, waited: CONNECT_WAIT_MAX }
     } else {
         Error::Broken { url, source }
     }
-}
-
-fn builder() -> reqwest::ClientBuilder {
-    // Installing twice is refused and harmless: the first one stays.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder()
-        .user_agent(USER_AGENT)
-        .connect_timeout(CONNECT_WAIT_MAX)
-        .referer(false)
-        .retry(reqwest::retry::never())
 }
 
 /// Redirects are followed within the origin only; elsewhere the redirect itself becomes the answer, and an error.
@@ -241,108 +244,4 @@ fn same_origin(origin: Origin) -> Policy {
             attempt.stop()
         }
     })
-}
-
-/// How a token request ended, as far as HTTP can tell.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum TokenError {
-    /// The request certainly did not reach the server.
-    #[error(transparent)]
-    NotSent(Error),
-    /// The server may or may not have acted.
-    #[error(transparent)]
-    Ambiguous(Error),
-}
-
-/// The outcome of a token request, or `None` after the wait. A process that was stopped, or a machine that slept, finds
-/// its time over on waking, and perhaps the answer too: what has arrived is taken, because it cannot be had again.
-pub(crate) async fn within<T>(wait: Duration, request: impl Future<Output = T>) -> Option<T> {
-    let mut request = std::pin::pin!(request);
-    match tokio::time::timeout(wait, &mut request).await {
-        Ok(outcome) => Some(outcome),
-        Err(_) => tokio::time::timeout(ARRIVED_WAIT, request).await.ok(),
-    }
-}
-
-/// Sends token requests: a fresh connection each, no redirect, no retry of its own, bounded in time and size.
-#[derive(Debug, Clone)]
-pub(crate) struct TokenChannel;
-
-/// Whether a request may go through the proxy that the environment names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Route {
-    AsConfigured,
-    Direct,
-}
-
-impl TokenChannel {
-    /// Sends one request and gives the answer with any status below 300, or from 400 to 499.
-    pub(crate) async fn send(&self, request: http::Request<Vec<u8>>) -> Result<http::Response<Vec<u8>>, TokenError> {
-        let (url, answer) = self.exchange(request, Route::AsConfigured).await?;
-        let status = answer.status();
-        if status.is_server_error() || status.is_redirection() {
-            let error = status_error(url, status, answer.headers(), None, answer.body());
-            return Err(TokenError::Ambiguous(error));
-        }
-        Ok(answer)
-    }
-
-    /// Sends one request and gives the answer with any status; a redirect is an answer and is not followed.
-    pub(crate) async fn send_for_any(
-        &self,
-        request: http::Request<Vec<u8>>,
-    ) -> Result<http::Response<Vec<u8>>, TokenError> {
-        Ok(self.exchange(request, Route::AsConfigured).await?.1)
-    }
-
-    /// As `send_for_any`, past every proxy: for the platform's own link-local services, which no proxy reaches.
-    pub(crate) async fn send_to_platform(
-        &self,
-        request: http::Request<Vec<u8>>,
-    ) -> Result<http::Response<Vec<u8>>, TokenError> {
-        Ok(self.exchange(request, Route::Direct).await?.1)
-    }
-
-    async fn exchange(
-        &self,
-        request: http::Request<Vec<u8>>,
-        route: Route,
-    ) -> Result<(SafeUrl, http::Response<Vec<u8>>), TokenError> {
-        let url: Url = request
-            .uri()
-            .to_string()
-            .parse()
-            .map_err(|source| TokenError::NotSent(Error::LinkUnreadable { source }))?;
-        let asked = SafeUrl::new(url.clone());
-        let client = match route {
-            Route::AsConfigured => builder(),
-            Route::Direct => builder().no_proxy(),
-        };
-        let client = client
-            .redirect(Policy::none())
-            .pool_max_idle_per_host(0)
-            .build()
-            .map_err(|source| TokenError::NotSent(Error::Setup { source }))?;
-        let (parts, body) = request.into_parts();
-        let sent = client.request(parts.method, url).headers(parts.headers).body(body).send();
-        let timed_out = || TokenError::Ambiguous(Error::TimedOut { url: asked.clone(), waited: TOKEN_WAIT_MAX });
-        let response =
-            within(TOKEN_WAIT_MAX, sent).await.ok_or_else(timed_out)?.map_err(|source| {
-                match sending_error(&asked, source) {
-                    error @ Error::Unreachable { .. } => TokenError::NotSent(error),
-                    error => TokenError::Ambiguous(error),
-                }
-            })?;
-        let status = response.status();
-        let headers = response.headers().clone();
-        let bound = BodyBound { bytes_max: TOKEN_BYTES_MAX, limit: "TOKEN_BYTES_MAX" };
-        let body = within(TOKEN_WAIT_MAX, read_bounded(response, &asked, bound))
-            .await
-            .ok_or_else(timed_out)?
-            .map_err(TokenError::Ambiguous)?;
-        let mut answer = http::Response::new(body.to_vec());
-        *answer.status_mut() = status;
-        *answer.headers_mut() = headers;
-        Ok((asked, answer))
-    }
 }

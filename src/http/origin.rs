@@ -33,8 +33,11 @@ impl Origin {
         Ok(url)
     }
 
-    /// Refuses a URL of another origin, or one that brings a user or password of its own.
+    /// Refuses a URL of another origin, one that brings a user or password of its own, and one that is too long.
     pub(crate) fn admit(&self, url: &Url) -> Result<(), Error> {
+        if url.as_str().len() > URL_BYTES_MAX {
+            return Err(Error::LinkTooLong { bytes: url.as_str().len() });
+        }
         if url.origin() != self.0 || !url.username().is_empty() || url.password().is_some() {
             return Err(Error::ForeignOrigin { url: SafeUrl::new(url.clone()), origin: self.text() });
         }

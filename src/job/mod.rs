@@ -7,6 +7,7 @@ mod check;
 mod check_auth;
 mod check_destination;
 mod check_entra;
+mod check_network;
 mod check_oauth2;
 mod check_paging;
 mod check_session;
@@ -19,6 +20,7 @@ mod schema;
 mod shape;
 mod spec;
 mod spec_auth;
+mod spec_network;
 #[cfg(test)]
 mod tests;
 mod value;

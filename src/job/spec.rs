@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::spec_auth::{EntraSpec, Oauth2Spec, SessionSpec, WindowsSpec};
+use super::spec_network::NetworkSpec;
 
 /// A haul job: one source, its streams, one destination.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -58,6 +59,9 @@ pub(crate) struct SourceSpec {
     /// How fast the API may be asked.
     #[serde(default)]
     pub limits: LimitsSpec,
+    /// How the API is reached: proxy, certificates, time-outs, private networks.
+    #[serde(default)]
+    pub network: NetworkSpec,
     /// Allow plain `http` to a host other than this machine. The credential is then readable on the network.
     #[serde(default)]
     pub allow_http: bool,

@@ -6,5 +6,6 @@ pub(crate) mod column;
 pub(crate) mod credential;
 pub(crate) mod json_path;
 pub(crate) mod manifest;
+pub(crate) mod network;
 pub(crate) mod plan;
 pub(crate) mod report;

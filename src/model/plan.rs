@@ -8,6 +8,7 @@ use url::Url;
 use crate::model::column::ColumnType;
 use crate::model::credential::{Entra, Oauth2, Session, Windows};
 use crate::model::json_path::JsonPath;
+use crate::model::network::NetworkPlan;
 use crate::paging::Paginator;
 
 /// A job whose every value was checked; only `Job::from_spec` makes one.
@@ -44,6 +45,7 @@ pub(crate) struct Source {
     pub dialect: Dialect,
     pub auth: Auth,
     pub limits: SourceLimits,
+    pub network: NetworkPlan,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

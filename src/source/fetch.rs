@@ -12,7 +12,7 @@ use super::request::Endpoint;
 use crate::auth::{Access, Use};
 use crate::http::attempts::Attempts;
 use crate::http::{self, BodyBound, Client, Reply, Request};
-use crate::limits::{METADATA_BYTES_MAX, PAGE_BYTES_MAX, PAGE_REREADS_MAX, RETRY_WAIT_MIN};
+use crate::limits::{METADATA_BYTES_MAX, PAGE_REREADS_MAX, RETRY_WAIT_MIN};
 use crate::model::plan::RecordsAt;
 use crate::paging::walk::{PageToken, Wants};
 
@@ -20,11 +20,12 @@ use crate::paging::walk::{PageToken, Wants};
 pub(crate) struct Source {
     client: Client,
     access: Access,
+    page_bytes_max: u64,
 }
 
 impl Source {
-    pub(crate) fn new(client: Client, access: Access) -> Self {
-        Source { client, access }
+    pub(crate) fn new(client: Client, access: Access, page_bytes_max: u64) -> Self {
+        Source { client, access, page_bytes_max }
     }
 
     pub(crate) fn client(&self) -> &Client {
@@ -46,7 +47,7 @@ impl Source {
     ) -> Result<Page, Error> {
         let asked_at: Option<&Url> = before.map(|page| &page.url);
         let request = endpoint.request(token, asked_at)?;
-        let bound = BodyBound { bytes_max: PAGE_BYTES_MAX, limit: "PAGE_BYTES_MAX" };
+        let bound = BodyBound { bytes_max: self.page_bytes_max, limit: "`source.network.page_mib`" };
         let mut rereads = 0;
         loop {
             let reply = self.read(request.clone(), bound).await?;
