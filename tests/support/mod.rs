@@ -7,6 +7,7 @@ pub mod provider;
 pub mod rigs;
 pub mod scene;
 pub mod server;
+pub mod tls;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
