@@ -431,7 +431,7 @@ fn token_requests_pass_the_same_guard() {
     let place = Workplace::new().env("SECRET", "canary-client-secret");
     let text = job(&server.url, &auth(&format!("token_url: 'http://login.test:{port}/token'")), "");
     let done = with_hosts(&place, "127.0.0.1 login.test\n", &text, &[]);
-    done.expect_code(75).expect_says(&["`login.test`", "loopback", "refused"]);
+    done.expect_code(1).expect_says(&["`login.test`", "loopback", "refused", "write `localhost`"]);
     assert_eq!(server.asked().len(), 0);
     // What the job names leads to metadata, and those lead elsewhere.
     let issuer = Server::start(|request, _| {
@@ -440,7 +440,7 @@ fn token_requests_pass_the_same_guard() {
     });
     let place = Workplace::new().env("SECRET", "canary-client-secret");
     let text = job(&server.url, &auth(&format!("issuer: '{}'", issuer.url)), "");
-    ends(&place, &text, 75, &["`10.1.2.3`", "a private address", "refused"]);
+    ends(&place, &text, 1, &["`10.1.2.3`", "a private address", "refused", "`source.network.allow_private: true`"]);
     assert_eq!(server.asked().len(), 0);
 }
 

@@ -52,7 +52,7 @@ impl Source {
         loop {
             let reply = self.read(request.clone(), bound).await?;
             match open_page(reply, at, wants, before) {
-                // Half a document over HTTP/1.0 and a cut gzip look like success to the transport.
+                // Half a document over HTTP/1.0 looks like success to the transport.
                 Err(error) if error.is_unreadable_page() && rereads < PAGE_REREADS_MAX => {
                     rereads += 1;
                     self.client.wait(RETRY_WAIT_MIN * 2_u32.pow(rereads as u32)).await?;
