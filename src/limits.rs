@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 /// One response body after decompression. What does not fit into memory goes to a temporary file; a larger export is
-/// cut into slices.
-pub(crate) const PAGE_BYTES_MAX: u64 = 16 * 1024 * 1024 * 1024;
+/// cut into slices, or allowed by the job.
+pub(crate) const PAGE_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
 /// An OAuth2 answer; real ones stay under 20 KiB even with large JWTs.
 pub(crate) const TOKEN_BYTES_MAX: u64 = 1024 * 1024;
 /// An answer of a Kerberos key distribution centre; tickets with many groups reach some 64 KiB.
@@ -16,16 +16,33 @@ pub(crate) const EXCERPT_CHARS_MAX: usize = 300;
 /// A URL longer than this is refused before it is sent; common servers stop at 8 to 16 KiB.
 pub(crate) const URL_BYTES_MAX: usize = 32 * 1024;
 
+/// Header fields of one answer; hyper's own default, and it bounds the whole head of HTTP/1.1 to some 400 KB besides.
+pub(crate) const HEADERS_MAX: usize = 100;
+/// The head of an HTTP/2 answer: room for a `Link` and a `Location` of URL_BYTES_MAX each.
+pub(crate) const HEADER_LIST_BYTES_MAX: u32 = 64 * 1024;
+/// Codings of one body; two are seen where a proxy compresses what is compressed, more is a trick.
+pub(crate) const CODINGS_MAX: usize = 2;
+/// Decompressed bytes for each received one: deflate reaches 1,032 on zeros only, real records stay below 200.
+pub(crate) const INFLATION_MAX: u64 = 1_000;
+/// Up to here a body may grow as it likes: it harms nobody.
+pub(crate) const INFLATION_FREE_BYTES: u64 = 1024 * 1024;
+/// A file of certificates; a whole system's bundle has 250 KB.
+pub(crate) const CA_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
 /// To open a connection, TLS included.
 pub(crate) const CONNECT_WAIT_MAX: Duration = Duration::from_secs(20);
 /// Between two reads of one response; slow reports take minutes before their first byte.
 pub(crate) const STALL_WAIT_MAX: Duration = Duration::from_secs(300);
+/// From a request to the last byte of its answer: a full page at 18 KB a second. More trickles than arrives.
+pub(crate) const ANSWER_WAIT_MAX: Duration = Duration::from_secs(3600);
+/// Longest time-out that a job may set; no connection is kept for a day.
+pub(crate) const NETWORK_WAIT_CEILING: Duration = Duration::from_secs(86_400);
 /// A token endpoint that takes longer is treated as an unknown outcome.
 pub(crate) const TOKEN_WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// Tries of one page: with full jitter these cover about five minutes of an API's bad moment.
 pub(crate) const ATTEMPTS_MAX: usize = 8;
-/// Tries to reach a server that never answered in this run: a wrong host name should show within seconds.
+/// Tries to reach a server that never answered in this run: a wrong host name or a dead server should show soon.
 pub(crate) const ATTEMPTS_FIRST_CONTACT_MAX: usize = 3;
 /// Times a page that came with a good status but cannot be read is asked for again.
 pub(crate) const PAGE_REREADS_MAX: usize = 2;

@@ -137,6 +137,7 @@ impl Error {
             Error::WrongKey { .. } => Some(
                 "give the key the tokens were stored with (HAUL_VAULT_KEY or vault.key), or log in again".to_owned(),
             ),
+            Error::Unanswered { source: source @ http::Error::AddressRefused { .. } } => source.hint(),
             Error::Unanswered { .. } | Error::Busy { .. } => {
                 Some("nothing is lost: the stored token is tried again by the next run".to_owned())
             }

@@ -24,6 +24,7 @@ pub(crate) struct SessionClient {
     pub carries: SessionToken,
     /// Seconds. Absent = until it is refused.
     pub lifetime_secs: Option<i64>,
+    pub channel: TokenChannel,
 }
 
 impl SessionClient {
@@ -48,7 +49,7 @@ impl SessionClient {
         };
         let sent_at = Clock.now();
         // Any status: a form's login often answers with a redirect that sets the cookie.
-        let answer = match TokenChannel.send_for_any(request).await {
+        let answer = match self.channel.send_for_any(request, &self.url).await {
             Ok(answer) => answer,
             Err(TokenError::NotSent(error)) => return Granted::NotSent(error),
             Err(TokenError::Ambiguous(error)) => return Granted::Ambiguous(error),

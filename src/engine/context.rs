@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 use ulid::Ulid;
 
-use super::credential::open_kind;
+use super::credential::{open_kind, open_network};
 use super::error::Error;
 use super::place::StatePlace;
 use super::quota::quota_of;
@@ -131,13 +131,15 @@ impl Context {
             _ => Connections::Many,
         };
         let origin = Origin::of(&job.source.base_url).with_guests(&job.source.allow_origins);
-        let pace = Pace::new(&job.source.limits, quota_of(&job, &records), telemetry.clone());
-        let client = Client::open(origin, pace, connections, cancel.clone()).map_err(Error::from)?;
+        let (network, pace) =
+            (open_network(&job)?, Pace::new(&job.source.limits, quota_of(&job, &records), telemetry.clone()));
+        let client = Client::open(&job.source.base_url, origin, &network, pace, connections, cancel.clone())
+            .map_err(Error::from)?;
         let store = open_store(&job)?;
         Ok(Context {
             run: Ulid::generate().to_string(),
             started_at: Clock.now(),
-            source: Source::new(client, Access::new(kind)),
+            source: Source::new(client, Access::new(kind), job.source.network.page_bytes_max),
             store,
             records,
             observations: Observations::new(&settings.local_folder),

@@ -5,15 +5,18 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::context::{OpenError, Settings};
+use super::error::Error;
 use crate::auth::{
     EntraClient, EntraWay, HeldGrant, Issuer, Kind, ManagedIdentity, Oauth2Client, Proof, SessionClient, SigningKey,
     Statement, WindowsLogin,
 };
+use crate::http::{Network, ProxyLogin, TokenChannel};
 use crate::job::load::{Environment, SecretError, Secrets};
 use crate::model::credential::{
     Assertion, AssertionAudience, ClientAuth, Entra, EntraLogin, Grant, JsonTemplate, Oauth2, PrivateKey, Session,
     SessionBody, TokenPlace,
 };
+use crate::model::network::ProxyPlan;
 use crate::model::plan::{Auth, Job, KeyPlace};
 use crate::secret::Secret;
 use crate::state::RecordStore;
@@ -72,6 +75,22 @@ pub(crate) fn issuer_of(job: &Job) -> Result<Option<Arc<Issuer>>, OpenError> {
     Ok(issuer.map(Arc::new))
 }
 
+/// The job's way through the network, with its certificates read and its secrets at hand.
+pub(super) fn open_network(job: &Job) -> Result<Arc<Network>, OpenError> {
+    let plan = &job.source.network;
+    let login = match &plan.proxy {
+        ProxyPlan::Via { login: Some((username, password)), .. } => {
+            Some(ProxyLogin { username: Secrets::resolve_text(username)?, password: Secrets::resolve(password)? })
+        }
+        ProxyPlan::Via { login: None, .. } | ProxyPlan::Environment | ProxyPlan::Direct => None,
+    };
+    Ok(Network::open(plan, login).map_err(Error::from)?)
+}
+
+fn open_channel(job: &Job) -> Result<TokenChannel, OpenError> {
+    Ok(TokenChannel::new(open_network(job)?))
+}
+
 /// An OAuth2 client with its secrets at hand.
 pub(crate) fn open_issuer(job: &Job, plan: &Oauth2) -> Result<Issuer, OpenError> {
     let id = Secrets::resolve_text(&plan.client_id)?;
@@ -95,8 +114,9 @@ pub(crate) fn open_issuer(job: &Job, plan: &Oauth2) -> Result<Issuer, OpenError>
             HeldGrant::Password { username: Secrets::resolve_text(username)?, password: Secrets::resolve(password)? }
         }
     };
-    let base_url = job.source.base_url.clone();
-    Ok(Issuer::Oauth2(Box::new(Oauth2Client::new(plan.server.clone(), base_url, id, Arc::new(proof), grant))))
+    let (server, base_url) = (plan.server.clone(), job.source.base_url.clone());
+    let channel = open_channel(job)?;
+    Ok(Issuer::Oauth2(Box::new(Oauth2Client::new(server, base_url, id, Arc::new(proof), grant, channel))))
 }
 
 fn open_statement(plan: &Assertion) -> Result<Statement, OpenError> {
@@ -138,7 +158,8 @@ fn open_entra(job: &Job, plan: &Entra) -> Result<Issuer, OpenError> {
         EntraLogin::DeviceCode => EntraWay::Device(Arc::new(Proof::Public)),
         EntraLogin::AuthorizationCode => EntraWay::Browser(Arc::new(Proof::Public)),
     };
-    Ok(Issuer::Entra(Box::new(EntraClient::new(plan.clone(), job.source.base_url.clone(), id, way))))
+    let base_url = job.source.base_url.clone();
+    Ok(Issuer::Entra(Box::new(EntraClient::new(plan.clone(), base_url, id, way, open_channel(job)?))))
 }
 
 fn open_session(job: &Job, plan: &Session) -> Result<SessionClient, OpenError> {
@@ -165,6 +186,7 @@ fn open_session(job: &Job, plan: &Session) -> Result<SessionClient, OpenError> {
         headers: headers?,
         carries: plan.carries.clone(),
         lifetime_secs: plan.lifetime.map(|lifetime| lifetime.as_secs().cast_signed()),
+        channel: open_channel(job)?,
     })
 }
 

@@ -223,6 +223,7 @@ fn of_auth(error: &auth::Error) -> Class {
         | auth::Error::DeviceCodeOver { .. } => Class::Login,
         auth::Error::NoEndpoint { .. } | auth::Error::SigningKey { .. } => Class::Usage,
         auth::Error::Held { .. } => Class::Held,
+        auth::Error::Unanswered { source: http::Error::AddressRefused { .. } } => Class::Failed,
         auth::Error::Unanswered { .. }
         | auth::Error::Busy { .. }
         | auth::Error::Spilled { .. }

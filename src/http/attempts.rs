@@ -8,7 +8,7 @@ use http::StatusCode;
 use super::error::Error;
 use super::pace::HOLD_MAX;
 use crate::clock::Clock;
-use crate::limits::{ATTEMPTS_FIRST_CONTACT_MAX, ATTEMPTS_MAX, RETRY_WAIT_MAX, RETRY_WAIT_MIN};
+use crate::limits::{ATTEMPTS_FIRST_CONTACT_MAX, ATTEMPTS_MAX, PAGE_REREADS_MAX, RETRY_WAIT_MAX, RETRY_WAIT_MIN};
 use crate::model::quota::PauseReason;
 
 /// Whether the server ever answered in this run.
@@ -50,11 +50,26 @@ impl Attempts {
                     return Err(Error::WaitTooLong { until, why, wait, pause_max: self.pause_max });
                 }
             }
-            Error::Unreachable { .. } if contact == Contact::First && self.made >= ATTEMPTS_FIRST_CONTACT_MAX => {
+            Error::Unreachable { .. } | Error::NoConnection { .. } | Error::TimedOut { .. }
+                if contact == Contact::First && self.made >= ATTEMPTS_FIRST_CONTACT_MAX =>
+            {
                 return Err(error);
             }
-            Error::Unreachable { .. } | Error::TimedOut { .. } | Error::Broken { .. } => {}
-            Error::Status { .. }
+            // Cut on the way, or never compressed as its header says: the first passes, the second does not.
+            Error::Undecodable { .. } if self.made > PAGE_REREADS_MAX => return Err(error),
+            Error::Unreachable { .. }
+            | Error::NoConnection { .. }
+            | Error::TimedOut { .. }
+            | Error::Broken { .. }
+            | Error::Undecodable { .. } => {}
+            // What was too slow once would take as long again.
+            Error::TooSlow { .. }
+            | Error::AddressRefused { .. }
+            | Error::CaFile { .. }
+            | Error::UnknownCoding { .. }
+            | Error::ManyCodings { .. }
+            | Error::Inflated { .. }
+            | Error::Status { .. }
             | Error::ForeignOrigin { .. }
             | Error::LinkTooLong { .. }
             | Error::LinkUnreadable { .. }

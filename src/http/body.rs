@@ -1,14 +1,16 @@
-//! Bodies are read whole and bounded: a page is either all there or an error. What is larger than memory allows goes to
-//! a temporary file.
+//! Bodies are read whole and bounded, before and after decompression: a page is either all there or an error. What is
+//! larger than memory allows goes to a temporary file.
 
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 
+use super::coding::decoded;
 use super::error::Error;
-use crate::limits::{BODY_MEMORY_BYTES, EXCERPT_CHARS_MAX, STALL_WAIT_MAX};
+use crate::limits::{BODY_MEMORY_BYTES, EXCERPT_CHARS_MAX};
 use crate::secret::SafeUrl;
 
 /// How much of a body is read, and the name of that limit for the message.
@@ -34,44 +36,86 @@ impl Body {
             Body::File(_) => &[],
         }
     }
+
+    /// Bytes of the body.
+    pub(super) fn len(&self) -> u64 {
+        match self {
+            Body::Memory(bytes) => bytes.len() as u64,
+            Body::File(file) => file.metadata().map_or(0, |file| file.len()),
+        }
+    }
 }
 
-/// Reads a body to its end. The bound counts decompressed bytes, so a compression bomb stops here too.
-pub(super) async fn read_bounded(response: reqwest::Response, url: &SafeUrl, bound: BodyBound) -> Result<Body, Error> {
-    let expected = response.content_length().unwrap_or(0).min(bound.bytes_max);
-    let mut body = BytesMut::with_capacity(usize::try_from(expected).unwrap_or(0).min(BODY_MEMORY_BYTES));
-    let mut file: Option<File> = None;
-    let mut read: u64 = 0;
-    let unkept = |source| Error::Unkept { url: url.clone(), source };
+/// A body that is arriving.
+pub(super) struct Kept<'a> {
+    url: &'a SafeUrl,
+    bound: BodyBound,
+    memory: BytesMut,
+    file: Option<File>,
+    bytes: u64,
+}
+
+impl<'a> Kept<'a> {
+    pub(super) fn new(url: &'a SafeUrl, bound: BodyBound, expected: u64) -> Self {
+        let expected = usize::try_from(expected).unwrap_or(0).min(BODY_MEMORY_BYTES);
+        Kept { url, bound, memory: BytesMut::with_capacity(expected), file: None, bytes: 0 }
+    }
+
+    /// Bytes so far.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    pub(super) fn push(&mut self, chunk: &[u8]) -> Result<(), Error> {
+        self.bytes += chunk.len() as u64;
+        let BodyBound { bytes_max, limit } = self.bound;
+        if self.bytes > bytes_max {
+            return Err(Error::TooLarge { url: self.url.clone(), bytes_max, limit });
+        }
+        let url = self.url;
+        let unkept = |source| Error::Unkept { url: url.clone(), source };
+        if let Some(file) = &mut self.file {
+            return file.write_all(chunk).map_err(unkept);
+        }
+        if self.memory.len() + chunk.len() <= BODY_MEMORY_BYTES {
+            self.memory.extend_from_slice(chunk);
+            return Ok(());
+        }
+        let mut file = tempfile::tempfile().map_err(unkept)?;
+        file.write_all(&self.memory).and_then(|()| file.write_all(chunk)).map_err(unkept)?;
+        self.memory = BytesMut::new();
+        self.file = Some(file);
+        Ok(())
+    }
+
+    /// The body is whole.
+    pub(super) fn finish(self) -> Result<Body, Error> {
+        let Some(mut file) = self.file else { return Ok(Body::Memory(self.memory.freeze())) };
+        file.seek(SeekFrom::Start(0)).map_err(|source| Error::Unkept { url: self.url.clone(), source })?;
+        Ok(Body::File(file))
+    }
+}
+
+/// Reads a body to its end and decompresses it. The bound holds for both forms, so a compression bomb stops here too.
+pub(super) async fn read_bounded(
+    response: reqwest::Response,
+    url: &SafeUrl,
+    bound: BodyBound,
+    stall_max: Duration,
+) -> Result<Body, Error> {
+    let headers = response.headers().clone();
+    let mut body = Kept::new(url, bound, response.content_length().unwrap_or(0).min(bound.bytes_max));
     let mut chunks = response.bytes_stream();
     loop {
-        let chunk = tokio::time::timeout(STALL_WAIT_MAX, chunks.next())
-            .await
-            .map_err(|_| Error::TimedOut { url: url.clone(), waited: STALL_WAIT_MAX })?;
+        let chunk = tokio::time::timeout(stall_max, chunks.next()).await.map_err(|_| Error::TimedOut {
+            url: url.clone(),
+            waited: stall_max,
+            limit: "`source.network.stall_timeout`",
+        })?;
         let Some(chunk) = chunk else { break };
-        let chunk = chunk.map_err(|source| Error::Broken { url: url.clone(), source: source.without_url() })?;
-        read += chunk.len() as u64;
-        if read > bound.bytes_max {
-            return Err(Error::TooLarge { url: url.clone(), bytes_max: bound.bytes_max, limit: bound.limit });
-        }
-        if let Some(file) = &mut file {
-            file.write_all(&chunk).map_err(unkept)?;
-        } else if body.len() + chunk.len() > BODY_MEMORY_BYTES {
-            let mut new = tempfile::tempfile().map_err(unkept)?;
-            new.write_all(&body).and_then(|()| new.write_all(&chunk)).map_err(unkept)?;
-            body = BytesMut::new();
-            file = Some(new);
-        } else {
-            body.extend_from_slice(&chunk);
-        }
+        body.push(&chunk.map_err(|source| Error::Broken { url: url.clone(), source: source.without_url() })?)?;
     }
-    match file {
-        None => Ok(Body::Memory(body.freeze())),
-        Some(mut file) => {
-            file.seek(SeekFrom::Start(0)).map_err(unkept)?;
-            Ok(Body::File(file))
-        }
-    }
+    decoded(body.finish()?, &headers, url, bound).await
 }
 
 /// The first words of a server's text on one line, for an error.

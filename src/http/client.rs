@@ -1,4 +1,4 @@
-//! The two HTTP clients: one for a source's pages, pooled and paced; one for token requests, fresh for every request.
+//! The HTTP client of a source's pages: pooled, paced, and kept on the source's origin.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,18 +12,17 @@ use reqwest::redirect::Policy;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
+use super::address::Refusal;
 use super::attempts::Contact;
 use super::body::{Body, BodyBound, excerpt, read_bounded};
 use super::error::Error;
+use super::network::Network;
 use super::origin::Origin;
 use super::pace::Pace;
 use super::patience::Patience;
-use crate::limits::{CONNECT_WAIT_MAX, REDIRECTS_MAX, STALL_WAIT_MAX, TOKEN_BYTES_MAX, TOKEN_WAIT_MAX};
+use crate::limits::{REDIRECTS_MAX, URL_BYTES_MAX};
+use crate::model::network::Waits;
 use crate::secret::SafeUrl;
-
-/// To read what has arrived already.
-const ARRIVED_WAIT: Duration = Duration::from_millis(250);
-const USER_AGENT: &str = concat!("haul/", env!("CARGO_PKG_VERSION"));
 
 /// A request with its headers; credentials are added by the caller at the moment of use.
 #[derive(Debug, Clone)]
@@ -71,6 +70,7 @@ pub(crate) enum Connections {
 /// Client of one source.
 pub(crate) struct Client {
     inner: reqwest::Client,
+    waits: Waits,
     origin: Origin,
     pace: Pace,
     cancel: CancellationToken,
@@ -81,17 +81,22 @@ pub(crate) struct Client {
 impl Client {
     /// A client whose requests never leave the origin and those that it lets in.
     pub(crate) fn open(
+        base_url: &Url,
         origin: Origin,
+        network: &Network,
         pace: Pace,
         connections: Connections,
         cancel: CancellationToken,
     ) -> Result<Self, Error> {
+        let builder = network.builder(base_url, base_url)?;
         let builder = match connections {
-            Connections::Many => builder(),
-            Connections::One => builder().http1_only().pool_max_idle_per_host(1).connector_layer(Patience::default()),
+            Connections::Many => builder,
+            Connections::One => builder.http1_only().pool_max_idle_per_host(1).connector_layer(Patience::default()),
         };
         let inner = builder.redirect(same_origin(origin.clone())).build().map_err(|source| Error::Setup { source })?;
-        Ok(Client { inner, origin, pace, cancel, is_reached: AtomicBool::new(false), counters: Counters::default() })
+        let waits = network.waits();
+        let is_reached = AtomicBool::new(false);
+        Ok(Client { inner, waits, origin, pace, cancel, is_reached, counters: Counters::default() })
     }
 
     pub(crate) fn counters(&self) -> &Counters {
@@ -124,7 +129,10 @@ impl Client {
         self.unless_cancelled(async {
             let _permit = self.pace.enter().await?;
             self.counters.attempts.fetch_add(1, Ordering::Relaxed);
-            self.exchange(request, bound).await
+            let url = SafeUrl::new(request.url.clone());
+            let waited = self.waits.total;
+            let reply = tokio::time::timeout(waited, self.exchange(request, bound)).await;
+            reply.unwrap_or(Err(Error::TooSlow { url, waited }))
         })
         .await
     }
@@ -159,27 +167,24 @@ impl Client {
             sent = sent.body(body);
         }
         let sent = sent.send();
-        let response = tokio::time::timeout(STALL_WAIT_MAX, sent)
+        let waited = self.waits.first_byte;
+        let response = tokio::time::timeout(waited, sent)
             .await
-            .map_err(|_| Error::TimedOut { url: asked.clone(), waited: STALL_WAIT_MAX })?
-            .map_err(|source| sending_error(&asked, source))?;
+            .map_err(|_| Error::TimedOut { url: asked.clone(), waited, limit: "`source.network.first_byte_timeout`" })?
+            .map_err(|source| sending_error(&asked, self.waits, source))?;
         self.is_reached.store(true, Ordering::Relaxed);
         let url = response.url().clone();
         let status = response.status();
         let headers = response.headers().clone();
         let connection = response.extensions().get::<HttpInfo>().map(HttpInfo::local_addr);
         let asked_wait = self.pace.heed(status, &headers).await;
-        let body = read_bounded(response, &asked, bound).await;
+        let body = read_bounded(response, &asked, bound, self.waits.stall).await;
         if !status.is_success() {
             // The status is the news, even where its body broke off.
             return Err(status_error(asked, status, &headers, asked_wait, connection, in_memory(body)));
         }
         let body = body?;
-        let bytes = match &body {
-            Body::Memory(bytes) => bytes.len() as u64,
-            Body::File(file) => file.metadata().map_or(0, |file| file.len()),
-        };
-        self.counters.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.counters.bytes.fetch_add(body.len(), Ordering::Relaxed);
         Ok(Reply { status, url, headers, body })
     }
 }
@@ -209,7 +214,7 @@ fn challenge_of(status: StatusCode, headers: &HeaderMap, connection: Option<Sock
     Some(Box::new(Challenge { offers: offers.collect(), connection }))
 }
 
-fn status_error(
+pub(super) fn status_error(
     url: SafeUrl,
     status: StatusCode,
     headers: &HeaderMap,
@@ -220,6 +225,9 @@ fn status_error(
     if status.is_redirection()
         && let Some(to) = headers.get(http::header::LOCATION).and_then(|to| to.to_str().ok())
     {
+        if to.len() > URL_BYTES_MAX {
+            return Error::LinkTooLong { bytes: to.len() };
+        }
         let to = url
             .expose()
             .join(to)
@@ -236,28 +244,20 @@ fn status_error(
     }
 }
 
-fn sending_error(url: &SafeUrl, source: reqwest::Error) -> Error {
+pub(super) fn sending_error(url: &SafeUrl, waits: Waits, source: reqwest::Error) -> Error {
     let url = url.clone();
     let source = source.without_url();
-    if source.is_redirect() {
+    if let Some(Refusal { host, address, kind }) = Refusal::behind(&source).cloned() {
+        Error::AddressRefused { host, address, kind }
+    } else if source.is_redirect() {
         Error::Redirects { url, max: REDIRECTS_MAX }
+    } else if source.is_connect() && source.is_timeout() {
+        Error::NoConnection { url, waited: waits.connect }
     } else if source.is_connect() {
         Error::Unreachable { url, source }
-    } else if source.is_timeout() {
-        Error::TimedOut { url, waited: CONNECT_WAIT_MAX }
     } else {
         Error::Broken { url, source }
     }
-}
-
-fn builder() -> reqwest::ClientBuilder {
-    // Installing twice is refused and harmless: the first one stays.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder()
-        .user_agent(USER_AGENT)
-        .connect_timeout(CONNECT_WAIT_MAX)
-        .referer(false)
-        .retry(reqwest::retry::never())
 }
 
 /// Redirects are followed within the origin only; elsewhere the redirect itself becomes the answer, and an error.
@@ -271,109 +271,4 @@ fn same_origin(origin: Origin) -> Policy {
             attempt.stop()
         }
     })
-}
-
-/// How a token request ended, as far as HTTP can tell.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum TokenError {
-    /// The request certainly did not reach the server.
-    #[error(transparent)]
-    NotSent(Error),
-    /// The server may or may not have acted.
-    #[error(transparent)]
-    Ambiguous(Error),
-}
-
-/// The outcome of a token request, or `None` after the wait. A process that was stopped, or a machine that slept, finds
-/// its time over on waking, and perhaps the answer too: what has arrived is taken, because it cannot be had again.
-pub(crate) async fn within<T>(wait: Duration, request: impl Future<Output = T>) -> Option<T> {
-    let mut request = std::pin::pin!(request);
-    match tokio::time::timeout(wait, &mut request).await {
-        Ok(outcome) => Some(outcome),
-        Err(_) => tokio::time::timeout(ARRIVED_WAIT, request).await.ok(),
-    }
-}
-
-/// Sends token requests: a fresh connection each, no redirect, no retry of its own, bounded in time and size.
-#[derive(Debug, Clone)]
-pub(crate) struct TokenChannel;
-
-/// Whether a request may go through the proxy that the environment names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Route {
-    AsConfigured,
-    Direct,
-}
-
-impl TokenChannel {
-    /// Sends one request and gives the answer with any status below 300, or from 400 to 499.
-    pub(crate) async fn send(&self, request: http::Request<Vec<u8>>) -> Result<http::Response<Vec<u8>>, TokenError> {
-        let (url, answer) = self.exchange(request, Route::AsConfigured).await?;
-        let status = answer.status();
-        if status.is_server_error() || status.is_redirection() {
-            let body = Bytes::copy_from_slice(answer.body());
-            let error = status_error(url, status, answer.headers(), None, None, body);
-            return Err(TokenError::Ambiguous(error));
-        }
-        Ok(answer)
-    }
-
-    /// Sends one request and gives the answer with any status; a redirect is an answer and is not followed.
-    pub(crate) async fn send_for_any(
-        &self,
-        request: http::Request<Vec<u8>>,
-    ) -> Result<http::Response<Vec<u8>>, TokenError> {
-        Ok(self.exchange(request, Route::AsConfigured).await?.1)
-    }
-
-    /// As `send_for_any`, past every proxy: for the platform's own link-local services, which no proxy reaches.
-    pub(crate) async fn send_to_platform(
-        &self,
-        request: http::Request<Vec<u8>>,
-    ) -> Result<http::Response<Vec<u8>>, TokenError> {
-        Ok(self.exchange(request, Route::Direct).await?.1)
-    }
-
-    async fn exchange(
-        &self,
-        request: http::Request<Vec<u8>>,
-        route: Route,
-    ) -> Result<(SafeUrl, http::Response<Vec<u8>>), TokenError> {
-        let url: Url = request
-            .uri()
-            .to_string()
-            .parse()
-            .map_err(|source| TokenError::NotSent(Error::LinkUnreadable { source }))?;
-        let asked = SafeUrl::new(url.clone());
-        let client = match route {
-            Route::AsConfigured => builder(),
-            Route::Direct => builder().no_proxy(),
-        };
-        let client = client
-            .redirect(Policy::none())
-            .pool_max_idle_per_host(0)
-            .build()
-            .map_err(|source| TokenError::NotSent(Error::Setup { source }))?;
-        let (parts, body) = request.into_parts();
-        let sent = client.request(parts.method, url).headers(parts.headers).body(body).send();
-        let timed_out = || TokenError::Ambiguous(Error::TimedOut { url: asked.clone(), waited: TOKEN_WAIT_MAX });
-        let response =
-            within(TOKEN_WAIT_MAX, sent).await.ok_or_else(timed_out)?.map_err(|source| {
-                match sending_error(&asked, source) {
-                    error @ Error::Unreachable { .. } => TokenError::NotSent(error),
-                    error => TokenError::Ambiguous(error),
-                }
-            })?;
-        let status = response.status();
-        let headers = response.headers().clone();
-        let bound = BodyBound { bytes_max: TOKEN_BYTES_MAX, limit: "TOKEN_BYTES_MAX" };
-        let body = within(TOKEN_WAIT_MAX, read_bounded(response, &asked, bound))
-            .await
-            .ok_or_else(timed_out)?
-            .map_err(TokenError::Ambiguous)?;
-        let mut answer = http::Response::new(body.in_memory().to_vec());
-        *answer.status_mut() = status;
-        *answer.headers_mut() = headers;
-        Ok((asked, answer))
-    }
 }

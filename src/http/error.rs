@@ -1,11 +1,14 @@
 //! What can go wrong between a request and its whole answer.
 
+use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use http::StatusCode;
 
+use super::address::AddressKind;
 use super::client::Challenge;
 use crate::model::quota::PauseReason;
 use crate::secret::SafeUrl;
@@ -15,6 +18,10 @@ use crate::secret::SafeUrl;
 pub(crate) enum Error {
     #[error("{url} is not on the source's origin {origin}: refused, no request was sent")]
     ForeignOrigin { url: SafeUrl, origin: String },
+    #[error("`{host}` leads to {address}, {kind}: refused, no request was sent")]
+    AddressRefused { host: String, address: IpAddr, kind: AddressKind },
+    #[error("the certificates of `source.network.ca_file` cannot be read from `{}`: {why}", file.display())]
+    CaFile { file: PathBuf, why: String },
     #[error("a link of {bytes} bytes is over the limit URL_BYTES_MAX")]
     LinkTooLong { bytes: usize },
     #[error("a link cannot be read as a URL")]
@@ -23,8 +30,12 @@ pub(crate) enum Error {
     Setup { source: reqwest::Error },
     #[error("cannot reach {url}")]
     Unreachable { url: SafeUrl, source: reqwest::Error },
-    #[error("no answer from {url} within {waited:?}")]
-    TimedOut { url: SafeUrl, waited: Duration },
+    #[error("no connection to {url} within {waited:?}, limit `source.network.connect_timeout`")]
+    NoConnection { url: SafeUrl, waited: Duration },
+    #[error("no answer from {url} within {waited:?}, limit {limit}")]
+    TimedOut { url: SafeUrl, waited: Duration, limit: &'static str },
+    #[error("the answer of {url} was not whole within {waited:?}, limit `source.network.total_timeout`")]
+    TooSlow { url: SafeUrl, waited: Duration },
     #[error("the connection to {url} broke")]
     Broken { url: SafeUrl, source: reqwest::Error },
     #[error("the answer of {url} cannot be kept for reading")]
@@ -57,12 +68,38 @@ pub(crate) enum Error {
     /// Nothing was sent: a pause is over, and the request is to be made anew with the credential of the moment.
     #[error("a pause was waited for")]
     Waited,
+    #[error("the answer of {url} is in the coding `{coding}`, which haul does not read")]
+    UnknownCoding { url: SafeUrl, coding: String },
+    #[error("the answer of {url} is compressed in {count} codings, limit CODINGS_MAX")]
+    ManyCodings { url: SafeUrl, count: usize },
+    #[error("the answer of {url} ends or breaks inside its coding {coding}")]
+    Undecodable { url: SafeUrl, coding: &'static str, source: std::io::Error },
+    #[error("the {received} bytes of {url} grow beyond all measure when decompressed, limit INFLATION_MAX")]
+    Inflated { url: SafeUrl, received: u64 },
     #[error("stopped by a signal")]
     Interrupted,
 }
 
 fn excerpt_of(excerpt: &str) -> String {
     if excerpt.is_empty() { String::new() } else { format!(": {excerpt}") }
+}
+
+fn refusal_hint(kind: AddressKind) -> Option<String> {
+    match kind {
+        AddressKind::Private | AddressKind::Shared | AddressKind::UniqueLocal => Some(
+            "if the source is in your own network, set `source.network.allow_private: true`, or write its address itself"
+                .to_owned(),
+        ),
+        AddressKind::Loopback => {
+            Some("if this machine is meant, write `localhost` or its loopback address itself".to_owned())
+        }
+        AddressKind::LinkLocal => Some("if this very address is meant, write it instead of the name".to_owned()),
+        AddressKind::Public
+        | AddressKind::Multicast
+        | AddressKind::Unspecified
+        | AddressKind::Reserved
+        | AddressKind::Metadata => None,
+    }
 }
 
 impl Error {
@@ -72,8 +109,10 @@ impl Error {
             Error::ForeignOrigin { .. } | Error::Redirect { .. } => Some(
                 "credentials never leave the configured origin; if the API moved, change `source.base_url`".to_owned(),
             ),
-            Error::Unreachable { .. } => Some(
-                "check `source.base_url`, name resolution, proxy (HTTPS_PROXY) and certificates on this machine"
+            Error::AddressRefused { kind, .. } => refusal_hint(*kind),
+            Error::Unreachable { .. } | Error::NoConnection { .. } => Some(
+                "check `source.base_url`, name resolution, proxy (HTTPS_PROXY or `source.network.proxy`) and certificates \
+                 (`source.network.ca_file`) on this machine"
                     .to_owned(),
             ),
             Error::Status { status, .. } => match status.as_u16() {
@@ -84,7 +123,16 @@ impl Error {
                 404 | 410 => Some("check `source.base_url` and the stream's `path`".to_owned()),
                 _ => None,
             },
-            Error::TooLarge { .. } => Some("ask for smaller pages with the API's page-size parameter".to_owned()),
+            Error::TooLarge { .. } => Some(
+                "ask for smaller pages with the API's page-size parameter, or raise `source.network.page_mib`".to_owned(),
+            ),
+            Error::TooSlow { .. } => Some(
+                "ask for smaller pages with the API's page-size parameter, or raise `source.network.total_timeout`"
+                    .to_owned(),
+            ),
+            Error::UnknownCoding { .. } => {
+                Some("ask for another one with the header `Accept-Encoding: identity`".to_owned())
+            }
             Error::WaitTooLong { .. } => {
                 Some("run again after that time, or let runs wait for it with `source.limits.pause_max`".to_owned())
             }
@@ -95,9 +143,13 @@ impl Error {
             Error::Unkept { .. }
             | Error::LinkTooLong { .. }
             | Error::LinkUnreadable { .. }
+            | Error::CaFile { .. }
             | Error::Setup { .. }
             | Error::TimedOut { .. }
             | Error::Broken { .. }
+            | Error::ManyCodings { .. }
+            | Error::Undecodable { .. }
+            | Error::Inflated { .. }
             | Error::Redirects { .. }
             | Error::Waited
             | Error::Interrupted => None,
@@ -107,13 +159,22 @@ impl Error {
     /// Whether the same run may succeed later without anybody changing anything.
     pub(crate) fn is_temporary(&self) -> bool {
         match self {
-            Error::Unreachable { .. } | Error::TimedOut { .. } | Error::Broken { .. } | Error::WaitTooLong { .. } => {
-                true
-            }
+            Error::Unreachable { .. }
+            | Error::NoConnection { .. }
+            | Error::TimedOut { .. }
+            | Error::TooSlow { .. }
+            | Error::Broken { .. }
+            | Error::Undecodable { .. }
+            | Error::WaitTooLong { .. } => true,
             Error::Quota { source } => source.is_temporary(),
             Error::Status { status, .. } => status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429),
             Error::ForeignOrigin { .. }
             | Error::Unkept { .. }
+            | Error::AddressRefused { .. }
+            | Error::CaFile { .. }
+            | Error::UnknownCoding { .. }
+            | Error::ManyCodings { .. }
+            | Error::Inflated { .. }
             | Error::LinkTooLong { .. }
             | Error::LinkUnreadable { .. }
             | Error::Setup { .. }

@@ -48,11 +48,16 @@ impl Origin {
         Ok(url)
     }
 
-    /// Refuses a URL of another origin, or one that brings a user or password of its own.
+    /// Refuses a URL of another origin, one that brings a user or password of its own, and one that is too long.
     pub(crate) fn admit(&self, url: &Url) -> Result<(), Error> {
+        if url.as_str().len() > URL_BYTES_MAX {
+            return Err(Error::LinkTooLong { bytes: url.as_str().len() });
+        }
+        // `blob:https://host/` has the origin of what stands in it.
+        let is_http = matches!(url.scheme(), "http" | "https");
         let origin = url.origin();
         let is_known = origin == self.home || self.guests.contains(&origin);
-        if !is_known || !url.username().is_empty() || url.password().is_some() {
+        if !is_http || !is_known || !url.username().is_empty() || url.password().is_some() {
             return Err(Error::ForeignOrigin { url: SafeUrl::new(url.clone()), origin: self.text() });
         }
         Ok(())
@@ -108,6 +113,7 @@ mod tests {
             "javascript:alert(1)",
             "file:///etc/passwd",
             "data:text/plain,x",
+            "blob:https://api.example.com/x",
             "ftp://api.example.com/",
         ] {
             check(foreign, None);

@@ -11,6 +11,7 @@ use url::Url;
 use super::check_auth::check_auth;
 use super::check_destination::check_destination;
 use super::check_limits::check_limits;
+use super::check_network::check_network;
 use super::check_stream::{check_streams, is_name};
 use super::problem::{Problem, Problems, did_you_mean, wrong};
 use super::schema::schema;
@@ -40,6 +41,8 @@ pub(super) struct JobText<'a> {
     pub text: &'a str,
     /// Relative folders of the job start here.
     pub base: &'a Path,
+    /// The folder of the job file: its other files are looked for here.
+    pub folder: &'a Path,
 }
 
 /// Checks a whole file; all problems at once.
@@ -53,7 +56,7 @@ pub(super) fn job_from_text(text: &JobText<'_>, set: &[(String, String)]) -> Res
     };
     let of_shape = problems.len();
     let hash = digest(&SHA256, text.text.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    let job = Job::from_spec(spec, hash, text.base, set, &mut problems);
+    let job = Job::from_spec(spec, hash, text, set, &mut problems);
     // What misses a value that was left out is not the user's mistake.
     problems.forget(of_shape, |problem| left_out.iter().any(|path| leads_to(&problem.path, path)));
     job.ok_or(()).map_err(|()| problems.into_sorted())
@@ -104,15 +107,15 @@ impl Job {
     fn from_spec(
         spec: JobSpec,
         config_hash: String,
-        base: &Path,
+        text: &JobText<'_>,
         set: &[(String, String)],
         problems: &mut Problems<'_>,
     ) -> Option<Job> {
         check_job_name(&spec.job, problems);
         let settings = check_settings(&spec.settings, set, problems);
         let streams = check_streams(&spec, problems);
-        let source = check_source(&spec.source, problems);
-        let destination = check_destination(&spec.destination, base, problems);
+        let source = check_source(&spec.source, text.folder, problems);
+        let destination = check_destination(&spec.destination, text.base, problems);
         if !problems.is_empty() {
             return None;
         }
@@ -206,7 +209,7 @@ fn parse_float(typed: &str) -> Option<f64> {
     typed.parse().ok().filter(|number: &f64| number.is_finite())
 }
 
-fn check_source(spec: &SourceSpec, problems: &mut Problems<'_>) -> Option<Source> {
+fn check_source(spec: &SourceSpec, folder: &Path, problems: &mut Problems<'_>) -> Option<Source> {
     let base_url = check_base_url(spec, problems);
     let auth = check_auth(spec, problems);
     let mut allow_origins = Vec::new();
@@ -220,6 +223,7 @@ fn check_source(spec: &SourceSpec, problems: &mut Problems<'_>) -> Option<Source
         allow_origins.push(url);
     }
     let limits = check_limits(&spec.limits, problems);
+    let network = check_network(&spec.network, folder, problems);
     Some(Source {
         base_url: base_url?,
         allow_origins,
@@ -229,6 +233,7 @@ fn check_source(spec: &SourceSpec, problems: &mut Problems<'_>) -> Option<Source
         },
         auth: auth?,
         limits: limits?,
+        network: network?,
     })
 }
 

@@ -17,6 +17,7 @@ const SECTIONS: &[(&str, &str)] = &[
     ("/$defs/StreamSpec/properties", "a stream"),
     ("/$defs/DefaultsSpec/properties", "`source.defaults`"),
     ("/$defs/LimitsSpec/properties", "`source.limits`"),
+    ("/$defs/NetworkSpec/properties", "`source.network`"),
     ("/$defs/DestinationSpec/properties", "`destination`"),
     ("/$defs/PublishSpec/properties", "`publish`"),
     ("/$defs/Oauth2Spec/properties", "`source.auth.oauth2`"),

@@ -13,6 +13,7 @@ use crate::limits::{JOB_FILE_BYTES_MAX, SECRET_FILE_BYTES_MAX};
 use crate::model::credential::{
     ClientAuth, Entra, EntraLogin, Grant, JsonTemplate, Oauth2, PrivateKey, Session, SessionBody,
 };
+use crate::model::network::ProxyPlan;
 use crate::model::plan::{Auth, Job, Place, SecretSource, TextSource};
 use crate::secret::Secret;
 
@@ -99,7 +100,9 @@ pub(crate) fn load(file: &Path, set: &[(String, String)]) -> Result<Job, LoadErr
     let text = if file == Path::new("-") { read_bounded(file, std::io::stdin().lock())? } else { read_file(file)? };
     let base = std::env::current_dir().map_err(|source| LoadError::Unreadable { file: file.to_path_buf(), source })?;
     let shown = file.display().to_string();
-    job_from_text(&JobText { file: &shown, text: &text, base: &base }, set).map_err(LoadError::Problems)
+    let folder = base.join(file.parent().unwrap_or(Path::new("")));
+    job_from_text(&JobText { file: &shown, text: &text, base: &base, folder: &folder }, set)
+        .map_err(LoadError::Problems)
 }
 
 fn read_file(file: &Path) -> Result<String, LoadError> {
@@ -252,6 +255,10 @@ fn sources(job: &Job) -> Vec<(String, &SecretSource)> {
         Auth::Oauth2(oauth2) => sources.extend(oauth2_sources(oauth2)),
         Auth::Entra(entra) => sources.extend(entra_sources(entra)),
         Auth::Session(session) => sources.extend(session_sources(session)),
+    }
+    if let ProxyPlan::Via { login: Some((username, password)), .. } = &job.source.network.proxy {
+        sources.extend(text("source.network.proxy_username".to_owned(), username));
+        sources.push(("source.network.proxy_password".to_owned(), password));
     }
     for (name, value) in &job.destination.options {
         sources.extend(text(join("destination.options", name), value));

@@ -8,6 +8,7 @@ mod check_auth;
 mod check_destination;
 mod check_entra;
 mod check_limits;
+mod check_network;
 mod check_oauth2;
 mod check_paging;
 mod check_request;
@@ -22,6 +23,7 @@ mod schema;
 mod shape;
 mod spec;
 mod spec_auth;
+mod spec_network;
 mod spec_stream;
 #[cfg(test)]
 mod tests;

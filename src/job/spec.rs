@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::spec_auth::{EntraSpec, Oauth2Spec, SessionSpec, WindowsSpec};
+use super::spec_network::NetworkSpec;
 pub(crate) use super::spec_stream::{
     BodySpec, CursorSpec, ForEachSpec, IncrementalSpec, OffsetSpec, PageSpec, PagingSpec, ResponseSpec, SliceSpec,
     StreamSpec,
@@ -65,6 +66,9 @@ pub(crate) struct SourceSpec {
     /// Other origins that next links and downloads may lead to, for example `https://files.example.com`. No credential goes there.
     #[serde(default)]
     pub allow_origins: Vec<String>,
+    /// How the API is reached: proxy, certificates, time-outs, private networks.
+    #[serde(default)]
+    pub network: NetworkSpec,
     /// Allow plain `http` to a host other than this machine. The credential is then readable on the network.
     #[serde(default)]
     pub allow_http: bool,

@@ -8,6 +8,7 @@ pub(crate) mod credential;
 pub(crate) mod incremental;
 pub(crate) mod json_path;
 pub(crate) mod manifest;
+pub(crate) mod network;
 pub(crate) mod plan;
 pub(crate) mod quota;
 pub(crate) mod report;

@@ -10,6 +10,7 @@ use crate::model::column::ColumnType;
 use crate::model::credential::{Entra, Oauth2, Session, Windows};
 use crate::model::incremental::Incremental;
 use crate::model::json_path::JsonPath;
+use crate::model::network::NetworkPlan;
 use crate::model::quota::{BudgetLimits, QuotaHeaders};
 use crate::model::request::{ReportPlan, RequestPlan, ResponseRule};
 use crate::model::slices::{Dimension, FailingSlices, Parent};
@@ -61,6 +62,7 @@ pub(crate) struct Source {
     pub dialect: Dialect,
     pub auth: Auth,
     pub limits: SourceLimits,
+    pub network: NetworkPlan,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

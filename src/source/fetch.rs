@@ -13,7 +13,7 @@ use super::rules;
 use crate::auth::{Access, Use};
 use crate::http::attempts::Attempts;
 use crate::http::{self, Body, BodyBound, Client, Reply, Request};
-use crate::limits::{METADATA_BYTES_MAX, PAGE_BYTES_MAX, PAGE_REREADS_MAX, RETRY_WAIT_MIN};
+use crate::limits::{METADATA_BYTES_MAX, PAGE_REREADS_MAX, RETRY_WAIT_MIN};
 use crate::model::answer::AnswerFormat;
 use crate::model::request::{ResponseRule, Verdict};
 use crate::paging::walk::PageToken;
@@ -22,6 +22,7 @@ use crate::paging::walk::PageToken;
 pub(crate) struct Source {
     client: Client,
     access: Access,
+    page_bytes_max: u64,
 }
 
 /// What came of asking for a page.
@@ -42,8 +43,8 @@ enum Read {
 }
 
 impl Source {
-    pub(crate) fn new(client: Client, access: Access) -> Self {
-        Source { client, access }
+    pub(crate) fn new(client: Client, access: Access, page_bytes_max: u64) -> Self {
+        Source { client, access, page_bytes_max }
     }
 
     pub(crate) fn client(&self) -> &Client {
@@ -63,7 +64,7 @@ impl Source {
         reading: &PageReading<'_>,
     ) -> Result<Answer, Error> {
         let request = endpoint.request(token, asked_at)?;
-        let bound = BodyBound { bytes_max: PAGE_BYTES_MAX, limit: "PAGE_BYTES_MAX" };
+        let bound = BodyBound { bytes_max: self.page_bytes_max, limit: "`source.network.page_mib`" };
         let mut rereads = 0;
         loop {
             let asked = self.read(request.clone(), bound, reading.rules).await;
@@ -72,7 +73,7 @@ impl Source {
                 Read::Empty => return Ok(Answer::Empty),
                 Read::End => return Ok(Answer::End),
             };
-            match opened(reply, reading, trust) {
+            match opened(reply, reading, trust, self.page_bytes_max) {
                 // Half a document over HTTP/1.0 and a cut gzip look like success to the transport.
                 Err(error) if error.is_unreadable_page() && rereads < PAGE_REREADS_MAX => {
                     rereads += 1;
@@ -95,7 +96,7 @@ impl Source {
 
     /// Reads an answer that is no page.
     pub(super) async fn read_once(&self, request: Request) -> Result<Reply, Error> {
-        let bound = BodyBound { bytes_max: PAGE_BYTES_MAX, limit: "PAGE_BYTES_MAX" };
+        let bound = BodyBound { bytes_max: self.page_bytes_max, limit: "`source.network.page_mib`" };
         match self.read(request, bound, &[]).await? {
             Read::Reply(reply, _) => Ok(*reply),
             Read::Empty | Read::End => unreachable!("there is no rule"),
@@ -174,12 +175,12 @@ fn said(say: Option<String>, answer: &Result<Reply, http::Error>) -> String {
 }
 
 /// Opens a page; a large one, or one that is unpacked first, where blocking harms nobody.
-fn opened(reply: Reply, reading: &PageReading<'_>, trust: Trust) -> Result<Page, Error> {
+fn opened(reply: Reply, reading: &PageReading<'_>, trust: Trust, bytes_max: u64) -> Result<Page, Error> {
     let is_small = matches!(reply.body, Body::Memory(_)) && *reading.format == AnswerFormat::Json;
     if is_small {
-        return open_page(reply, reading, trust);
+        return open_page(reply, reading, trust, bytes_max);
     }
-    tokio::task::block_in_place(|| open_page(reply, reading, trust))
+    tokio::task::block_in_place(|| open_page(reply, reading, trust, bytes_max))
 }
 
 /// Past the last page some APIs answer an error; a page that we counted to may be that one.

@@ -14,7 +14,6 @@ use super::error::Error;
 use super::records::{Located, at_path, each, error_body, facts_of, found, shown, unreadable};
 use super::signs::{sign_of_next, sign_of_total};
 use crate::http::{Body, Reply, excerpt};
-use crate::limits::PAGE_BYTES_MAX;
 use crate::model::answer::{AnswerFormat, Packing};
 use crate::model::json_path::JsonPath;
 use crate::model::plan::RecordsAt;
@@ -114,7 +113,7 @@ pub(super) enum Trust {
 }
 
 /// Opens an answer. Blocking where it is large, packed or no JSON.
-pub(super) fn open_page(reply: Reply, reading: &PageReading<'_>, trust: Trust) -> Result<Page, Error> {
+pub(super) fn open_page(reply: Reply, reading: &PageReading<'_>, trust: Trust, bytes_max: u64) -> Result<Page, Error> {
     if reply.status == StatusCode::ACCEPTED && trust == Trust::Looked {
         // Its body, however well it looks, is not the result (RFC 9110 section 15.3.3).
         return Err(Error::NotReady { status: reply.status, excerpt: excerpt(reply.body.in_memory()) });
@@ -132,7 +131,7 @@ pub(super) fn open_page(reply: Reply, reading: &PageReading<'_>, trust: Trust) -
         (AnswerFormat::Xml, RecordsAt::Path(path)) => Some(path),
         _ => None,
     };
-    let document = decode::to_json(document, reading.packing, reading.format, xml_path, PAGE_BYTES_MAX)?;
+    let document = decode::to_json(document, reading.packing, reading.format, xml_path, bytes_max)?;
     // What was turned into an array is one.
     let whole = RecordsAt::Path(JsonPath::default());
     let at = if *reading.format == AnswerFormat::Json { reading.at } else { &whole };

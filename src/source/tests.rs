@@ -25,7 +25,7 @@ fn open(body: &str, at: RecordsAt, paginator: &Paginator, link: Option<&str>) ->
     let wants = paginator.wants();
     let format = AnswerFormat::Json;
     let reading = PageReading { at: &at, wants: &wants, rules: &[], format: &format, packing: Packing::Nothing };
-    open_page(reply, &reading, Trust::Looked)
+    open_page(reply, &reading, Trust::Looked, 1 << 20)
 }
 
 fn check_records(body: &str, at: &str, expect: Option<(&str, u64)>) {

@@ -7,6 +7,7 @@ pub mod provider;
 pub mod rigs;
 pub mod scene;
 pub mod server;
+pub mod tls;
 pub mod truth;
 
 use std::path::{Path, PathBuf};

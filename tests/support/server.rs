@@ -50,6 +50,17 @@ pub enum Answer {
     Raw(Vec<u8>),
     /// Closes without a byte.
     Reset,
+    /// One byte at a time.
+    Drip {
+        wait: Duration,
+        body: Vec<u8>,
+    },
+    /// Announces the whole length, sends a part and then nothing for a while.
+    Stall {
+        wait: Duration,
+        body: Vec<u8>,
+        sent: usize,
+    },
     /// Answers later.
     Late {
         wait: Duration,
@@ -158,6 +169,24 @@ fn write(stream: &mut TcpStream, answer: Answer) -> bool {
         }
         Answer::Raw(bytes) => {
             let _ = stream.write_all(&bytes);
+            false
+        }
+        Answer::Drip { wait, body } => {
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
+            let mut is_there = stream.write_all(head.as_bytes()).is_ok();
+            for byte in body.chunks(1) {
+                std::thread::sleep(wait);
+                is_there = is_there && stream.write_all(byte).is_ok();
+                if !is_there {
+                    break;
+                }
+            }
+            is_there
+        }
+        Answer::Stall { wait, body, sent } => {
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
+            let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body[..sent]));
+            std::thread::sleep(wait);
             false
         }
         Answer::Reset => false,

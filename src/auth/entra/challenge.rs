@@ -23,11 +23,15 @@ const LOGIN_HOSTS: &[&str] = &[
 
 /// The authority that the service names. A host that is neither Microsoft's nor trusted by the job is refused: else any
 /// server could collect the client's secret by naming itself.
-pub(super) async fn authority_of(service: &Url, trusted_hosts: &[String]) -> Result<Url, Error> {
+pub(super) async fn authority_of(
+    service: &Url,
+    trusted_hosts: &[String],
+    channel: &TokenChannel,
+) -> Result<Url, Error> {
     let wrong = |why: String| Error::NoAuthority { service: SafeUrl::new(service.clone()).to_string(), why };
     let mut request = http::Request::new(Vec::new());
     *request.uri_mut() = service.as_str().parse().map_err(|_| wrong("its address is too long".to_owned()))?;
-    let answer = TokenChannel.send_for_any(request).await?;
+    let answer = channel.send_for_any(request, service).await?;
     let status = answer.status();
     if !matches!(status.as_u16(), 302 | 401) {
         return Err(wrong(format!("it answered {status} to a request without credential, 401 or 302 was expected")));

@@ -13,6 +13,7 @@ use crate::auth::grant::Granted;
 use crate::auth::issuer::WayIn;
 use crate::auth::oauth2::{HeldGrant, Oauth2Client, Proof};
 use crate::auth::record::Identity;
+use crate::http::TokenChannel;
 use crate::limits::TOKEN_WAIT_MAX;
 use crate::model::credential::{AuthServer, Authority, Discovery, Endpoints, Entra};
 use crate::model::plan::Rotation;
@@ -32,6 +33,7 @@ pub(crate) struct EntraClient {
     /// Empty for a machine's own managed identity.
     id: String,
     way: EntraWay,
+    channel: TokenChannel,
     /// Known once the authority is.
     client: OnceCell<Oauth2Client>,
     /// Absent = not discovered, or not yet.
@@ -40,8 +42,8 @@ pub(crate) struct EntraClient {
 
 impl EntraClient {
     /// The client as the job describes it, bound to the source's data path.
-    pub(crate) fn new(plan: Entra, base_url: Url, id: String, way: EntraWay) -> Self {
-        EntraClient { plan, base_url, id, way, client: OnceCell::new(), discovered: OnceCell::new() }
+    pub(crate) fn new(plan: Entra, base_url: Url, id: String, way: EntraWay, channel: TokenChannel) -> Self {
+        EntraClient { plan, base_url, id, way, channel, client: OnceCell::new(), discovered: OnceCell::new() }
     }
 
     pub(in crate::auth) fn identity(&self) -> Identity {
@@ -80,7 +82,7 @@ impl EntraClient {
     pub(in crate::auth) async fn buy(&self) -> Granted {
         if let EntraWay::Managed(identity) = &self.way {
             let client_id = (!self.id.is_empty()).then_some(self.id.as_str());
-            return identity.buy(&self.plan.resource, client_id).await;
+            return identity.buy(&self.plan.resource, client_id, &self.channel).await;
         }
         match self.oauth2().await {
             Ok(Some(client)) => client.buy().await,
@@ -100,7 +102,7 @@ impl EntraClient {
         let made = self.client.get_or_try_init(|| async {
             let server = self.server(&self.authority().await?, &grant);
             let (base_url, id) = (self.base_url.clone(), self.id.clone());
-            Ok(Oauth2Client::new(server, base_url, id, Arc::clone(proof), grant))
+            Ok(Oauth2Client::new(server, base_url, id, Arc::clone(proof), grant, self.channel.clone()))
         });
         made.await.map(Some)
     }
@@ -109,7 +111,7 @@ impl EntraClient {
         match &self.plan.authority {
             Authority::Given(url) => Ok(url.clone()),
             Authority::Discovered { trusted_hosts } => {
-                let url = authority_of(&self.base_url, trusted_hosts).await?;
+                let url = authority_of(&self.base_url, trusted_hosts, &self.channel).await?;
                 // The first one stays, and it is the same.
                 let _ = self.discovered.set(url.host_str().unwrap_or_default().to_owned());
                 Ok(url)

@@ -45,7 +45,7 @@ impl ManagedIdentity {
     }
 
     /// Asks for a token, once. `client_id` absent = the machine's own identity.
-    pub(super) async fn buy(&self, resource: &str, client_id: Option<&str>) -> Granted {
+    pub(super) async fn buy(&self, resource: &str, client_id: Option<&str>, channel: &TokenChannel) -> Granted {
         let (url, name, value) = match self.request(resource, client_id) {
             Ok(parts) => parts,
             Err(error) => return Granted::hindered(error),
@@ -57,7 +57,7 @@ impl ManagedIdentity {
         *request.uri_mut() = uri;
         request.headers_mut().insert(name, value);
         let sent_at = Clock.now();
-        let answer = TokenChannel.send_to_platform(request).await;
+        let answer = channel.send_to_platform(request).await;
         if let Ok(answer) = &answer {
             let status = answer.status();
             // What the documentation names for another try: 404 and 410 while the service starts, 429 and 5xx.

@@ -16,7 +16,7 @@ use super::wire::{Answer, Form};
 use crate::auth::error::Error;
 use crate::auth::grant::Granted;
 use crate::auth::record::{Identity, Tokens};
-use crate::http::excerpt;
+use crate::http::{TokenChannel, excerpt};
 use crate::model::credential::{AuthServer, Discovery, Redirect};
 use crate::model::plan::Rotation;
 use crate::secret::Secret;
@@ -52,6 +52,7 @@ pub(crate) struct Oauth2Client {
     id: String,
     proof: Arc<Proof>,
     grant: HeldGrant,
+    channel: TokenChannel,
     /// Asked for once, when something is missing.
     metadata: OnceCell<Metadata>,
 }
@@ -77,8 +78,15 @@ pub(in crate::auth) enum Sender {
 
 impl Oauth2Client {
     /// The client as the job describes it, bound to the source's data path.
-    pub(crate) fn new(server: AuthServer, base_url: Url, id: String, proof: Arc<Proof>, grant: HeldGrant) -> Self {
-        Oauth2Client { server, base_url, id, proof, grant, metadata: OnceCell::new() }
+    pub(crate) fn new(
+        server: AuthServer,
+        base_url: Url,
+        id: String,
+        proof: Arc<Proof>,
+        grant: HeldGrant,
+        channel: TokenChannel,
+    ) -> Self {
+        Oauth2Client { server, base_url, id, proof, grant, channel, metadata: OnceCell::new() }
     }
 
     pub(in crate::auth) fn grant(&self) -> &HeldGrant {
@@ -119,9 +127,11 @@ impl Oauth2Client {
 
     async fn metadata(&self) -> Result<Option<&Metadata>, Error> {
         match (self.server.discovery, &self.server.issuer) {
-            (Discovery::On, Some(issuer)) => {
-                self.metadata.get_or_try_init(|| metadata_of(issuer, self.server.allow_http)).await.map(Some)
-            }
+            (Discovery::On, Some(issuer)) => self
+                .metadata
+                .get_or_try_init(|| metadata_of(issuer, self.server.allow_http, &self.channel))
+                .await
+                .map(Some),
             (Discovery::On, None) | (Discovery::Off, _) => Ok(None),
         }
     }
@@ -136,6 +146,14 @@ impl Oauth2Client {
             Some(url) => Ok(Some(url.clone())),
             None => Ok(self.metadata().await?.and_then(|metadata| found(metadata).clone())),
         }
+    }
+
+    /// The address in the job that leads to an endpoint: the endpoint itself, or the issuer whose metadata name it.
+    fn configured(&self, endpoint: &Url) -> Url {
+        let named = &self.server.endpoints;
+        let is_named = [&named.token, &named.device, &named.revoke].into_iter().flatten().any(|url| url == endpoint);
+        let issuer = || self.server.issuer.as_ref().and_then(|issuer| issuer.parse().ok());
+        if is_named { None } else { issuer() }.unwrap_or_else(|| endpoint.clone())
     }
 
     async fn token_endpoint(&self) -> Result<Url, Error> {
@@ -160,7 +178,7 @@ impl Oauth2Client {
     ) -> Result<Answer, Error> {
         let endpoint = self.token_endpoint().await?;
         let form = add(self.form(&endpoint, grant_type).await?, &endpoint)?;
-        Ok(form.ask(&endpoint).await)
+        Ok(form.ask(&endpoint, &self.channel, &self.configured(&endpoint)).await)
     }
 
     async fn granted(&self, grant_type: &str, add: impl FnOnce(Form, &Url) -> Result<Form, Error>) -> Granted {
@@ -262,7 +280,7 @@ impl Oauth2Client {
         // The request names the client even where a header proves it.
         let is_named = form.pairs.iter().any(|(name, _)| name == "client_id");
         let form = if is_named { form } else { form.with("client_id", &self.id) };
-        Ok(self.with_scope(form).post(&endpoint).await?)
+        Ok(self.with_scope(form).post(&endpoint, &self.channel, &self.configured(&endpoint)).await?)
     }
 
     /// Revokes the refresh token, which ends its family, then the access token (RFC 7009). `Ok(false)` = neither the
@@ -274,7 +292,8 @@ impl Oauth2Client {
         for (token, hint) in refresh.chain([(&tokens.access, "access_token")]) {
             let verifier = Verifier { token_endpoint: endpoint.as_str(), issuer: self.server.issuer.as_deref() };
             let form = Form::default().with("token", token.expose()).with("token_type_hint", hint);
-            let answer = self.proof.add(form, &self.id, &verifier).await?.post(&endpoint).await?;
+            let form = self.proof.add(form, &self.id, &verifier).await?;
+            let answer = form.post(&endpoint, &self.channel, &self.configured(&endpoint)).await?;
             // A provider that revokes refresh tokens only; its family is gone already.
             let is_unsupported = String::from_utf8_lossy(answer.body()).contains("unsupported_token_type");
             if !answer.status().is_success() && !is_unsupported {

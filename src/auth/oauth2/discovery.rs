@@ -23,7 +23,7 @@ pub(super) struct Metadata {
 
 /// Asks for the metadata at both well-known places. The document must name this very issuer: one that names another
 /// could lead a login astray (RFC 8414 section 3.3).
-pub(super) async fn metadata_of(issuer: &str, allow_http: bool) -> Result<Metadata, Error> {
+pub(super) async fn metadata_of(issuer: &str, allow_http: bool, channel: &TokenChannel) -> Result<Metadata, Error> {
     let wrong = |why: String| Error::Discovery { issuer: issuer.to_owned(), why };
     let url: Url = issuer.parse().map_err(|error: url::ParseError| wrong(error.to_string()))?;
     let mut answers = Vec::new();
@@ -31,7 +31,7 @@ pub(super) async fn metadata_of(issuer: &str, allow_http: bool) -> Result<Metada
         let mut request = http::Request::new(Vec::new());
         *request.uri_mut() = place.as_str().parse().map_err(|_| wrong("its address is too long".to_owned()))?;
         request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
-        let answer = TokenChannel.send(request).await?;
+        let answer = channel.send(request, &url).await?;
         if answer.status() != StatusCode::OK {
             answers.push(format!("{place} answered {}", answer.status()));
             continue;

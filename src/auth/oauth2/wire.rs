@@ -42,8 +42,13 @@ impl Form {
         self
     }
 
-    /// Sends the form once.
-    pub(super) async fn post(self, url: &Url) -> Result<http::Response<Vec<u8>>, TokenError> {
+    /// Sends the form once; `configured` is the address in the job that led to `url`.
+    pub(super) async fn post(
+        self,
+        url: &Url,
+        channel: &TokenChannel,
+        configured: &Url,
+    ) -> Result<http::Response<Vec<u8>>, TokenError> {
         let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&self.pairs).finish();
         let mut request = http::Request::new(body.into_bytes());
         *request.method_mut() = http::Method::POST;
@@ -53,13 +58,13 @@ impl Form {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
         // GitHub answers with a form otherwise.
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        TokenChannel.send(request).await
+        channel.send(request, configured).await
     }
 
     /// Sends the form as a token request.
-    pub(super) async fn ask(self, url: &Url) -> Answer {
+    pub(super) async fn ask(self, url: &Url, channel: &TokenChannel, configured: &Url) -> Answer {
         let sent_at = Clock.now();
-        answered(self.post(url).await, url, sent_at)
+        answered(self.post(url, channel, configured).await, url, sent_at)
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod credentials;
 mod mistakes;
+mod network;
 
 use std::path::Path;
 
@@ -24,7 +25,10 @@ destination: { url: ./out }
 
 fn read(text: &str, set: &[(&str, &str)]) -> Result<Job, Vec<Problem>> {
     let set: Vec<(String, String)> = set.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-    job_from_text(&JobText { file: "jobs/x.yaml", text, base: Path::new("/work") }, &set)
+    job_from_text(
+        &JobText { file: "jobs/x.yaml", text, base: Path::new("/work"), folder: Path::new("/work/jobs") },
+        &set,
+    )
 }
 
 fn job(text: &str) -> Job {
