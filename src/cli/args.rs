@@ -57,6 +57,10 @@ pub(super) enum Verb {
     Plan(PlanArgs),
     /// Show the first rows of a stream, with the types a run would give them
     Preview(PreviewArgs),
+    /// Run a job and keep its exchange with the API on a tape, without secrets; publishes nothing
+    Record(RecordArgs),
+    /// Run a job from a tape, offline and without credentials: the way to test a job file
+    Replay(ReplayArgs),
     /// Log in once for a job with OAuth2; its token is refreshed from then on
     Login(LoginArgs),
     /// Revoke and forget the tokens of a job
@@ -123,6 +127,46 @@ pub(super) struct PlanArgs {
     /// As for `run`
     #[arg(long, value_name = "CURSOR")]
     pub until: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A tape is an HTTP Archive (HAR 1.2): browsers' developer tools show it. Secrets are masked; look at it before you share it,
+because it holds the records.
+
+Examples:
+  haul record jobs/sales.yaml --to jobs/tapes/sales.har
+  haul record jobs/sales.yaml --stream orders --to orders.har")]
+pub(super) struct RecordArgs {
+    #[command(flatten)]
+    pub job: JobArgs,
+    /// File of the tape; replaced if it is there
+    #[arg(long, value_name = "FILE")]
+    pub to: PathBuf,
+    /// Read only this stream (may be repeated)
+    #[arg(long = "stream", value_name = "NAME")]
+    pub streams: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Nothing is sent, no secret is read, nobody waits. The run takes the time of the tape for its own.
+
+Examples:
+  haul replay jobs/sales.yaml --from jobs/tapes/sales.har
+  haul replay jobs/sales.yaml --from sales.har --to /tmp/out --json")]
+pub(super) struct ReplayArgs {
+    #[command(flatten)]
+    pub job: JobArgs,
+    /// The tape
+    #[arg(long, value_name = "FILE")]
+    pub from: PathBuf,
+    /// Folder for the tables
+    #[arg(long, value_name = "DIR", default_value = "replay")]
+    pub to: PathBuf,
+    /// Read only this stream (may be repeated)
+    #[arg(long = "stream", value_name = "NAME")]
+    pub streams: Vec<String>,
 }
 
 #[derive(Debug, Args)]

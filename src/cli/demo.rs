@@ -15,7 +15,7 @@ use super::run::show;
 use super::signals::until_signalled;
 use crate::auth::{Issuer, Login, Vault};
 use crate::demo::{DemoApi, SCHEMA_FILE, job_file};
-use crate::engine::{Class, Context, Ended, RunOptions, Settings, open_issuer, run_job};
+use crate::engine::{Class, Context, Ended, Purpose, RunOptions, Settings, open_issuer, run_job};
 use crate::format::read_parquet;
 use crate::job::{load, schema_text};
 use crate::model::plan::{Auth, Job};
@@ -126,7 +126,7 @@ async fn open(job: &Job, settings: &Settings) -> Result<(Arc<Issuer>, Arc<Vault>
 
 async fn run_once(output: Output, demo: &DemoFolder, cancel: CancellationToken) -> Result<Ended, Failure> {
     let job = load(&demo.job_file, &[])?;
-    let ctx = Context::open(job, &demo.settings, cancel, telemetry(output)).await?;
+    let ctx = Context::open(job, &demo.settings, Purpose::Run, cancel, telemetry(output)).await?;
     Ok(run_job(Arc::new(ctx), RunOptions::default()).await)
 }
 

@@ -16,6 +16,7 @@ mod run;
 mod signals;
 mod snapshots;
 mod state;
+mod tape;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -78,6 +79,8 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Failure> {
     match cli.verb {
         Verb::Run(args) => in_runtime(output, run::run(surroundings()?, args)),
         Verb::Preview(args) => in_runtime(output, preview::run(surroundings()?, args)),
+        Verb::Record(args) => in_runtime(output, tape::record(surroundings()?, args)),
+        Verb::Replay(args) => in_runtime(output, tape::replay(surroundings()?, args)),
         Verb::Plan(args) => in_small_runtime(output, plan::run(surroundings()?, args)),
         Verb::State(args) => in_runtime(output, state::run(surroundings()?, args)),
         Verb::Login(args) => in_small_runtime(output, login::login(surroundings()?, args)),

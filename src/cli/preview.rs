@@ -12,7 +12,7 @@ use super::failure::{Exit, Failure};
 use super::output::Output;
 use super::progress::telemetry;
 use super::signals::until_signalled;
-use crate::engine::{Context, Preview, preview};
+use crate::engine::{Context, Preview, Purpose, preview};
 use crate::job::load;
 
 /// Characters of one cell on a terminal.
@@ -30,7 +30,7 @@ pub(super) async fn run(around: Surroundings, args: PreviewArgs) -> Result<Exit,
         }
     };
     let cancel = CancellationToken::new();
-    let ctx = Context::open(job, &around.settings, cancel.clone(), telemetry(around.output)).await?;
+    let ctx = Context::open(job, &around.settings, Purpose::Run, cancel.clone(), telemetry(around.output)).await?;
     let mut documents = Vec::new();
     for stream in &streams {
         let shown = until_signalled(around.output, &cancel, preview(&ctx, stream, args.rows as usize)).await??;

@@ -10,14 +10,14 @@ use super::failure::{Exit, Failure};
 use super::output::{Output, columns, count, counted, size};
 use super::progress::telemetry;
 use super::signals::{interrupted, until_signalled};
-use crate::engine::{Backfill, Context, Ended, Memory, RunOptions, run_job};
+use crate::engine::{Backfill, Context, Ended, Memory, Purpose, RunOptions, run_job};
 use crate::job::load;
 use crate::model::report::{Outcome, RunReport, SchemaChange, TableOutcome, TableReport};
 
 pub(super) async fn run(around: Surroundings, args: RunArgs) -> Result<Exit, Failure> {
     let job = load(&args.job.file, &args.job.set)?;
     let cancel = CancellationToken::new();
-    let ctx = Context::open(job, &around.settings, cancel.clone(), telemetry(around.output)).await?;
+    let ctx = Context::open(job, &around.settings, Purpose::Run, cancel.clone(), telemetry(around.output)).await?;
     let memory = if args.full { Memory::Forgotten } else { Memory::Kept };
     let backfill = Backfill { from: args.from, until: args.until };
     let options = RunOptions { streams: args.streams, memory, backfill };

@@ -11,11 +11,12 @@ use super::credential::{open_kind, open_network};
 use super::error::Error;
 use super::place::StatePlace;
 use super::quota::quota_of;
-use crate::auth::{self, Access, Vault, VaultKey, add_key, drop_former_keys};
+use crate::auth::{self, Access, Kind, Vault, VaultKey, add_key, drop_former_keys};
 use crate::clock::Clock;
-use crate::http::{Client, Connections, Origin, Pace};
+use crate::http::{self, Client, Connections, Origin, Pace, Player, Recorder, Tape};
 use crate::job::load::{Environment, SecretError, Secrets};
-use crate::model::plan::{Auth, Job};
+use crate::model::credential::{SessionToken, TokenPlace};
+use crate::model::plan::{Auth, Job, KeyPlace};
 use crate::secret::Secret;
 use crate::source::Source;
 use crate::state;
@@ -55,6 +56,16 @@ pub(crate) struct Context {
     pub observations: Observations,
     pub cancel: CancellationToken,
     pub telemetry: Telemetry,
+}
+
+/// What a run is opened for.
+pub(crate) enum Purpose {
+    /// To read the source and publish where the job says.
+    Run,
+    /// To keep the exchange on this tape; what is read is thrown away.
+    Record(PathBuf),
+    /// To read from a tape instead of the source, into a local folder.
+    Replay(Arc<Player>),
 }
 
 impl Settings {
@@ -121,24 +132,38 @@ impl Context {
     pub(crate) async fn open(
         job: Job,
         settings: &Settings,
+        purpose: Purpose,
         cancel: CancellationToken,
         telemetry: Telemetry,
     ) -> Result<Self, OpenError> {
         let records = settings.open_records().await?;
-        let kind = open_kind(&job, settings, &records).await?;
+        let mut started_at = Clock.now();
+        let (kind, quota, tape) = match purpose {
+            Purpose::Run => (open_kind(&job, settings, &records).await?, quota_of(&job, &records), Tape::Off),
+            Purpose::Record(path) => {
+                let kind = open_kind(&job, settings, &records).await?;
+                let recorder = Recorder::create(&path, hidden_params(&job.source.auth), started_at);
+                let recorder = Arc::new(recorder.map_err(http::Error::from).map_err(Error::from)?);
+                (kind, quota_of(&job, &records), Tape::Recording(recorder))
+            }
+            Purpose::Replay(player) => {
+                // Windows and templates ask for the same as then.
+                started_at = player.started_at().unwrap_or(started_at);
+                (Kind::Anonymous, None, Tape::Playing(player))
+            }
+        };
         let connections = match job.source.auth {
             Auth::Windows(_) => Connections::One,
             _ => Connections::Many,
         };
         let origin = Origin::of(&job.source.base_url).with_guests(&job.source.allow_origins);
-        let (network, pace) =
-            (open_network(&job)?, Pace::new(&job.source.limits, quota_of(&job, &records), telemetry.clone()));
-        let client = Client::open(&job.source.base_url, origin, &network, pace, connections, cancel.clone())
+        let (network, pace) = (open_network(&job)?, Pace::new(&job.source.limits, quota, telemetry.clone()));
+        let client = Client::open(&job.source.base_url, origin, &network, pace, connections, tape, cancel.clone())
             .map_err(Error::from)?;
         let store = open_store(&job)?;
         Ok(Context {
             run: Ulid::generate().to_string(),
-            started_at: Clock.now(),
+            started_at,
             source: Source::new(client, Access::new(kind), job.source.network.page_bytes_max),
             store,
             records,
@@ -147,6 +172,18 @@ impl Context {
             telemetry,
             job,
         })
+    }
+}
+
+/// Query parameters that carry the credential.
+fn hidden_params(auth: &Auth) -> Vec<String> {
+    match auth {
+        Auth::Key { place: KeyPlace::Param(name), .. } => vec![name.clone()],
+        Auth::Session(session) => match &session.carries {
+            SessionToken::Body { place: TokenPlace::Param(name), .. } => vec![name.clone()],
+            _ => Vec::new(),
+        },
+        _ => Vec::new(),
     }
 }
 

@@ -25,7 +25,7 @@ mod stream;
 mod tables;
 mod watch;
 
-pub(crate) use context::{Context, OpenError, Settings, open_store};
+pub(crate) use context::{Context, OpenError, Purpose, Settings, open_store};
 pub(crate) use credential::{issuer_of, open_issuer};
 pub(crate) use cursors::{CursorChange, Cursors, change_cursors, load_cursors};
 pub(crate) use error::{Class, Error};

@@ -67,6 +67,7 @@ impl Attempts {
             | Error::AddressRefused { .. }
             | Error::CaFile { .. }
             | Error::UnknownCoding { .. }
+            | Error::Tape(_)
             | Error::ManyCodings { .. }
             | Error::Inflated { .. }
             | Error::Status { .. }

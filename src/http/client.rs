@@ -20,6 +20,8 @@ use super::network::Network;
 use super::origin::Origin;
 use super::pace::Pace;
 use super::patience::Patience;
+use super::tape::{self, Exchange, Played, Tape};
+use crate::clock::Clock;
 use crate::limits::{REDIRECTS_MAX, URL_BYTES_MAX};
 use crate::model::network::Waits;
 use crate::secret::SafeUrl;
@@ -76,6 +78,7 @@ pub(crate) struct Client {
     cancel: CancellationToken,
     is_reached: AtomicBool,
     counters: Counters,
+    tape: Tape,
 }
 
 impl Client {
@@ -86,6 +89,7 @@ impl Client {
         network: &Network,
         pace: Pace,
         connections: Connections,
+        tape: Tape,
         cancel: CancellationToken,
     ) -> Result<Self, Error> {
         let builder = network.builder(base_url, base_url)?;
@@ -96,7 +100,15 @@ impl Client {
         let inner = builder.redirect(same_origin(origin.clone())).build().map_err(|source| Error::Setup { source })?;
         let waits = network.waits();
         let is_reached = AtomicBool::new(false);
-        Ok(Client { inner, waits, origin, pace, cancel, is_reached, counters: Counters::default() })
+        Ok(Client { inner, waits, origin, pace, cancel, is_reached, counters: Counters::default(), tape })
+    }
+
+    /// Completes the tape that is being recorded, and tells how many answers it holds.
+    pub(crate) fn finish_tape(&self) -> Result<u64, Error> {
+        match &self.tape {
+            Tape::Recording(recorder) => Ok(recorder.finish()?),
+            Tape::Off | Tape::Playing(_) => Ok(0),
+        }
     }
 
     pub(crate) fn counters(&self) -> &Counters {
@@ -145,6 +157,9 @@ impl Client {
 
     /// Waits; cut short by a signal.
     pub(crate) async fn pause(&self, wait: std::time::Duration) -> Result<(), Error> {
+        if matches!(self.tape, Tape::Playing(_)) {
+            return Ok(());
+        }
         self.unless_cancelled(async {
             tokio::time::sleep(wait).await;
             Ok(())
@@ -162,6 +177,18 @@ impl Client {
 
     async fn exchange(&self, request: Request, bound: BodyBound) -> Result<Reply, Error> {
         let asked = SafeUrl::new(request.url.clone());
+        let taped = match &self.tape {
+            Tape::Off => None,
+            Tape::Recording(recorder) => Some((recorder, request.clone(), Clock.now(), tokio::time::Instant::now())),
+            Tape::Playing(player) => {
+                let Played { url, status, headers, body } = player.play(&request)?;
+                if !status.is_success() {
+                    return Err(status_error(asked, status, &headers, None, None, body));
+                }
+                self.counters.bytes.fetch_add(body.len() as u64, Ordering::Relaxed);
+                return Ok(Reply { status, url, headers, body: Body::Memory(body) });
+            }
+        };
         let mut sent = self.inner.request(request.method, request.url).headers(request.headers);
         if let Some(body) = request.body {
             sent = sent.body(body);
@@ -179,6 +206,12 @@ impl Client {
         let connection = response.extensions().get::<HttpInfo>().map(HttpInfo::local_addr);
         let asked_wait = self.pace.heed(status, &headers).await;
         let body = read_bounded(response, &asked, bound, self.waits.stall).await;
+        if let (Some((recorder, request, began, since)), Ok(body)) = (&taped, &body) {
+            let Body::Memory(bytes) = body else { return Err(tape::Error::TooLarge.into()) };
+            let took = since.elapsed();
+            let (headers, final_url) = (&headers, &url);
+            recorder.record(&Exchange { request, began: *began, took, final_url, status, headers, body: bytes })?;
+        }
         if !status.is_success() {
             // The status is the news, even where its body broke off.
             return Err(status_error(asked, status, &headers, asked_wait, connection, in_memory(body)));

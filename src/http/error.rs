@@ -76,6 +76,8 @@ pub(crate) enum Error {
     Undecodable { url: SafeUrl, coding: &'static str, source: std::io::Error },
     #[error("the {received} bytes of {url} grow beyond all measure when decompressed, limit INFLATION_MAX")]
     Inflated { url: SafeUrl, received: u64 },
+    #[error("{0}")]
+    Tape(#[from] super::tape::Error),
     #[error("stopped by a signal")]
     Interrupted,
 }
@@ -147,6 +149,7 @@ impl Error {
             | Error::Setup { .. }
             | Error::TimedOut { .. }
             | Error::Broken { .. }
+            | Error::Tape(_)
             | Error::ManyCodings { .. }
             | Error::Undecodable { .. }
             | Error::Inflated { .. }
@@ -173,6 +176,7 @@ impl Error {
             | Error::AddressRefused { .. }
             | Error::CaFile { .. }
             | Error::UnknownCoding { .. }
+            | Error::Tape(_)
             | Error::ManyCodings { .. }
             | Error::Inflated { .. }
             | Error::LinkTooLong { .. }
