@@ -190,8 +190,7 @@ pub(super) async fn options(
     endpoint: &Endpoint,
     former: Option<&TableManifest>,
 ) -> Result<Options, Error> {
-    let is_odata = ctx.job.source.dialect == Dialect::Odata;
-    let fetched = if is_odata { fetch_columns(ctx, stream, endpoint).await? } else { Vec::new() };
+    let fetched = if ctx.job.source.has_metadata { fetch_columns(ctx, stream, endpoint).await? } else { Vec::new() };
     Ok(known(stream, former, fetched, ctx.job.source.dialect))
 }
 

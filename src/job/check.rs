@@ -227,6 +227,7 @@ fn check_source(spec: &SourceSpec, folder: &Path, problems: &mut Problems<'_>) -
     Some(Source {
         base_url: base_url?,
         allow_origins,
+        has_metadata: spec.metadata && spec.dialect == DialectSpec::Odata,
         dialect: match spec.dialect {
             DialectSpec::Rest => Dialect::Rest,
             DialectSpec::Odata => Dialect::Odata,

@@ -54,6 +54,9 @@ pub(crate) struct SourceSpec {
     /// Which conventions the API follows; `odata` reads next links and types of OData v4, v3 and v2.
     #[serde(default)]
     pub dialect: DialectSpec,
+    /// Whether an OData service is asked for its `$metadata`, which names the columns' types. Default true.
+    #[serde(default = "yes")]
+    pub metadata: bool,
     /// How haul proves who it is. Default: anonymous.
     #[serde(default)]
     pub auth: AuthSpec,

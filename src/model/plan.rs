@@ -60,6 +60,8 @@ pub(crate) struct Source {
     /// Other origins that links may lead to; no credential goes there.
     pub allow_origins: Vec<Url>,
     pub dialect: Dialect,
+    /// Whether the service describes its types.
+    pub has_metadata: bool,
     pub auth: Auth,
     pub limits: SourceLimits,
     pub network: NetworkPlan,
