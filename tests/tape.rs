@@ -125,3 +125,17 @@ fn a_tape_can_be_written_by_hand() {
     let report = place.haul(&["replay", &file, "--from", "hand.har", "--json"]).expect_code(0).json();
     assert_eq!(report["tables"]["items"]["rows"], 2);
 }
+
+#[test]
+fn a_key_in_the_body_arrives_and_stays_off_the_tape() {
+    let server = Server::start(|request, _| ok(json!([{ "body": request.body.len() }]).to_string()));
+    let place = Workplace::new().env("KEY", "canary-key-in-body");
+    let stream = "body: { json: { what: all } }\npaging: none";
+    let file =
+        place.file("job.yaml", &job(&server.url, "auth: { key: { value: \"${KEY}\", body: login.key } }", stream));
+    place.haul(&["record", &file, "--to", "run.har"]).expect_code(0);
+    let sent: Value = serde_json::from_str(&server.asked()[0].body).expect("JSON");
+    assert_eq!(sent, json!({ "what": "all", "login": { "key": "canary-key-in-body" } }));
+    place.haul(&["replay", &file, "--from", "run.har"]).expect_code(0);
+    assert_eq!(server.asked().len(), 1);
+}

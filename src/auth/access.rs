@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::header::{AUTHORIZATION, COOKIE};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE};
 use http::{HeaderName, HeaderValue};
 
 use super::error::Error;
@@ -13,6 +13,7 @@ use super::vault::Vault;
 use super::windows::WindowsLogin;
 use crate::http::{BodyBound, Client, Error as HttpError, Reply, Request};
 use crate::model::credential::TokenPlace;
+use crate::model::json_path::JsonPath;
 use crate::secret::Secret;
 
 /// A kind of authentication with its secrets.
@@ -28,6 +29,11 @@ pub(crate) enum Kind {
     },
     Cookie {
         name: String,
+        value: Secret,
+    },
+    /// A member of the body; a request without one goes without it.
+    Body {
+        path: JsonPath,
         value: Secret,
     },
     Basic {
@@ -85,6 +91,7 @@ impl Access {
             Kind::Cookie { name, value } => {
                 request.headers.insert(COOKIE, sensitive(&format!("{name}={}", value.expose()))?);
             }
+            Kind::Body { path, value } => put_in_body(request, path, value.expose()),
             Kind::Basic { username, password } => {
                 let pair = STANDARD.encode(format!("{username}:{}", password.expose()));
                 request.headers.insert(AUTHORIZATION, sensitive(&format!("Basic {pair}"))?);
@@ -118,6 +125,7 @@ impl Access {
             | Kind::Header { .. }
             | Kind::Param { .. }
             | Kind::Cookie { .. }
+            | Kind::Body { .. }
             | Kind::Basic { .. }
             | Kind::Bearer { .. }
             | Kind::Issued { .. } => Ok(client.send(request, bound).await),
@@ -132,10 +140,35 @@ impl Access {
             | Kind::Header { .. }
             | Kind::Param { .. }
             | Kind::Cookie { .. }
+            | Kind::Body { .. }
             | Kind::Basic { .. }
             | Kind::Bearer { .. }
             | Kind::Windows(_) => 0,
         }
+    }
+}
+
+/// Puts a key into a JSON document or a form.
+fn put_in_body(request: &mut Request, path: &JsonPath, value: &str) {
+    let Some(body) = &request.body else { return };
+    let is_form = request
+        .headers
+        .get(CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"application/x-www-form-urlencoded"));
+    if is_form {
+        let mut form = url::form_urlencoded::Serializer::new(String::from_utf8_lossy(body).into_owned());
+        form.append_pair(&path.members().join("."), value);
+        request.body = Some(form.finish().into());
+    } else if let Ok(mut document) = serde_json::from_slice::<serde_json::Value>(body) {
+        let mut place = &mut document;
+        for member in path.members() {
+            if !place.is_object() {
+                *place = serde_json::Value::Object(serde_json::Map::new());
+            }
+            place = &mut place[member.as_str()];
+        }
+        *place = value.into();
+        request.body = Some(document.to_string().into());
     }
 }
 

@@ -12,7 +12,7 @@ use super::progress::telemetry;
 use super::signals::{interrupted, until_signalled};
 use crate::engine::{Backfill, Context, Ended, Memory, Purpose, RunOptions, run_job};
 use crate::job::load;
-use crate::model::report::{Outcome, RunReport, SchemaChange, TableOutcome, TableReport};
+use crate::model::report::{MergeCounts, Outcome, RunReport, SchemaChange, TableOutcome, TableReport};
 
 pub(super) async fn run(around: Surroundings, args: RunArgs) -> Result<Exit, Failure> {
     let job = load(&args.job.file, &args.job.set)?;
@@ -117,6 +117,34 @@ fn notes_of(output: Output, name: &str, table: &TableReport) {
                 format!("table `{name}`: column `{column}` was {from}, is {to}")
             }
         });
+    }
+    if let Some(merge) = &table.merge {
+        let MergeCounts { read_rows, inserted, updated, known, repeated, .. } = *merge;
+        let kept = known + repeated;
+        let kept = if kept > 0 { format!(", {} known", count(kept)) } else { String::new() };
+        output.note(format!(
+            "table `{name}`: {} read, {} new, {} in the place of former ones{kept}",
+            counted(read_rows, "row"),
+            count(inserted),
+            count(updated)
+        ));
+    }
+    if table.without_cursor > 0 {
+        let text = counted(table.without_cursor, "record");
+        output.note(format!("warning: table `{name}`: {text} without a value for the cursor"));
+    }
+    if table.walks.iter().any(|walk| walk.changed) {
+        output.note(format!("warning: table `{name}` changed while it was read: rows may be missing or double"));
+    }
+    if let Some(first) = table.left_out.first() {
+        let slices = counted(table.slices_left_out, "slice");
+        output.note(format!(
+            "warning: table `{name}`: {slices} left out, the first is `{}`: {}",
+            first.slice, first.error
+        ));
+    }
+    if let (TableOutcome::Kept, Some(error)) = (table.outcome, &table.error) {
+        output.note(format!("warning: table `{name}` keeps its former rows: {error}"));
     }
     for warning in &table.warnings {
         let (column, kind) = (&warning.column, warning.kind.replace('_', " "));

@@ -149,7 +149,14 @@ impl Context {
             Purpose::Replay(player) => {
                 // Windows and templates ask for the same as then.
                 started_at = player.started_at().unwrap_or(started_at);
-                (Kind::Anonymous, None, Tape::Playing(player))
+                // What stands on the tape in the place of a key in the body.
+                let kind = match &job.source.auth {
+                    Auth::Key { place: KeyPlace::Body(path), .. } => {
+                        Kind::Body { path: path.clone(), value: Secret::new(http::HIDDEN.to_owned()) }
+                    }
+                    _ => Kind::Anonymous,
+                };
+                (kind, None, Tape::Playing(player))
             }
         };
         let connections = match job.source.auth {

@@ -36,6 +36,7 @@ pub(super) async fn open_kind(job: &Job, settings: &Settings, records: &Arc<Reco
                 KeyPlace::Basic => Kind::Basic { username: String::new(), password: value },
                 KeyPlace::Header(name) => Kind::Header { name: name.clone(), value },
                 KeyPlace::Param(name) => Kind::Param { name: name.clone(), value },
+                KeyPlace::Body(path) => Kind::Body { path: path.clone(), value },
                 KeyPlace::Cookie(name) => Kind::Cookie { name: name.clone(), value },
             })
         }

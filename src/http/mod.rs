@@ -24,5 +24,5 @@ pub(crate) use error::Error;
 pub(crate) use network::{Network, ProxyLogin};
 pub(crate) use origin::{Origin, is_loopback};
 pub(crate) use pace::Pace;
-pub(crate) use tape::{Player, Recorder, Tape};
+pub(crate) use tape::{HIDDEN, Player, Recorder, Tape};
 pub(crate) use token::{TokenChannel, TokenError, within};

@@ -21,7 +21,7 @@ use super::client::Request;
 use crate::secret::mask;
 
 /// What stands for a value that is not kept.
-const HIDDEN: &str = "***";
+pub(crate) const HIDDEN: &str = "***";
 /// Headers of an answer that are never kept: they carry or ask for credentials.
 const HEADERS_HIDDEN: &[&str] = &["set-cookie", "www-authenticate", "proxy-authenticate", "authentication-info"];
 /// Headers of an answer that speak of its transfer, which is over.

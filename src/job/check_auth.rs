@@ -8,7 +8,7 @@ use super::check_session::check_session;
 use super::problem::{Problems, wrong};
 use super::spec::{AuthSpec, KeySpec, SecretRef, SourceSpec};
 use super::spec_auth::{WindowsSchemeSpec, WindowsSpec};
-use super::value::{check_header_name, check_text, literal_secret, reference};
+use super::value::{check_header_name, check_path, check_text, literal_secret, reference};
 use crate::model::credential::{Windows, WindowsScheme};
 use crate::model::plan::{Auth, KeyPlace, SecretSource};
 
@@ -77,13 +77,14 @@ fn check_key(spec: &KeySpec, problems: &mut Problems<'_>) -> Option<Auth> {
         spec.header.clone().map(KeyPlace::Header),
         spec.param.clone().map(KeyPlace::Param),
         spec.cookie.clone().map(KeyPlace::Cookie),
+        spec.body.as_ref().and_then(|text| check_path(text, "source.auth.key.body", problems)).map(KeyPlace::Body),
     ];
     let mut places = places.into_iter().flatten();
     let place = places.next().unwrap_or(KeyPlace::Basic);
     if places.next().is_some() {
         problems.at(
             path,
-            wrong("a key has one place").allowed("one of header, param, cookie; none = Basic with an empty user"),
+            wrong("a key has one place").allowed("one of header, param, cookie, body; none = Basic with an empty user"),
         );
     }
     match &place {
@@ -94,7 +95,7 @@ fn check_key(spec: &KeySpec, problems: &mut Problems<'_>) -> Option<Auth> {
         KeyPlace::Param(name) if name.is_empty() => {
             problems.at("source.auth.key.param", wrong("a parameter has no name"));
         }
-        KeyPlace::Param(_) => {}
+        KeyPlace::Param(_) | KeyPlace::Body(_) => {}
     }
     Some(Auth::Key { value: value?, place, prefix: spec.prefix.clone().unwrap_or_default() })
 }

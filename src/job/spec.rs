@@ -95,7 +95,7 @@ pub(crate) enum AuthSpec {
     /// Nothing is sent.
     #[default]
     Anonymous,
-    /// A key in a header, query parameter or cookie; without a place: Basic with an empty user, as Power Query does it.
+    /// A key in a header, query parameter, cookie or body; without a place: Basic with an empty user, as Power Query does it.
     Key(KeySpec),
     /// User and password.
     Basic(BasicSpec),
@@ -111,7 +111,7 @@ pub(crate) enum AuthSpec {
     Windows(WindowsSpec),
 }
 
-/// A key and the place where the API wants it; at most one of `header`, `param` and `cookie`.
+/// A key and the place where the API wants it; at most one of `header`, `param`, `cookie` and `body`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct KeySpec {
@@ -123,6 +123,8 @@ pub(crate) struct KeySpec {
     pub param: Option<String>,
     /// Name of the cookie that carries the key.
     pub cookie: Option<String>,
+    /// Path in the body that carries the key: a member of JSON, or a field of a form. Requests without a body go without it.
+    pub body: Option<String>,
     /// Text before the key, for example `Token `.
     pub prefix: Option<String>,
 }

@@ -108,6 +108,8 @@ pub(crate) enum KeyPlace {
     Header(String),
     Param(String),
     Cookie(String),
+    /// A member of a JSON body or a field of a form.
+    Body(JsonPath),
 }
 
 /// What a provider does with a refresh token that was used, and how often it may be asked.
