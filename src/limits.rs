@@ -165,3 +165,7 @@ pub(crate) const ENVELOPE_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub(crate) const JSON_RECORD_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Records handed on at once from such a document.
 pub(crate) const PIECE_BYTES: usize = 2 * 1024 * 1024;
+/// Records of one walk, before they are columns; no report holds more.
+pub(crate) const WALK_BYTES_MAX: u64 = 1 << 42;
+/// One walk with all its waits; an extraction may take days, and none takes a month.
+pub(crate) const WALK_TIME_MAX: Duration = Duration::from_secs(30 * 86_400);

@@ -435,3 +435,37 @@ fn a_document_larger_than_memory_is_read_from_a_file() {
         json!([[200_000, 200_000, 19_999_900_000_u64, 160]])
     );
 }
+
+#[test]
+fn a_slice_that_fails_stops_the_others_and_a_budget_has_a_name() {
+    let source = "limits: { in_flight: 4 }\n";
+    let stream = "  - name: items
+    path: /items
+    params: { n: \"{{ slice.n }}\" }
+    slices: [{ list: { name: n, values: [1, 2, 3] } }]
+    records: rows
+    paging: { next_url: next }
+";
+    // The first slice never ends by itself.
+    let ran = run(1, source, stream, |request, _| match request.param("n").as_deref() {
+        Some("3") => status(403, "{}"),
+        n => {
+            let page: u64 = request.param("p").and_then(|page| page.parse().ok()).unwrap_or(0);
+            let next = format!("/items?n={}&p={}", n.expect("a slice"), page + 1);
+            let body = json!({ "rows": [{ "id": page }], "next": next }).to_string().into_bytes();
+            Answer::Late { wait: Duration::from_millis(5), body }
+        }
+    });
+    ran.done.expect_says(&["slice `n=3`", "403"]);
+    assert!(ran.server.asked().len() < 200, "the other slices went on");
+    let endless = |request: &Request, _: usize| {
+        let page: u64 = request.param("p").and_then(|page| page.parse().ok()).unwrap_or(0);
+        ok(json!({ "rows": [{ "id": page }], "next": format!("/items?p={}", page + 1) }).to_string())
+    };
+    let stream = "  - { name: items, path: /items, records: rows, paging: { next_url: next }, budget: { pages: 7 } }\n";
+    let ran = run(1, "", stream, endless);
+    assert_eq!(ran.server.asked().len(), 7);
+    ran.done.expect_says(&["7 pages and no end, limit `budget.pages`"]);
+    let stream = stream.replace("pages: 7", "time: 1s");
+    run(1, "", &stream, endless).done.expect_says(&["limit `budget.time`"]);
+}

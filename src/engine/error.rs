@@ -49,6 +49,8 @@ pub(crate) enum Error {
     TooManyParents { stream: String, limit: usize },
     #[error("stream `{stream}` was not read, because `{parent}`, which it is read for, failed")]
     ParentFailed { stream: String, parent: String },
+    #[error("stream `{stream}`: {reached} and no end, limit `budget.{name}`")]
+    Budget { stream: String, name: &'static str, reached: String },
     #[error("stream `{stream}` has no column `{column}`, which its key names")]
     NoKey { stream: String, column: String },
     #[error("stream `{stream}` is not incremental{}", if known.is_empty() { "; no stream of the job is".to_owned() } else { format!("; these are: {known}") })]
@@ -105,6 +107,7 @@ impl Error {
             | Error::RowsDiffer { .. }
             | Error::NoColumns { .. }
             | Error::RuleOutOfPlace { .. }
+            | Error::Budget { .. }
             | Error::NoKey { .. }
             | Error::NoCursor { .. }
             | Error::CursorMissing { .. }
@@ -145,6 +148,7 @@ impl Error {
                 "`then: empty` holds for a first page and `then: end` for a later one; name the other for this answer"
                     .to_owned(),
             ),
+            Error::Budget { .. } => Some("the walk may go round; if not, raise the stream's `budget`".to_owned()),
             Error::NoKey { .. } => Some("`key` names columns of the table; `haul preview` shows them".to_owned()),
             Error::TooManyParents { .. } => Some("read several in one request with `for_each.batch`".to_owned()),
             Error::CursorValue { .. } => {

@@ -3,7 +3,7 @@
 //! of the number of rows.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::RecordBatch;
 use futures_util::{StreamExt, stream};
@@ -88,6 +88,8 @@ pub(super) struct Pumping<'a> {
     /// Fields that other streams wait for.
     pub needed: BTreeSet<Vec<String>>,
     pub is_stopped: &'a CancellationToken,
+    /// Why the slices stop. Absent = they do not.
+    pub cause: Mutex<Option<Error>>,
 }
 
 enum SliceEnd {
@@ -174,7 +176,13 @@ impl Pumping<'_> {
         .buffered(side_by_side);
         let mut ends = Vec::with_capacity(self.planned.slices.len());
         while let Some(read) = readers.next().await {
-            ends.push(read?);
+            match read {
+                Ok(end) => ends.push(end),
+                // Slices end in their order; the one that failed may not be the first to say so.
+                Err(echo) => {
+                    return Err(self.cause.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or(echo));
+                }
+            }
         }
         Ok(ends)
     }
@@ -192,7 +200,15 @@ impl Pumping<'_> {
             Err(_) => Closed::Broken,
         });
         self.ctx.telemetry.tell(Event::SliceRead { stream: self.stream.name.clone() });
-        read
+        match read {
+            Err(error) if !matches!(error, Error::Stopped) => {
+                // The others are of no use any more.
+                self.cause.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                halt.cancel();
+                Err(Error::Stopped)
+            }
+            read => read,
+        }
     }
 
     async fn read_slice(

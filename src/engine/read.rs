@@ -1,6 +1,7 @@
 //! One slice from the API into its queue: page after page, or some at once where the total tells how many there are.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesOrdered;
@@ -9,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::context::Context;
 use super::error::Error;
 use super::queue::{PageQueue, QueuedPage};
+use crate::clock::Clock;
 use crate::model::incremental::{CursorValue, FeedOrder};
 use crate::model::plan::Stream;
 use crate::paging::walk::{PageToken, Step, TotalProof, Walk, WalkEnd, Wants};
@@ -51,8 +53,11 @@ impl SliceReader<'_> {
         };
         let mut before: Option<PageTrace> = None;
         let mut ahead = Ahead::new();
+        let began = Clock.boot_time();
+        let mut bytes = 0;
         loop {
             self.check_stopped()?;
+            self.check_budget(walk.pages(), bytes, Clock.boot_time().saturating_sub(began))?;
             let number = walk.pages() + 1;
             let asked = async {
                 match ahead.next(walk.current()).await {
@@ -89,6 +94,7 @@ impl SliceReader<'_> {
                 records: page.facts.records,
                 bytes: page.bytes(),
             });
+            bytes += page.bytes();
             let trace = page.trace().clone();
             let wrong = |source| page_error(&self.stream.name, number, source);
             let mut pieces = page.pieces().map_err(wrong)?;
@@ -110,6 +116,21 @@ impl SliceReader<'_> {
                 Step::End(end) => return Ok(end),
             }
         }
+    }
+
+    fn check_budget(&self, pages: u64, bytes: u64, time: Duration) -> Result<(), Error> {
+        let budget = &self.stream.budget;
+        let over = |name, reached: String| Err(Error::Budget { stream: self.stream.name.clone(), name, reached });
+        if pages >= budget.pages {
+            return over("pages", format!("{pages} pages"));
+        }
+        if bytes > budget.bytes {
+            return over("mib", format!("{} MiB of records", bytes / (1024 * 1024)));
+        }
+        if time > budget.time {
+            return over("time", format!("{} s", time.as_secs()));
+        }
+        Ok(())
     }
 
     fn check_stopped(&self) -> Result<(), Error> {

@@ -1,6 +1,7 @@
 //! One stream from its address to a sealed table.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -84,7 +85,9 @@ impl Reading<'_> {
         };
         let (needed, is_stopped) = (self.needed.clone(), self.is_stopped);
         let mut pumped =
-            Pumping { ctx, stream, template: &template, planned, options, needed, is_stopped }.pump().await?;
+            Pumping { ctx, stream, template: &template, planned, options, needed, is_stopped, cause: Mutex::default() }
+                .pump()
+                .await?;
         let warnings = std::mem::take(&mut pumped.warnings);
         let left_out = std::mem::take(&mut pumped.left_out);
         let parents = std::mem::take(&mut pumped.parents);

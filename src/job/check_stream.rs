@@ -10,12 +10,12 @@ use super::check_request::{
 use super::check_slices::{check_incremental, check_parent, check_slices};
 use super::problem::{Problems, did_you_mean, wrong};
 use super::spec::{DialectSpec, FormatSpec, JobSpec, ParamSpec, StreamSpec};
-use super::spec_stream::{ChangesSpec, FailedSlicesSpec, WriteSpec};
-use super::value::{check_path, check_sent_header, check_template};
+use super::spec_stream::{BudgetSpec, ChangesSpec, FailedSlicesSpec, WriteSpec};
+use super::value::{check_duration, check_path, check_sent_header, check_template};
 use super::yaml::join;
 use crate::model::column::{COLUMN_TYPE_WORDS, ColumnType};
 use crate::model::incremental::Incremental;
-use crate::model::plan::{Changes, RecordsAt, Stream, WriteMode};
+use crate::model::plan::{Changes, RecordsAt, Stream, WalkBudget, WriteMode};
 use crate::model::request::{Body, RequestPlan};
 use crate::model::slices::{FailingSlices, WINDOW};
 use crate::paging::{CursorSend, Paginator, SentIn};
@@ -42,7 +42,9 @@ pub(super) fn check_streams(spec: &JobSpec, problems: &mut Problems<'_>) -> Vec<
         }
         check_stream(spec, index, &path, problems)
     });
-    streams.collect()
+    let streams: Vec<Stream> = streams.collect();
+    check_parents(&streams, problems);
+    streams
 }
 
 fn check_name(name: &str, path: &str, problems: &mut Problems<'_>) {
@@ -115,6 +117,7 @@ fn check_stream(spec: &JobSpec, index: usize, path: &str, problems: &mut Problem
             FailedSlicesSpec::Fail => FailingSlices::Fail,
             FailedSlicesSpec::LeaveOut => FailingSlices::LeaveOut,
         },
+        budget: check_budget(&stream.budget, path, problems),
         changes: match stream.changes {
             ChangesSpec::Fail => Changes::Fail,
             ChangesSpec::Repeat => Changes::RepeatThenFlag,
@@ -197,6 +200,28 @@ fn check_headers(
         }
     }
     headers.into_values().collect()
+}
+
+fn check_budget(spec: &BudgetSpec, path: &str, problems: &mut Problems<'_>) -> WalkBudget {
+    let most = WalkBudget::default();
+    let time = spec.time.as_ref().and_then(|text| check_duration(text, &format!("{path}.budget.time"), problems));
+    WalkBudget {
+        pages: spec.pages.map_or(most.pages, |pages| pages.min(most.pages)),
+        bytes: spec.mib.map_or(most.bytes, |mib| (mib * 1024 * 1024).min(most.bytes)),
+        time: time.map_or(most.time, |time| time.min(most.time)),
+    }
+}
+
+/// A stream that is read for the changed records of another one does not see the others' rows.
+fn check_parents(streams: &[Stream], problems: &mut Problems<'_>) {
+    for (index, stream) in streams.iter().enumerate() {
+        let parent = stream.parent.as_ref().and_then(|parent| streams.iter().find(|known| known.name == parent.stream));
+        if stream.write == WriteMode::Replace && parent.is_some_and(|parent| parent.incremental.is_some()) {
+            let draft = wrong("its parent gives the changed records only, and the rows of all others would go");
+            let hint = "name a `key` and write `write: merge`, or `write: append`";
+            problems.at(&format!("streams[{index}].for_each"), draft.hint(hint));
+        }
+    }
 }
 
 fn check_write(spec: &JobSpec, stream: &StreamSpec, path: &str, problems: &mut Problems<'_>) -> WriteMode {

@@ -48,6 +48,9 @@ pub(crate) struct StreamSpec {
     pub slices: Vec<SliceSpec>,
     /// Read the stream once for every record of another stream.
     pub for_each: Option<ForEachSpec>,
+    /// What one walk of the stream may cost; reaching a bound is an error.
+    #[serde(default)]
+    pub budget: BudgetSpec,
     /// What happens when a slice fails. Default `fail`.
     #[serde(default)]
     pub failed_slices: FailedSlicesSpec,
@@ -384,6 +387,20 @@ pub(crate) enum WriteSpec {
     Append,
     /// They stay, and what comes again by its key takes the place of the former row.
     Merge,
+}
+
+/// What one walk may cost.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BudgetSpec {
+    /// Pages. Default and most 1,000,000.
+    #[schemars(range(min = 1, max = 1000000))]
+    pub pages: Option<u64>,
+    /// Size of the records in MiB. Default and most 4,194,304.
+    #[schemars(range(min = 1, max = 4194304))]
+    pub mib: Option<u64>,
+    /// Time with all waits, for example `2h`. Default and most `30d`.
+    pub time: Option<String>,
 }
 
 /// What happens when a slice fails.

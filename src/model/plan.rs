@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use url::Url;
 
+use crate::limits::{PAGES_MAX, WALK_BYTES_MAX, WALK_TIME_MAX};
 use crate::model::answer::{AnswerFormat, Packing};
 use crate::model::column::ColumnType;
 use crate::model::credential::{Entra, Oauth2, Session, Windows};
@@ -176,6 +177,7 @@ pub(crate) struct Stream {
     /// Absent = the stream stands alone.
     pub parent: Option<Parent>,
     pub failing_slices: FailingSlices,
+    pub budget: WalkBudget,
     pub changes: Changes,
     /// Absent = read whole every time.
     pub incremental: Option<Incremental>,
@@ -194,6 +196,20 @@ pub(crate) enum WriteMode {
     Append,
     /// They stay but for those that come again by their key.
     Merge,
+}
+
+/// What one walk may cost; more is an error that names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct WalkBudget {
+    pub pages: u64,
+    pub bytes: u64,
+    pub time: Duration,
+}
+
+impl Default for WalkBudget {
+    fn default() -> Self {
+        WalkBudget { pages: PAGES_MAX, bytes: WALK_BYTES_MAX, time: WALK_TIME_MAX }
+    }
 }
 
 /// What is done about a table that changed while it was read.
