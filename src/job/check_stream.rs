@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::check::is_reserved;
+use super::check_names::check_names;
 use super::check_paging::check_paging;
 use super::check_request::{
     check_body, check_format, check_method, check_report, check_rules, check_stream_path, packing, param_text,
@@ -44,6 +45,9 @@ pub(super) fn check_streams(spec: &JobSpec, problems: &mut Problems<'_>) -> Vec<
     });
     let streams: Vec<Stream> = streams.collect();
     check_parents(&streams, problems);
+    for (index, stream) in streams.iter().enumerate() {
+        check_names(spec, stream, &format!("streams[{index}]"), problems);
+    }
     streams
 }
 

@@ -8,6 +8,7 @@ mod check_auth;
 mod check_destination;
 mod check_entra;
 mod check_limits;
+mod check_names;
 mod check_network;
 mod check_oauth2;
 mod check_paging;

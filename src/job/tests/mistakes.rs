@@ -363,3 +363,50 @@ fn a_windows_user_needs_a_usable_centre_and_service_name() {
     check(&of("password: \"${PW}\", spn: reports"), &[("source.auth.windows.spn", "HTTP/host.example.com")]);
     check(&of("password: \"${PW}\", scheme: kerberos"), &[("source.auth.windows.scheme", "negotiate")]);
 }
+
+#[test]
+fn names_that_a_template_will_not_find_are_told() {
+    let path = |text: &str| with("path: /orders", &format!("path: \"/orders/{{{{ {text} }}}}\""));
+    check(&path("setings.x"), &[("streams[0].path", "did you mean `settings`")]);
+    check(&path("settings.x"), &[("streams[0].path", "`settings.x`, which is not there")]);
+    check(&path("run.started"), &[("streams[0].path", "did you mean `started_at`")]);
+    check(&path("cursor"), &[("streams[0].path", "a stream with `incremental` has one")]);
+    check(&path("slice.month"), &[("streams[0].path", "with `slices`")]);
+    check(&path("run.id"), &[]);
+    check(
+        &with_stream("slices: [{ list: { name: region, values: [eu] } }], params: { r: \"{{ slice.regoin }}\" }"),
+        &[("streams[0].params.r", "did you mean `region`")],
+    );
+}
+
+#[test]
+fn mistakes_in_slices_and_cursors_are_told() {
+    let stream = |more: &str, at: &str, says: &str| check(&with_stream(more), &[(at, says)]);
+    stream("slices: [{ list: { name: a, values: [1, 1] } }]", "streams[0].slices[0].list.values[1]", "twice");
+    stream(
+        "slices: [{ dates: { name: a, from: soon, step: 1 month } }]",
+        "streams[0].slices[0].dates.from",
+        "no instant",
+    );
+    stream(
+        "slices: [{ dates: { name: a, from: 2024-01-01, step: monthly } }]",
+        "streams[0].slices[0].dates.step",
+        "no span of time",
+    );
+    stream(
+        "slices: [{ dates: { name: a, from: 2024-01-01, step: 1d, timezone: Europe/Amsterdm } }]",
+        "streams[0].slices[0].dates.timezone",
+        "Europe/Amsterdam",
+    );
+    stream("for_each: { stream: nobody, as: x }", "streams[0].for_each.stream", "no stream `nobody`");
+    stream("for_each: { stream: orders, as: x }", "streams[0].for_each.stream", "circle");
+    stream("incremental: { cursor: n, start: 0, window: 1d }", "streams[0].incremental.window", "cursors of time");
+    stream("write: merge", "streams[0].write", "the stream has none");
+    stream("write: replace, incremental: { cursor: n, start: 0 }", "streams[0].write", "append, merge");
+    stream("body: { text: { content: x } }, method: GET", "streams[0].method", "a GET carries no body");
+    stream("responses: [{ then: empty }]", "streams[0].responses[0]", "every answer");
+    stream("responses: [{ status: 401, then: empty }]", "streams[0].responses[0].status", "credential");
+    stream("responses: [{ when: \"body.\", then: fail }]", "streams[0].responses[0].when", "cannot be read");
+    stream("paging: { cursor: { from: n, body: a } }", "streams[0].paging", "a `body` of json");
+    stream("paging: { offset: { size: 5, parallel: true } }", "streams[0].paging.offset.parallel", "how many pages");
+}
