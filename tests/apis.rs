@@ -109,7 +109,7 @@ fn json_server_that_leads_in_a_circle_is_no_endless_walk() {
     api.check_fails(
         "path: /TABLE\nparams: { _page: 0, _limit: 1000 }\npaging: link_header",
         1,
-        &["holds exactly the records of the page before it"],
+        &["holds exactly the records of page 1"],
     );
 }
 
