@@ -44,7 +44,7 @@ impl Attempts {
     pub(crate) fn after(&mut self, error: Error, contact: Contact) -> Result<Duration, Error> {
         self.made += 1;
         match &error {
-            Error::Status { status, retry_after, .. } if is_passing(*status) => {
+            Error::Status { status, retry_after, .. } if is_passing(*status, *retry_after) => {
                 if let Some(wait) = retry_after.filter(|wait| *wait > self.pause_max) {
                     let (until, why) = (Clock.now() + wait.min(HOLD_MAX), PauseReason::Asked);
                     return Err(Error::WaitTooLong { until, why, wait, pause_max: self.pause_max });
@@ -107,9 +107,12 @@ impl Attempts {
     }
 }
 
-/// Statuses that pass by themselves (RFC 9110, RFC 6585, RFC 8470).
-fn is_passing(status: StatusCode) -> bool {
-    status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED || matches!(status.as_u16(), 408 | 425 | 429)
+/// Statuses that pass by themselves (RFC 9110, RFC 6585, RFC 8470). A 403 that says how long to wait is about a quota:
+/// <https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api>.
+fn is_passing(status: StatusCode, asked_wait: Option<Duration>) -> bool {
+    status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED
+        || matches!(status.as_u16(), 408 | 425 | 429)
+        || (status == StatusCode::FORBIDDEN && asked_wait.is_some())
 }
 
 #[cfg(test)]

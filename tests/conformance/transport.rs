@@ -63,6 +63,18 @@ fn refusals_that_pass() {
     check(&[
         case("429 with seconds", first(wait("1")), PAGE, whole(2)),
         case("429 with zero", first(wait("0")), PAGE, whole(2)),
+        case(
+            "403 that says how long to wait, as GitHub's does",
+            first(status(403, "{}").with("retry-after", "1")),
+            PAGE,
+            whole(2),
+        ),
+        case(
+            "403 with nothing left of a quota, as GitHub's does",
+            first(status(403, "{}").with("x-ratelimit-remaining", "0").with("x-ratelimit-reset", "1")),
+            PAGE,
+            whole(2),
+        ),
         case("429 with a date that is over", first(wait("Wed, 21 Oct 2015 07:28:00 GMT")), PAGE, whole(2)),
         case(
             "429 with a date by the server's clock",
