@@ -9,19 +9,31 @@ use super::output::{Output, columns, count, counted};
 use super::signals::until_signalled;
 use crate::engine::{Backfill, Outlook, StreamOutlook, open_store};
 use crate::job::load;
+use crate::model::manifest::Manifest;
+use crate::model::plan::Job;
 
 pub(super) async fn run(around: Surroundings, args: PlanArgs) -> Result<Exit, Failure> {
     let job = load(&args.job.file, &args.job.set)?;
-    let store = open_store(&job)?;
     let backfill = Backfill { from: args.from, until: args.until };
-    let outlook = Outlook::of(&job, &store, &backfill);
-    let outlook = until_signalled(around.output, &CancellationToken::new(), outlook).await??;
+    let published = until_signalled(around.output, &CancellationToken::new(), published(&job)).await?;
+    let manifest = published.unwrap_or_else(|why| {
+        around.output.note(format!("the destination cannot be read, so this is the plan of a first run: {why}"));
+        None
+    });
+    let outlook = Outlook::of(&job, manifest.as_ref(), &backfill)?;
     if around.output.is_json {
         around.output.json(&outlook);
     } else {
         show(around.output, &outlook);
     }
     Ok(Exit::Done)
+}
+
+/// What is published, with its cursors and counts.
+async fn published(job: &Job) -> Result<Option<Manifest>, String> {
+    let store = open_store(job).map_err(|error| error.to_string())?;
+    let current = store.load_current().await.map_err(|error| crate::engine::text_of(&error))?;
+    Ok(current.map(|current| current.manifest))
 }
 
 fn show(output: Output, outlook: &Outlook) {

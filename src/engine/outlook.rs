@@ -13,7 +13,6 @@ use crate::model::manifest::{Manifest, TableManifest};
 use crate::model::plan::{Job, Stream};
 use crate::model::slices::Slice;
 use crate::source::Context as TemplateContext;
-use crate::store::Store;
 
 /// Slices that are shown by name.
 const SLICES_SHOWN: usize = 5;
@@ -59,10 +58,8 @@ pub(crate) struct StreamOutlook {
 }
 
 impl Outlook {
-    /// What can be known of a run now.
-    pub(crate) async fn of(job: &Job, store: &Store, backfill: &Backfill) -> Result<Self, Error> {
-        let current = store.load_current().await?;
-        let manifest = current.as_ref().map(|current| &current.manifest);
+    /// What can be known of a run now. `manifest` is what is published; without one the run is a first one.
+    pub(crate) fn of(job: &Job, manifest: Option<&Manifest>, backfill: &Backfill) -> Result<Self, Error> {
         let streams: Result<Vec<_>, Error> =
             job.streams.iter().map(|stream| of_stream(job, stream, manifest, backfill)).collect();
         let streams = streams?;
