@@ -248,6 +248,7 @@ pub(super) fn check_format(spec: &AnswerFormatSpec, path: &str, problems: &mut P
             AnswerFormat::Csv(CsvShape {
                 delimiter,
                 has_header: csv.header.unwrap_or(true),
+                has_quotes: csv.quotes.unwrap_or(true),
                 skip_lines: csv.skip_lines.unwrap_or(0),
                 encoding: match csv.encoding {
                     EncodingSpec::Utf8 => TextEncoding::Utf8,

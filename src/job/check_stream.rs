@@ -11,7 +11,7 @@ use super::check_request::{
 use super::check_slices::{check_incremental, check_parent, check_slices};
 use super::problem::{Problems, did_you_mean, wrong};
 use super::spec::{DialectSpec, FormatSpec, JobSpec, ParamSpec, StreamSpec};
-use super::spec_stream::{BudgetSpec, ChangesSpec, FailedSlicesSpec, WriteSpec};
+use super::spec_stream::{AnswerFormatSpec, BudgetSpec, ChangesSpec, FailedSlicesSpec, WriteSpec};
 use super::value::{check_duration, check_path, check_sent_header, check_template};
 use super::yaml::join;
 use crate::model::column::{COLUMN_TYPE_WORDS, ColumnType};
@@ -89,6 +89,10 @@ fn check_stream(spec: &JobSpec, index: usize, path: &str, problems: &mut Problem
         None if spec.source.dialect == DialectSpec::Odata => Paginator::Odata,
         None => Paginator::Unstated,
     };
+    if matches!(stream.format, AnswerFormatSpec::Xml) && !matches!(records, Some(RecordsAt::Path(_))) {
+        let draft = wrong("XML needs to know which elements are records");
+        problems.at(&format!("{path}.format"), draft.hint("name them from below the root: `records: items.item`"));
+    }
     let body = check_body(stream.body.as_ref(), path, problems);
     check_body_paging(&paginator, &body, &paging_path, problems);
     let incremental = stream.incremental.as_ref().map(|spec| check_incremental(spec, path, problems));

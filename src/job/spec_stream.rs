@@ -314,6 +314,8 @@ pub(crate) struct CsvSpec {
     pub delimiter: Option<String>,
     /// Whether the first line names the columns. Default true; else they are `c1`, `c2` and so on.
     pub header: Option<bool>,
+    /// Whether fields may stand in quotes. Default true; without them a `"` is a character like others.
+    pub quotes: Option<bool>,
     /// Lines before the header. Default 0.
     pub skip_lines: Option<u32>,
     /// `utf8` or `latin1`. Default `utf8`.

@@ -17,6 +17,8 @@ pub(crate) struct CsvShape {
     pub delimiter: u8,
     /// Without a header the columns are `c1`, `c2` and so on.
     pub has_header: bool,
+    /// Without quotes a `"` is a character like others.
+    pub has_quotes: bool,
     /// Lines before the header.
     pub skip_lines: u32,
     pub encoding: TextEncoding,
@@ -24,7 +26,7 @@ pub(crate) struct CsvShape {
 
 impl Default for CsvShape {
     fn default() -> Self {
-        CsvShape { delimiter: b',', has_header: true, skip_lines: 0, encoding: TextEncoding::Utf8 }
+        CsvShape { delimiter: b',', has_header: true, has_quotes: true, skip_lines: 0, encoding: TextEncoding::Utf8 }
     }
 }
 

@@ -15,9 +15,51 @@ pub(super) fn read(
     for _ in 0..shape.skip_lines {
         input.skip_until(b'\n')?;
     }
+    let start = input.fill_buf()?.trim_ascii_start();
+    let head = start[..start.len().min(9)].to_ascii_lowercase();
+    // A login page and an error would become a table with odd columns.
+    if head.starts_with(b"<!doctype") || head.starts_with(b"<html") || head.starts_with(b"<?xml") {
+        return Err(Error::Csv { why: "it is markup".to_owned() });
+    }
+    if head.starts_with(b"{") {
+        return Err(Error::Csv { why: "it is a JSON object".to_owned() });
+    }
+    let mut quotes = Quotes { inner: input, count: 0 };
     match shape.encoding {
-        TextEncoding::Utf8 => read_utf8(input, shape, records),
-        TextEncoding::Latin1 => read_utf8(Latin1 { inner: input, rest: None }, shape, records),
+        TextEncoding::Utf8 => read_utf8(&mut quotes, shape, records)?,
+        TextEncoding::Latin1 => read_utf8(Latin1 { inner: &mut quotes, rest: None }, shape, records)?,
+    }
+    // A field that is not closed swallows the rows behind it, up to the next quote or the end.
+    if shape.has_quotes && quotes.count % 2 == 1 {
+        return Err(Error::CsvQuote);
+    }
+    Ok(())
+}
+
+/// Counts quotes on their way.
+struct Quotes<R> {
+    inner: R,
+    count: u64,
+}
+
+impl<R: BufRead> Read for Quotes<R> {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.inner.read(out)?;
+        self.count += memchr::memchr_iter(b'"', &out[..read]).count() as u64;
+        Ok(read)
+    }
+}
+
+impl<R: BufRead> BufRead for Quotes<R> {
+    fn fill_buf(&mut self) -> std::io::Result<&[u8]> {
+        self.inner.fill_buf()
+    }
+
+    fn consume(&mut self, amount: usize) {
+        if let Ok(taken) = self.inner.fill_buf() {
+            self.count += memchr::memchr_iter(b'"', &taken[..amount]).count() as u64;
+        }
+        self.inner.consume(amount);
     }
 }
 
@@ -27,6 +69,7 @@ fn read_utf8(input: impl Read, shape: &CsvShape, records: &mut Records<'_, impl 
         .has_headers(false)
         .flexible(true)
         .double_quote(true)
+        .quoting(shape.has_quotes)
         .from_reader(input);
     let mut row = csv::StringRecord::new();
     let mut header: Option<Vec<Vec<u8>>> = None;

@@ -16,6 +16,8 @@ pub(crate) enum Error {
     Line { line: u64, why: String },
     #[error("the CSV cannot be read: {why}")]
     Csv { why: String },
+    #[error("the CSV has an odd number of quotes: a field is not closed, and rows may stand in it")]
+    CsvQuote,
     #[error("the header of the CSV names `{name}` twice")]
     CsvHeader { name: String },
     #[error("line {line} of the CSV has {found} fields, its header {expected}")]
@@ -41,7 +43,10 @@ pub(crate) enum Error {
 impl Error {
     /// Whether it looks like a body that broke off on its way: worth asking for again.
     pub(crate) fn is_broken_off(&self) -> bool {
-        matches!(self, Error::Json { .. } | Error::Gzip { .. } | Error::Zip { .. } | Error::Xml { .. })
+        matches!(
+            self,
+            Error::Json { .. } | Error::CsvQuote | Error::Gzip { .. } | Error::Zip { .. } | Error::Xml { .. }
+        )
     }
 
     /// What the user can do, where we know it.
@@ -53,6 +58,10 @@ impl Error {
             Error::Line { .. } => Some("is it JSON with line breaks inside? then leave `format` out".to_owned()),
             Error::CsvFields { .. } | Error::Csv { .. } | Error::CsvHeader { .. } => Some(
                 "look at the first lines: `format: { csv: { delimiter: \";\", skip_lines: 1, header: false } }`"
+                    .to_owned(),
+            ),
+            Error::CsvQuote => Some(
+                "the answer may be cut; where quotes are mere characters, `format: { csv: { quotes: false } }`"
                     .to_owned(),
             ),
             Error::XmlNoRecords { .. } => {

@@ -20,7 +20,10 @@ impl Pieces {
     /// The list at these bytes of a document.
     pub(in crate::source) fn new(mut document: Document, list: Range<usize>) -> Result<Self, Error> {
         document.seek(SeekFrom::Start(list.start as u64))?;
-        let scanner = Scanner::new(document.take(list.len() as u64));
+        let scanner = Scanner::new(
+            document.take(list.len() as u64),
+            (PIECE_BYTES + JSON_RECORD_BYTES_MAX, "JSON_RECORD_BYTES_MAX"),
+        );
         Ok(Pieces { scanner, is_begun: false, is_over: false })
     }
 

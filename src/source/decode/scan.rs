@@ -10,7 +10,7 @@ use crate::source::envelope::{ArrayFound, ENVELOPE_DEPTH, Envelope};
 
 /// Looks through a whole document.
 pub(in crate::source) fn scan(input: impl Read) -> Result<Envelope, Error> {
-    let mut scanner = Scanner::new(input);
+    let mut scanner = Scanner::new(input, (ENVELOPE_BYTES_MAX, "ENVELOPE_BYTES_MAX"));
     let mut outline = Outline::default();
     let mut path = Vec::new();
     scanner.skip_mark()?;
@@ -130,11 +130,13 @@ pub(super) struct Scanner<R> {
     filled: Range<usize>,
     /// Place in the document.
     pub(super) at: u64,
+    /// What may be copied of one value, with its name.
+    copy_max: (usize, &'static str),
 }
 
 impl<R: Read> Scanner<R> {
-    pub(super) fn new(input: R) -> Self {
-        Scanner { input, block: vec![0; READ_BYTES], filled: 0..0, at: 0 }
+    pub(super) fn new(input: R, copy_max: (usize, &'static str)) -> Self {
+        Scanner { input, block: vec![0; READ_BYTES], filled: 0..0, at: 0, copy_max }
     }
 
     pub(super) fn wrong(&self, why: &str) -> Error {
@@ -229,6 +231,7 @@ impl<R: Read> Scanner<R> {
 
     /// Skips a string with its quotes, or copies it.
     fn string(&mut self, mut copy: Option<&mut Vec<u8>>) -> Result<(), Error> {
+        let (limit, name) = self.copy_max;
         self.expect(b'"')?;
         if let Some(copy) = copy.as_deref_mut() {
             copy.push(b'"');
@@ -242,6 +245,9 @@ impl<R: Read> Scanner<R> {
             let count = found.unwrap_or(hand.len());
             if let Some(copy) = copy.as_deref_mut() {
                 copy.extend_from_slice(&hand[..count]);
+                if copy.len() > limit {
+                    return Err(Error::Large { what: "one value", limit, name });
+                }
             }
             self.advance(count);
             if found.is_none() {
@@ -265,7 +271,11 @@ impl<R: Read> Scanner<R> {
     pub(super) fn value(&mut self, mut copy: Option<&mut Vec<u8>>) -> Result<(), Error> {
         // One bit a level: whether it is an object.
         let mut open: Vec<u8> = Vec::new();
+        let (limit, name) = self.copy_max;
         loop {
+            if copy.as_ref().is_some_and(|copy| copy.len() > limit) {
+                return Err(Error::Large { what: "one value", limit, name });
+            }
             self.space()?;
             let Some(byte) = self.peek()? else { return Err(self.wrong("it ends in the middle")) };
             match byte {

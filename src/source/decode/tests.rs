@@ -58,6 +58,11 @@ fn csv_becomes_an_array() {
     check(b"a,b\n1\n", plain, "", Err("line 2"));
     check(b"a,b\n", plain, "", Ok("[]"));
     check(b"", plain, "", Ok("[]"));
+    check(b"a,b\n1,\"x\n2,y\n", plain, "", Err("odd number of quotes"));
+    check(b"a,b\n1,\"x", plain, "", Err("odd number of quotes"));
+    check(b"a\n5\" pipe\n", &csv(|shape| shape.has_quotes = false), "", Ok("[{\"a\":\"5\\\" pipe\"}]"));
+    check(b"<!DOCTYPE html><title>Sign in</title>", plain, "", Err("markup"));
+    check(b"{\"error\":\"quota\"}", plain, "", Err("JSON object"));
     check(b"a\xff,b\n1,2\n", plain, "", Err("cannot be read"));
     check(b"a;b\n1;2\n", &csv(|shape| shape.delimiter = b';'), "", Ok("[{\"a\":1,\"b\":2}]"));
     check(b"1,2\n3,4\n", &csv(|shape| shape.has_header = false), "", Ok("[{\"c1\":1,\"c2\":2},{\"c1\":3,\"c2\":4}]"));
@@ -82,6 +87,16 @@ fn xml_becomes_an_array() {
         Ok("[{\"v\":null,\"w\":\"<b>\"}]"),
     );
     check(b"<r><items/></r>", xml, "items.item", Ok("[]"));
+    check(b"<r><items/></r>", xml, "r.items.item", Ok("[]"));
+    check(b"<r/>", xml, "item", Ok("[]"));
+    check(b"<r><item/></r>", xml, "itme", Err("`itme`"));
+    check(b"<r><items><item/></items></r>", xml, "items.itme", Err("`items.itme`"));
+    check(b"", xml, "item", Err("no element"));
+    check(b"Service unavailable", xml, "item", Err("outside of the root"));
+    check(b"<r/><r/>", xml, "item", Err("two roots"));
+    check(b"<r><i><text>a</text>tail</i></r>", xml, "i", Err("`text`"));
+    check(b"<r xmlns:a=\"u\" xmlns:b=\"v\"><i a:x=\"1\" b:x=\"2\"/></r>", xml, "i", Err("`x`"));
+    check(b"<r><i nil=\"1\"/></r>", xml, "i", Ok("[{\"nil\":1}]"));
     check(b"<!DOCTYPE r [<!ENTITY x \"y\">]><r/>", xml, "i", Err("document type"));
     check(b"<r><i>&x;</i></r>", xml, "i", Err("not defined"));
     check(b"<r><i>1</i>", xml, "i", Err("not closed"));
@@ -243,4 +258,10 @@ fn a_large_list_comes_in_pieces() {
     assert_eq!((number, count > 2), (200_000, true));
     let mut none = Pieces::new(document(b"[ ]"), 0..3).expect("pieces");
     assert_eq!(none.next_piece().expect("the end"), None);
+}
+
+#[test]
+fn what_is_too_large_for_memory_is_refused_before_it_is_there() {
+    let long = format!("{{\"rows\":[],\"note\":\"{}\"}}", "x".repeat(crate::limits::ENVELOPE_BYTES_MAX * 2));
+    assert!(matches!(scan(long.as_bytes()), Err(Error::Large { name: "ENVELOPE_BYTES_MAX", .. })));
 }

@@ -29,7 +29,7 @@ struct Open {
     is_nil: bool,
 }
 
-/// Without a path, the elements below the root are records, or those below its only child.
+/// Without a path, the elements below the root are records.
 pub(super) fn read(
     input: impl BufRead,
     at: Option<&JsonPath>,
@@ -42,6 +42,9 @@ pub(super) fn read(
     let mut path: Vec<String> = Vec::new();
     let mut open: Vec<Open> = Vec::new();
     let mut met: BTreeMap<String, u64> = BTreeMap::new();
+    let mut seen = Seen::default();
+    let count_before = records.count;
+    let list_path = wanted.split_last().map_or(&[][..], |(_, above)| above);
     let mut buffer = Vec::new();
     loop {
         let place = reader.buffer_position();
@@ -54,7 +57,16 @@ pub(super) fn read(
                 if path.len() >= JSON_DEPTH_MAX {
                     return Err(wrong(format!("nested deeper than {JSON_DEPTH_MAX} levels (JSON_DEPTH_MAX)")));
                 }
-                path.push(name.clone());
+                if path.is_empty() && std::mem::replace(&mut seen.root, true) {
+                    return Err(wrong("it has two roots".to_owned()));
+                }
+                if open.is_empty() {
+                    seen.others |= !path.is_empty() && is_at(&path, list_path);
+                    path.push(name.clone());
+                    seen.list |= is_at(&path, list_path);
+                } else {
+                    path.push(name.clone());
+                }
                 if !open.is_empty() || is_record(&path, &wanted) {
                     open.push(opened(&reader, element, name)?);
                 } else if path.len() > 1 && met.len() < 20 {
@@ -70,8 +82,13 @@ pub(super) fn read(
                 close(&mut open, records)?;
             }
             Event::Text(text) => {
-                if let Some(open) = open.last_mut() {
-                    open.text.push_str(&text.decode().map_err(|error| wrong(error.to_string()))?);
+                let text = text.decode().map_err(|error| wrong(error.to_string()))?;
+                match open.last_mut() {
+                    Some(open) => open.text.push_str(&text),
+                    None if path.is_empty() && !text.trim().is_empty() => {
+                        return Err(wrong("text stands outside of the root".to_owned()));
+                    }
+                    None => {}
                 }
             }
             Event::CData(text) => {
@@ -98,24 +115,35 @@ pub(super) fn read(
             Event::Eof => return Err(wrong(format!("`{}` is not closed", path.join(".")))),
         }
     }
-    if records.count == 0
-        && !wanted.is_empty()
-        && !met.contains_key(&wanted[..wanted.len() - 1].join("."))
-        && wanted.len() > 1
-    {
+    if !seen.root {
+        return Err(Error::Xml { why: "it has no element".to_owned(), at: reader.buffer_position() });
+    }
+    // An empty list is no records; a list of other things, or none at all, is not what the job says.
+    if records.count == count_before && !wanted.is_empty() && (seen.others || !seen.list) {
         let found: Vec<String> = met.keys().map(|name| format!("`{name}`")).take(8).collect();
         return Err(Error::XmlNoRecords { path: wanted.join("."), found: found.join(", ") });
     }
     Ok(())
 }
 
+/// What was met outside of records.
+#[derive(Default)]
+struct Seen {
+    root: bool,
+    /// The element whose children are records.
+    list: bool,
+    /// A child of it.
+    others: bool,
+}
+
 /// Whether an element at this path, the root first, is a record.
 fn is_record(path: &[String], wanted: &[&str]) -> bool {
-    match wanted {
-        [] => path.len() == 2,
-        // With or without the name of the root.
-        wanted => path == wanted || path[1..] == *wanted,
-    }
+    if wanted.is_empty() { path.len() == 2 } else { is_at(path, wanted) }
+}
+
+/// Whether a path is the one that is wanted, with or without the name of the root.
+fn is_at(path: &[String], wanted: &[&str]) -> bool {
+    path == wanted || path[1..] == *wanted
 }
 
 fn local(element: &BytesStart<'_>) -> String {
@@ -136,11 +164,13 @@ fn opened<R>(reader: &Reader<R>, element: &BytesStart<'_>, name: String) -> Resu
             .map_err(|error| wrong(error.to_string()))?
             .into_owned();
         let name = String::from_utf8_lossy(attribute.key.local_name().as_ref()).into_owned();
-        if name == "nil" && matches!(value.as_str(), "true" | "1") {
+        if name == "nil" && attribute.key.prefix().is_some() && matches!(value.as_str(), "true" | "1") {
             open.is_nil = true;
             continue;
         }
-        open.attributes.insert(name.clone());
+        if !open.attributes.insert(name.clone()) {
+            return Err(Error::XmlTwice { element: open.name, name });
+        }
         open.members.push((name, Node::Text(value)));
     }
     Ok(open)
@@ -150,13 +180,16 @@ fn opened<R>(reader: &Reader<R>, element: &BytesStart<'_>, name: String) -> Resu
 fn close(open: &mut Vec<Open>, records: &mut Records<'_, impl Write>) -> Result<(), Error> {
     let Some(ended) = open.pop() else { return Ok(()) };
     let text = ended.text.trim();
-    let node = if ended.is_nil {
+    let node = if ended.is_nil && !open.is_empty() {
         Node::Null
     } else if ended.members.is_empty() && !open.is_empty() {
         Node::Text(text.to_owned())
     } else {
         let mut members = ended.members;
         if !text.is_empty() {
+            if members.iter().any(|(name, _)| name == "text") {
+                return Err(Error::XmlTwice { element: ended.name, name: "text".to_owned() });
+            }
             members.push(("text".to_owned(), Node::Text(text.to_owned())));
         }
         Node::Object(members)
