@@ -33,21 +33,24 @@ pub(super) async fn run(around: Surroundings, args: PreviewArgs) -> Result<Exit,
     let ctx = Context::open(job, &around.settings, Purpose::Run, cancel.clone(), telemetry(around.output)).await?;
     let mut documents = Vec::new();
     for stream in &streams {
-        let shown = until_signalled(around.output, &cancel, preview(&ctx, stream, args.rows as usize)).await??;
-        if around.output.is_json {
-            documents.push(document(&shown));
-        } else {
-            show(around.output, &shown);
+        let rows = args.rows as usize;
+        let tables = until_signalled(around.output, &cancel, preview(&ctx, stream, None, rows as u64, rows)).await??;
+        for shown in &tables {
+            if around.output.is_json {
+                documents.push(document(shown));
+            } else {
+                show(around.output, shown);
+            }
         }
     }
     if around.output.is_json {
-        around.output.json(&json!({ "job": ctx.job.name, "streams": documents }));
+        around.output.json(&json!({ "job": ctx.job.name, "tables": documents }));
     }
     Ok(Exit::Done)
 }
 
 fn show(output: Output, preview: &Preview) {
-    output.line(format!("{}:", preview.stream));
+    output.line(format!("{}:", preview.table));
     match &preview.rows {
         Some(rows) => show_rows(output, rows),
         None => output.line("  no records"),
@@ -55,7 +58,7 @@ fn show(output: Output, preview: &Preview) {
     let types: Vec<String> = preview.columns.iter().map(|column| format!("{}: {}", column.name, column.kind)).collect();
     output.line(format!("columns: {}", types.join(", ")));
     for note in &preview.notes {
-        output.note(format!("{}: {note}", preview.stream));
+        output.note(format!("{}: {note}", preview.table));
     }
 }
 
@@ -105,7 +108,7 @@ fn document(preview: &Preview) -> Value {
     let columns: Vec<Value> =
         preview.columns.iter().map(|column| json!({ "name": column.name, "type": column.kind })).collect();
     let rows = preview.rows.as_ref().map(rows_of).unwrap_or_default();
-    json!({ "stream": preview.stream, "columns": columns, "rows": rows, "notes": preview.notes })
+    json!({ "table": preview.table, "columns": columns, "rows": rows, "notes": preview.notes })
 }
 
 /// Rows as objects of texts: numbers keep all their digits that way.

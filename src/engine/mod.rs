@@ -9,6 +9,8 @@ mod cursors;
 mod error;
 mod leased;
 mod merge;
+mod merge_child;
+mod merged_parts;
 mod outlook;
 mod parents;
 mod parts;
@@ -24,6 +26,7 @@ mod slices;
 mod stream;
 mod tables;
 mod watch;
+mod write;
 
 pub(crate) use context::{Context, OpenError, Purpose, Settings, open_store};
 pub(crate) use credential::{issuer_of, open_issuer};
