@@ -14,21 +14,14 @@ use super::progress::telemetry;
 use super::signals::until_signalled;
 use crate::engine::{Context, Preview, Purpose, preview};
 use crate::job::load;
+use crate::model::plan::{Job, Stream};
 
 /// Characters of one cell on a terminal.
 const CELL_CHARS_MAX: usize = 40;
 
 pub(super) async fn run(around: Surroundings, args: PreviewArgs) -> Result<Exit, Failure> {
     let job = load(&args.file, &args.set)?;
-    let streams = match &args.stream {
-        None => job.streams.clone(),
-        Some(name) => {
-            let known: Vec<String> = job.streams.iter().map(|stream| format!("`{}`", stream.name)).collect();
-            let found = job.streams.iter().find(|stream| stream.name == *name).cloned();
-            let unknown = || Failure::usage(format!("there is no stream `{name}`; the job has {}", known.join(", ")));
-            vec![found.ok_or_else(unknown)?]
-        }
-    };
+    let streams = chosen(&job, args.stream.as_deref())?;
     let cancel = CancellationToken::new();
     let ctx = Context::open(job, &around.settings, Purpose::Run, cancel.clone(), telemetry(around.output)).await?;
     let mut documents = Vec::new();
@@ -47,6 +40,15 @@ pub(super) async fn run(around: Surroundings, args: PreviewArgs) -> Result<Exit,
         around.output.json(&json!({ "job": ctx.job.name, "tables": documents }));
     }
     Ok(Exit::Done)
+}
+
+/// The stream of this name, or all.
+pub(super) fn chosen(job: &Job, name: Option<&str>) -> Result<Vec<Stream>, Failure> {
+    let Some(name) = name else { return Ok(job.streams.clone()) };
+    let known: Vec<String> = job.streams.iter().map(|stream| format!("`{}`", stream.name)).collect();
+    let found = job.streams.iter().find(|stream| stream.name == name).cloned();
+    let unknown = || Failure::usage(format!("there is no stream `{name}`; the job has {}", known.join(", ")));
+    Ok(vec![found.ok_or_else(unknown)?])
 }
 
 fn show(output: Output, preview: &Preview) {

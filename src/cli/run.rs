@@ -108,16 +108,21 @@ fn span(seconds: u64) -> String {
     }
 }
 
+/// A change of a table's columns, for people.
+pub(super) fn change_text(table: &str, change: &SchemaChange) -> String {
+    match change {
+        SchemaChange::Added { column, to } => format!("table `{table}`: new column `{column}` ({to})"),
+        SchemaChange::Removed { column, from } => format!("table `{table}`: column `{column}` ({from}) is gone"),
+        SchemaChange::Retyped { column, from, to, because } => {
+            let because = because.as_ref().map(|value| format!(", because of {value}")).unwrap_or_default();
+            format!("table `{table}`: column `{column}` was {from}, is {to}{because}")
+        }
+    }
+}
+
 fn notes_of(output: Output, name: &str, table: &TableReport) {
     for change in &table.schema_changes {
-        output.note(match change {
-            SchemaChange::Added { column, to } => format!("table `{name}`: new column `{column}` ({to})"),
-            SchemaChange::Removed { column, from } => format!("table `{name}`: column `{column}` ({from}) is gone"),
-            SchemaChange::Retyped { column, from, to, because } => {
-                let because = because.as_ref().map(|value| format!(", because of {value}")).unwrap_or_default();
-                format!("table `{name}`: column `{column}` was {from}, is {to}{because}")
-            }
-        });
+        output.note(change_text(name, change));
     }
     if let Some(merge) = &table.merge {
         let MergeCounts { read_rows, inserted, updated, known, repeated, .. } = *merge;

@@ -21,9 +21,10 @@ pub(super) struct Decided {
 }
 
 /// Why a column has its type.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Reason {
-    origin: TypeOrigin,
+    /// Absent = nothing is known of the column.
+    origin: Option<TypeOrigin>,
     first: Option<Decided>,
     last: Option<Decided>,
 }
@@ -31,7 +32,7 @@ pub(crate) struct Reason {
 impl Reason {
     pub(super) fn of(column: &Column, first: Option<&Decided>, last: Option<&Decided>) -> Self {
         let origin = if column.kind == ColumnType::Null { TypeOrigin::Unseen } else { column.origin };
-        Reason { origin, first: first.cloned(), last: last.cloned() }
+        Reason { origin: Some(origin), first: first.cloned(), last: last.cloned() }
     }
 
     /// The value that changed the type after it had one, and its place.
@@ -42,7 +43,8 @@ impl Reason {
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.origin, &self.first) {
+        let Some(origin) = self.origin else { return f.write_str("not read") };
+        match (origin, &self.first) {
             (TypeOrigin::Declared, _) => f.write_str("declared in the job"),
             (TypeOrigin::Fetched, _) => f.write_str("from the service's $metadata"),
             (TypeOrigin::Unseen, _) => f.write_str("no value seen: text until there is one"),

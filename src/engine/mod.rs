@@ -37,3 +37,4 @@ pub(crate) use place::{Said, StatePlace};
 pub(crate) use preview::{Preview, preview};
 pub(crate) use run::{Ended, Memory, RunOptions, run_job, text_of};
 pub(crate) use slices::Backfill;
+pub(crate) use tables::schema_changes;

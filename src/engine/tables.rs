@@ -6,7 +6,7 @@ use super::context::Context;
 use super::error::Error;
 use super::run::{hex, text_of};
 use super::stream::{ReadStream, ReadTable};
-use crate::columns::POSITION;
+use crate::columns::{POSITION, Reason};
 use crate::limits::SLICES_NAMED_MAX;
 use crate::model::column::Column;
 use crate::model::manifest::{ParentLink, TableManifest};
@@ -92,7 +92,7 @@ pub(super) fn table_reports(
             outcome: TableOutcome::Read,
             parts: table.parts().len() as u64,
             merge: table.merged.as_ref().map(|merged| merged.counts),
-            schema_changes: former.map(|former| schema_changes(&former.columns, table)).unwrap_or_default(),
+            schema_changes: former.map(|former| changes_of(&former.columns, table)).unwrap_or_default(),
             fields_left_out: table.fields_left_out.clone(),
             warnings: warnings.collect(),
             error: None,
@@ -150,31 +150,36 @@ fn empty_report() -> TableReport {
     }
 }
 
-fn schema_changes(former: &[Column], table: &ReadTable) -> Vec<SchemaChange> {
-    let now = table.columns();
+/// Changes of a table that was read. A merge puts the former columns first: the reasons are brought into its order.
+fn changes_of(former: &[Column], table: &ReadTable) -> Vec<SchemaChange> {
+    let read = table.sealed.columns();
+    let reason = |column: &Column| {
+        let at = read.iter().position(|known| known.name == column.name);
+        at.and_then(|at| table.reasons.get(at)).cloned().unwrap_or_default()
+    };
+    let reasons: Vec<Reason> = table.columns().iter().map(reason).collect();
+    schema_changes(former, table.columns(), &reasons)
+}
+
+/// What is new, gone or of another type in `now`. `reasons` stand in the order of its columns.
+pub(crate) fn schema_changes(former: &[Column], now: &[Column], reasons: &[Reason]) -> Vec<SchemaChange> {
     let find =
         |columns: &[Column], name: &str| columns.iter().find(|column| column.name == name).map(|column| column.kind);
-    let mut changes: Vec<SchemaChange> = now
-        .iter()
-        .filter_map(|column| match find(former, &column.name) {
-            None => Some(SchemaChange::Added { column: column.name.clone(), to: column.kind }),
-            Some(from) if from != column.kind => {
-                let because = because(table, &column.name);
-                Some(SchemaChange::Retyped { column: column.name.clone(), from, to: column.kind, because })
-            }
-            Some(_) => None,
-        })
-        .collect();
+    let because = |at: usize| {
+        let (value, place) = reasons.get(at)?.changed_by()?;
+        Some(format!("`{value}` in {place}"))
+    };
+    let change = |(at, column): (usize, &Column)| match find(former, &column.name) {
+        None => Some(SchemaChange::Added { column: column.name.clone(), to: column.kind }),
+        Some(from) if from != column.kind => {
+            Some(SchemaChange::Retyped { column: column.name.clone(), from, to: column.kind, because: because(at) })
+        }
+        Some(_) => None,
+    };
+    let mut changes: Vec<SchemaChange> = now.iter().enumerate().filter_map(change).collect();
     let removed = former.iter().filter(|column| find(now, &column.name).is_none());
     changes.extend(removed.map(|column| SchemaChange::Removed { column: column.name.clone(), from: column.kind }));
     changes
-}
-
-/// The value that gave a column its type, where it was one.
-fn because(table: &ReadTable, name: &str) -> Option<String> {
-    let at = table.sealed.columns().iter().position(|column| column.name == name)?;
-    let (value, place) = table.reasons.get(at)?.changed_by()?;
-    Some(format!("`{value}` in {place}"))
 }
 
 fn schema_hash(columns: &[Column]) -> String {

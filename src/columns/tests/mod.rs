@@ -1,5 +1,6 @@
 //! The room as its users see it: records go in, columns and values come out.
 
+mod children;
 mod errors;
 mod fixed;
 mod inferred;
