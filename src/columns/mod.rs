@@ -30,6 +30,7 @@ mod table;
 mod temporal;
 #[cfg(test)]
 mod tests;
+mod tokens;
 
 pub(crate) use convert::convert;
 pub(crate) use decode::{BadRecord, Compute, Decoder};
