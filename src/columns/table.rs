@@ -281,7 +281,10 @@ impl Table {
     pub(super) fn scalar(&mut self, tokens: &mut Tokens<'_>, at: usize, peek: Peek) -> Result<(), Error> {
         let lane = &mut self.lanes[at];
         let taken = match peek {
-            Peek::String => tokens.known_str().map(|text| lane.text(self.rows, text)),
+            Peek::String => match tokens.take_str() {
+                Some(text) => Ok(lane.text(self.rows, text)),
+                None => tokens.known_str().map(|text| lane.text(self.rows, text)),
+            },
             Peek::True | Peek::False => tokens.known_bool(peek).map(|value| lane.boolean(self.rows, value)),
             _ => tokens.known_number_bytes(peek).map(|text| lane.number(self.rows, text)),
         };
