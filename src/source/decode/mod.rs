@@ -7,6 +7,7 @@
 mod csv;
 mod error;
 mod json_lines;
+mod nest;
 mod pieces;
 mod scalar;
 mod scan;
@@ -22,14 +23,14 @@ use bytes::Bytes;
 
 pub(super) use error::Error;
 pub(super) use pieces::Pieces;
-pub(super) use scan::scan;
+pub(super) use scan::Scanner;
 
 use crate::limits::BODY_MEMORY_BYTES;
 use crate::model::answer::{AnswerFormat, Packing};
 use crate::model::json_path::JsonPath;
 
 /// Bytes read at once.
-const READ_BYTES: usize = 256 * 1024;
+pub(super) const READ_BYTES: usize = 256 * 1024;
 
 /// A document on its way to records: in memory while it is small, else in a temporary file.
 #[derive(Debug)]
