@@ -9,10 +9,12 @@ use jiter::{Jiter, JiterError, JiterErrorType, JsonErrorType, Peek};
 
 use crate::limits::{BATCH_ROWS, COLUMNS_MAX, FLATTEN_DEPTH_MAX, JSON_DEPTH_MAX, SAMPLE_BYTES_MAX, SAMPLE_ROWS};
 use crate::model::column::{Column, ColumnType, TypeOrigin};
+use crate::model::destination::ValueLimits;
+use crate::model::warning::Warning;
 
 use super::convert::schema_of;
 use super::error::{Error, Place, Refusal, excerpt, shown};
-use super::lane::{Lane, Warning};
+use super::lane::Lane;
 use super::names::{folded, name_of};
 use super::raw_json::{TooDeep, compact};
 use super::shape::{FieldAt, Shape};
@@ -28,6 +30,8 @@ pub(crate) struct Options {
     pub(crate) remembered: Vec<Column>,
     /// The records come from OData: `…@odata.…`, `__metadata` and `__deferred` are the protocol's, and left out.
     pub(crate) is_odata: bool,
+    /// What the table's readers take.
+    pub(crate) limits: ValueLimits,
 }
 
 /// A column with one value for many records.
@@ -56,6 +60,7 @@ pub(crate) struct Decoder {
     /// Lanes in the order of the columns, from the first batch on.
     order: Vec<usize>,
     is_odata: bool,
+    limits: ValueLimits,
     /// Columns with one value for all records to come.
     constants: Vec<Constant>,
     /// Number of the record being read, over all pages; it stamps the fields that the record has.
@@ -79,6 +84,7 @@ impl Decoder {
             appeared: Vec::new(),
             order: Vec::new(),
             is_odata: options.is_odata,
+            limits: options.limits,
             constants: Vec::new(),
             stamp: 0,
             place: Place { page: 0, record: 0 },
@@ -404,7 +410,9 @@ impl Decoder {
             return Err(Error::SameName { name: column.name, first, second: shown(&column.path) });
         }
         self.by_name.insert(key, self.lanes.len());
-        self.lanes.push(Lane::new(column, home));
+        let mut lane = Lane::new(column, home);
+        lane.limits = self.limits;
+        self.lanes.push(lane);
         Ok(self.lanes.len() - 1)
     }
 
@@ -457,6 +465,10 @@ impl Decoder {
     fn refused(&self, lane: usize, refusal: Refusal) -> Error {
         let Column { name, kind, .. } = &self.lanes[lane].column;
         let value = excerpt(&refusal.value);
+        if refusal.long_units > 0 {
+            let (column, units, limit) = (name.clone(), refusal.long_units, self.limits.text_units_max);
+            return Error::LongText { column, value, units, limit, place: self.place };
+        }
         Error::Value { column: name.clone(), kind: *kind, value, why: refusal.why, place: self.place }
     }
 

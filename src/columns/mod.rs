@@ -29,5 +29,4 @@ pub(crate) use convert::convert;
 pub(crate) use decode::{Decoder, Options};
 pub(crate) use error::Error;
 pub(crate) use keys::Keys;
-pub(crate) use lane::Warning;
 pub(crate) use names::name_of as column_name;

@@ -53,6 +53,8 @@ pub(crate) enum Error {
     Budget { stream: String, name: &'static str, reached: String },
     #[error("stream `{stream}` has no column `{column}`, which its key names")]
     NoKey { stream: String, column: String },
+    #[error("stream `{stream}`: its rows were written as `{former}`, and the job now says `{now}`")]
+    OtherForm { stream: String, former: String, now: String },
     #[error("stream `{stream}` is not incremental{}", if known.is_empty() { "; no stream of the job is".to_owned() } else { format!("; these are: {known}") })]
     NotIncremental { stream: String, known: String },
     #[error("`{value}` is no value for the cursor of stream `{stream}`")]
@@ -87,6 +89,7 @@ impl Error {
         match self {
             Error::Interrupted => Class::Interrupted,
             Error::UnknownStream { .. }
+            | Error::OtherForm { .. }
             | Error::NotIncremental { .. }
             | Error::CursorValue { .. }
             | Error::NothingPublished => Class::Usage,
@@ -149,6 +152,11 @@ impl Error {
                     .to_owned(),
             ),
             Error::Budget { .. } => Some("the walk may go round; if not, raise the stream's `budget`".to_owned()),
+            Error::OtherForm { .. } => Some(
+                "`haul run --full` reads the table anew in the new form: what the former one changed in values is not \
+                 in its files; or keep the former words"
+                    .to_owned(),
+            ),
             Error::NoKey { .. } => Some("`key` names columns of the table; `haul preview` shows them".to_owned()),
             Error::TooManyParents { .. } => Some("read several in one request with `for_each.batch`".to_owned()),
             Error::CursorValue { .. } => {

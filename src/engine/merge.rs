@@ -14,18 +14,22 @@ use super::pump::stage;
 use super::seal::SealedTable;
 use super::watch::cursor_values;
 use crate::columns::{Keys, column_name, convert};
-use crate::format::{Kind, read_parquet, read_parquet_columns};
+use crate::format::{read_parquet, read_parquet_columns};
 use crate::model::column::Column;
+use crate::model::destination::{Format, Profile, WideDecimals};
 use crate::model::incremental::CursorValue;
 use crate::model::manifest::{Part, TableManifest};
 use crate::model::plan::{Stream, WriteMode};
 use crate::model::report::MergeCounts;
+use crate::model::warning::Warning;
 
 /// A table with the new rows in it.
 pub(super) struct Merged {
     pub parts: Vec<Part>,
     pub columns: Vec<Column>,
     pub counts: MergeCounts,
+    /// Values that the rewritten files do not hold as they were.
+    pub warnings: Vec<Warning>,
 }
 
 /// The rows that a read meets.
@@ -34,6 +38,29 @@ pub(super) struct Former<'a> {
     columns: &'a [Column],
     parts: &'a [Part],
     rows: u64,
+}
+
+/// Refuses rows of another form: what one profile changed in its values would stand unseen beside what another keeps.
+pub(super) fn check_form(ctx: &Context, stream: &Stream, former: Option<&TableManifest>) -> Result<(), Error> {
+    let destination = &ctx.job.destination;
+    match former {
+        Some(former) if stream.write != WriteMode::Replace && !former.is_of_form(&destination.format) => {
+            let former = form_words(&former.format, former.profile, former.wide_decimals);
+            let wide_decimals = match &destination.format {
+                Format::Parquet(form) => form.wide_decimals,
+                Format::Csv(_) => WideDecimals::Exact,
+            };
+            let now = form_words(destination.format.extension(), destination.profile, wide_decimals);
+            Err(Error::OtherForm { stream: stream.name.clone(), former, now })
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// A form in the words of the job file.
+fn form_words(format: &str, profile: Profile, wide_decimals: WideDecimals) -> String {
+    let decimals = if wide_decimals.is_exact() { "" } else { ", wide_decimals: float" };
+    format!("format: {format}, profile: {profile}{decimals}")
 }
 
 impl<'a> Former<'a> {
@@ -118,7 +145,7 @@ impl<'a> Merge<'a> {
             &self.ctx.store,
             &self.stream.name,
             &self.ctx.run,
-            Kind::Parquet,
+            self.ctx.job.destination.format.clone(),
             self.ctx.job.destination.part_bytes_max,
             read.next_number(),
         );
@@ -141,7 +168,7 @@ impl<'a> Merge<'a> {
         if rows != written {
             return Err(Error::RowsDiffer { stream: self.stream.name.clone(), rows, written });
         }
-        Ok(Merged { parts, columns: self.columns, counts })
+        Ok(Merged { parts, columns: self.columns, counts, warnings: writer.warnings })
     }
 
     /// The newest row of every key of the read; the others of it are gone.
@@ -214,7 +241,7 @@ impl<'a> Merge<'a> {
     async fn key_batches(&self, part: &Part, columns: &[Column]) -> Result<Vec<RecordBatch>, Error> {
         let file = self.ctx.store.fetch(part).await?;
         let wanted: Vec<&str> = self.key_columns(columns).map(|column| column.name.as_str()).collect();
-        tokio::task::block_in_place(|| read_parquet_columns(file, &wanted)?.collect::<Result<Vec<_>, _>>())
+        tokio::task::block_in_place(|| read_parquet_columns(file, &wanted, columns)?.collect::<Result<Vec<_>, _>>())
             .map_err(|source| self.unread(source))
     }
 
@@ -253,7 +280,7 @@ impl<'a> Merge<'a> {
         parts: &mut Vec<Part>,
     ) -> Result<(), Error> {
         let file: File = self.ctx.store.fetch(part).await?;
-        let mut batches = read_parquet(file).map_err(|source| self.unread(source))?;
+        let mut batches = read_parquet(file, from).map_err(|source| self.unread(source))?;
         let (mut first, mut gone) = (0, gone.iter().copied().peekable());
         while let Some(batch) = tokio::task::block_in_place(|| batches.next()) {
             let batch = batch.map_err(|source| self.unread(source))?;
@@ -271,7 +298,7 @@ impl<'a> Merge<'a> {
                 if batch.num_rows() == 0 { Ok(Vec::new()) } else { writer.write(&batch, &self.columns) }
             })?;
             for file in closed {
-                parts.push(stage(self.ctx, &self.stream.name, file, Kind::Parquet).await?);
+                parts.push(stage(self.ctx, &self.stream.name, file, &self.ctx.job.destination.format).await?);
             }
         }
         Ok(())
@@ -279,7 +306,7 @@ impl<'a> Merge<'a> {
 
     async fn close(&self, writer: &mut PartWriter<'_>, parts: &mut Vec<Part>) -> Result<(), Error> {
         if let Some(file) = tokio::task::block_in_place(|| writer.close())? {
-            parts.push(stage(self.ctx, &self.stream.name, file, Kind::Parquet).await?);
+            parts.push(stage(self.ctx, &self.stream.name, file, &self.ctx.job.destination.format).await?);
         }
         Ok(())
     }

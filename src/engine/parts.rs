@@ -1,12 +1,14 @@
 //! Batches into files: a file is closed when it is large enough or when the columns changed, because a file has one
 //! schema from its first row to its last. Works on a blocking thread.
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array, RecordBatch};
 use arrow::datatypes::SchemaRef;
 
 use super::error::Error;
-use crate::format::{Encoder, Kind};
+use crate::format::Encoder;
 use crate::model::column::Column;
+use crate::model::destination::Format;
+use crate::model::warning::{Warning, add_warnings};
 use crate::store::{Spool, Spooled, Store};
 
 /// A closed file with the columns it holds.
@@ -22,10 +24,12 @@ pub(super) struct PartWriter<'a> {
     pub store: &'a Store,
     pub stream: &'a str,
     pub run: &'a str,
-    pub kind: Kind,
+    pub format: Format,
     pub part_bytes_max: u64,
     /// Number of the next file; grows over all writers of one stream, so that no name is used twice.
     pub next_number: u64,
+    /// Values that the closed files do not hold as they came.
+    pub warnings: Vec<Warning>,
     open: Option<OpenFile>,
 }
 
@@ -41,17 +45,20 @@ impl<'a> PartWriter<'a> {
         store: &'a Store,
         stream: &'a str,
         run: &'a str,
-        kind: Kind,
+        format: Format,
         part_bytes_max: u64,
         next_number: u64,
     ) -> Self {
-        PartWriter { store, stream, run, kind, part_bytes_max, next_number, open: None }
+        PartWriter { store, stream, run, format, part_bytes_max, next_number, warnings: Vec::new(), open: None }
     }
 
     /// Writes a batch; returns the files that this closed, in order.
     pub(super) fn write(&mut self, batch: &RecordBatch, columns: &[Column]) -> Result<Vec<ClosedFile>, Error> {
         let mut closed = Vec::new();
-        if self.open.as_ref().is_some_and(|open| open.schema != batch.schema()) {
+        // What an unfinished row group will have encoded is an estimate, and a batch takes its bytes in memory at most.
+        let is_too_much =
+            |open: &OpenFile| open.encoder.bytes_written_estimate() + bytes_of(batch) > self.part_bytes_max;
+        if self.open.as_ref().is_some_and(|open| open.schema != batch.schema() || is_too_much(open)) {
             closed.extend(self.close()?);
         }
         let mut open = match self.open.take() {
@@ -59,11 +66,7 @@ impl<'a> PartWriter<'a> {
             None => self.open_file(batch.schema(), columns)?,
         };
         open.encoder.write(batch).map_err(|source| self.format_error("writing", source))?;
-        let is_full = open.encoder.bytes_written_estimate() >= self.part_bytes_max;
         self.open = Some(open);
-        if is_full {
-            closed.extend(self.close()?);
-        }
         Ok(closed)
     }
 
@@ -72,6 +75,7 @@ impl<'a> PartWriter<'a> {
         let Some(open) = self.open.take() else { return Ok(None) };
         let (spool, encoded) = open.encoder.finish().map_err(|source| self.format_error("closing", source))?;
         let spooled = spool.finish().map_err(|source| Error::Spool { stream: self.stream.to_owned(), source })?;
+        add_warnings(&mut self.warnings, encoded.warnings);
         Ok(Some(ClosedFile { spooled, rows: encoded.rows, columns: open.columns, path: open.path }))
     }
 
@@ -79,10 +83,10 @@ impl<'a> PartWriter<'a> {
         if columns.is_empty() {
             return Err(Error::NoColumns { stream: self.stream.to_owned() });
         }
-        let path = crate::store::layout::part(self.stream, self.run, self.next_number, self.kind.extension());
+        let path = crate::store::layout::part(self.stream, self.run, self.next_number, self.format.extension());
         self.next_number += 1;
         let spool = self.store.spool(&path)?;
-        let encoder = Encoder::open(self.kind, std::sync::Arc::clone(&schema), spool)
+        let encoder = Encoder::open(&self.format, columns, std::sync::Arc::clone(&schema), spool)
             .map_err(|source| self.format_error("opening", source))?;
         Ok(OpenFile { encoder, schema, columns: columns.to_vec(), path })
     }
@@ -92,10 +96,17 @@ impl<'a> PartWriter<'a> {
     }
 }
 
+/// Bytes of a batch's values.
+fn bytes_of(batch: &RecordBatch) -> u64 {
+    // Of what the batch holds, not of the buffers that it shares: the same rows give the same files.
+    let bytes = |values: &dyn Array| values.to_data().get_slice_memory_size().unwrap_or(0) as u64;
+    batch.columns().iter().map(|values| bytes(values.as_ref())).sum()
+}
+
 /// Reopens a closed file and proves that it holds the rows that were written to it.
-pub(super) fn verify(stream: &str, file: &ClosedFile, kind: Kind) -> Result<(), Error> {
-    match kind {
-        Kind::Parquet => {
+pub(super) fn verify(stream: &str, file: &ClosedFile, format: &Format) -> Result<(), Error> {
+    match format {
+        Format::Parquet(_) => {
             let facts = crate::format::footer_facts(file.spooled.path()).map_err(|source| Error::Format {
                 stream: stream.to_owned(),
                 doing: "verifying",
@@ -107,6 +118,6 @@ pub(super) fn verify(stream: &str, file: &ClosedFile, kind: Kind) -> Result<(), 
             Ok(())
         }
         // CSV has no footer; its size and checksum are proved by the store.
-        Kind::Csv => Ok(()),
+        Format::Csv(_) => Ok(()),
     }
 }

@@ -18,14 +18,15 @@ use super::queue::{Closed, PageQueue, Popped, Release};
 use super::read::{SliceReader, page_error};
 use super::slices::{Planned, WHOLE};
 use super::watch::Watch;
-use crate::columns::{Decoder, Options, Warning};
-use crate::format::Kind;
+use crate::columns::{Decoder, Options};
 use crate::limits::SLICES_IN_FLIGHT_MAX;
 use crate::model::column::Column;
+use crate::model::destination::Format;
 use crate::model::incremental::{CursorScope, CursorValue};
 use crate::model::manifest::Part;
-use crate::model::plan::{Changes, Format, Stream};
+use crate::model::plan::{Changes, Stream};
 use crate::model::slices::{FailingSlices, Slice};
+use crate::model::warning::{Warning, add_warnings};
 use crate::paging::walk::{TotalProof, WalkEnd};
 use crate::source::{Context as TemplateContext, Endpoint, ReportSteps};
 use crate::store::Spooled;
@@ -109,10 +110,11 @@ impl Pumping<'_> {
             let (store, name, run, options) =
                 (ctx.store.clone(), stream.name.clone(), ctx.run.clone(), self.options.clone());
             let part_bytes_max = ctx.job.destination.part_bytes_max;
+            let format = ctx.job.destination.format.staging();
             let is_cut = stream.incremental.as_ref().is_some_and(|it| it.scope == CursorScope::Slice);
             let guard = halt.clone().drop_guard();
             tokio::task::spawn_blocking(move || {
-                let parts = PartWriter::new(&store, &name, &run, Kind::Parquet, part_bytes_max, 1);
+                let parts = PartWriter::new(&store, &name, &run, format, part_bytes_max, 1);
                 let written = write_slices(queues_out, &files_in, options, parts, watch, is_cut);
                 // A writer that fails stops the readers; one that is done has none.
                 if written.is_ok() {
@@ -330,7 +332,8 @@ fn write_slices(
         rest = decoder.next_batch();
     }
     send(files, parts.close()?)?;
-    let (columns, warnings) = (decoder.columns().to_vec(), decoder.warnings());
+    let (columns, mut warnings) = (decoder.columns().to_vec(), decoder.warnings());
+    add_warnings(&mut warnings, std::mem::take(&mut parts.warnings));
     Ok(Written { columns, warnings, rows, next_number: parts.next_number, watch })
 }
 
@@ -380,9 +383,10 @@ async fn stage_files(
     let mut staged = Vec::new();
     while let Some(file) = files.recv().await {
         let columns = file.columns.clone();
-        let place = match ctx.job.destination.format {
-            Format::Parquet => StagedAt::Store(stage(ctx, &stream.name, file, Kind::Parquet).await?),
-            Format::Csv => StagedAt::Spool(file.spooled),
+        let format = &ctx.job.destination.format;
+        let place = match format {
+            Format::Parquet(_) => StagedAt::Store(stage(ctx, &stream.name, file, format).await?),
+            Format::Csv(_) => StagedAt::Spool(file.spooled),
         };
         staged.push(StagedFile { columns, place });
     }
@@ -390,8 +394,8 @@ async fn stage_files(
 }
 
 /// Verifies a closed file and puts it into the store.
-pub(super) async fn stage(ctx: &Context, stream: &str, file: ClosedFile, kind: Kind) -> Result<Part, Error> {
-    tokio::task::block_in_place(|| verify(stream, &file, kind))?;
+pub(super) async fn stage(ctx: &Context, stream: &str, file: ClosedFile, format: &Format) -> Result<Part, Error> {
+    tokio::task::block_in_place(|| verify(stream, &file, format))?;
     let part = ctx.store.stage(file.spooled, &file.path, file.rows).await?;
     ctx.telemetry.tell(Event::PartStaged { stream: stream.to_owned(), rows: part.rows, bytes: part.bytes });
     Ok(part)

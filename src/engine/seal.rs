@@ -8,10 +8,12 @@ use super::error::Error;
 use super::parts::{ClosedFile, PartWriter};
 use super::pump::{Pumped, StagedAt, stage};
 use crate::columns::convert;
-use crate::format::{Kind, read_parquet};
+use crate::format::read_parquet;
 use crate::model::column::Column;
+use crate::model::destination::Format;
 use crate::model::manifest::Part;
-use crate::model::plan::{Format, Stream};
+use crate::model::plan::Stream;
+use crate::model::warning::{Warning, add_warnings};
 use crate::paging::walk::WalkEnd;
 
 /// All files of a table, with one schema. Made from walks that ended, by `seal` alone.
@@ -19,6 +21,7 @@ pub(super) struct SealedTable {
     parts: Vec<Part>,
     columns: Vec<Column>,
     ends: Vec<WalkEnd>,
+    warnings: Vec<Warning>,
     next_number: u64,
 }
 
@@ -34,6 +37,11 @@ impl SealedTable {
     /// How every slice's walk ended.
     pub(super) fn ends(&self) -> &[WalkEnd] {
         &self.ends
+    }
+
+    /// Values that are not as they came.
+    pub(super) fn warnings(&self) -> &[Warning] {
+        &self.warnings
     }
 
     /// Number of the next file of this stream and run.
@@ -52,15 +60,12 @@ impl SealedTable {
 
 /// Brings all files of a stream to its final columns and format.
 pub(super) async fn seal(ctx: &Context, stream: &Stream, pumped: Pumped) -> Result<SealedTable, Error> {
-    let kind = match ctx.job.destination.format {
-        Format::Parquet => Kind::Parquet,
-        Format::Csv => Kind::Csv,
-    };
+    let format = &ctx.job.destination.format;
     let mut writer = PartWriter::new(
         &ctx.store,
         &stream.name,
         &ctx.run,
-        kind,
+        format.clone(),
         ctx.job.destination.part_bytes_max,
         pumped.next_number,
     );
@@ -69,17 +74,20 @@ pub(super) async fn seal(ctx: &Context, stream: &Stream, pumped: Pumped) -> Resu
         let is_final = staged.columns == pumped.columns;
         match staged.place {
             StagedAt::Store(part) if is_final => {
-                stage_all(ctx, stream, kind, &mut parts, close(&mut writer)?).await?;
+                stage_all(ctx, stream, format, &mut parts, close(&mut writer)?).await?;
                 parts.push(part);
             }
             place => {
                 let file = open(ctx, stream, &place).await?;
-                rewrite(ctx, stream, kind, file, (&staged.columns, &pumped.columns), &mut writer, &mut parts).await?;
+                rewrite(ctx, stream, format, file, (&staged.columns, &pumped.columns), &mut writer, &mut parts).await?;
             }
         }
     }
-    stage_all(ctx, stream, kind, &mut parts, close(&mut writer)?).await?;
-    let sealed = SealedTable { parts, columns: pumped.columns, ends: pumped.ends, next_number: writer.next_number };
+    stage_all(ctx, stream, format, &mut parts, close(&mut writer)?).await?;
+    let mut warnings = pumped.warnings;
+    add_warnings(&mut warnings, std::mem::take(&mut writer.warnings));
+    let next_number = writer.next_number;
+    let sealed = SealedTable { parts, columns: pumped.columns, ends: pumped.ends, warnings, next_number };
     let rows = sealed.ends.iter().map(WalkEnd::records).sum();
     if sealed.rows() != rows {
         let written = sealed.rows();
@@ -100,21 +108,21 @@ async fn open(ctx: &Context, stream: &Stream, place: &StagedAt) -> Result<File, 
 async fn rewrite(
     ctx: &Context,
     stream: &Stream,
-    kind: Kind,
+    format: &Format,
     file: File,
     (from, to): (&[Column], &[Column]),
     writer: &mut PartWriter<'_>,
     parts: &mut Vec<Part>,
 ) -> Result<(), Error> {
     let unread = |source| Error::Format { stream: stream.name.clone(), doing: "rereading", source };
-    let mut batches = read_parquet(file).map_err(unread)?;
+    let mut batches = read_parquet(file, from).map_err(unread)?;
     while let Some(batch) = tokio::task::block_in_place(|| batches.next()) {
         let closed = tokio::task::block_in_place(|| {
             let batch = convert(&batch.map_err(unread)?, from, to)
                 .map_err(|source| Error::Columns { stream: stream.name.clone(), source })?;
             writer.write(&batch, to)
         })?;
-        stage_all(ctx, stream, kind, parts, closed).await?;
+        stage_all(ctx, stream, format, parts, closed).await?;
     }
     Ok(())
 }
@@ -126,12 +134,12 @@ fn close(writer: &mut PartWriter<'_>) -> Result<Vec<ClosedFile>, Error> {
 async fn stage_all(
     ctx: &Context,
     stream: &Stream,
-    kind: Kind,
+    format: &Format,
     parts: &mut Vec<Part>,
     closed: Vec<ClosedFile>,
 ) -> Result<(), Error> {
     for file in closed {
-        parts.push(stage(ctx, &stream.name, file, kind).await?);
+        parts.push(stage(ctx, &stream.name, file, format).await?);
     }
     Ok(())
 }

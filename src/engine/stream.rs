@@ -9,16 +9,17 @@ use tokio_util::sync::CancellationToken;
 
 use super::context::Context;
 use super::error::Error;
-use super::merge::{Former, Merge, Merged};
+use super::merge::{Former, Merge, Merged, check_form};
 use super::parents::ParentRows;
 use super::pump::{LeftOut, Pumping, prepare};
 use super::seal::{SealedTable, seal};
 use super::slices::{Backfill, Planned, Planning};
-use crate::columns::{self, Options, Warning};
+use crate::columns::{self, Options};
 use crate::model::column::{Column, ColumnType, TypeOrigin};
 use crate::model::incremental::{CursorScope, CursorValue, Incremental, StoredCursor};
 use crate::model::manifest::{Part, TableManifest};
 use crate::model::plan::{Dialect, Stream, WriteMode};
+use crate::model::warning::{Warning, add_warnings};
 use crate::source::{Context as TemplateContext, Endpoint, fetched_columns};
 use crate::telemetry::Event;
 
@@ -72,6 +73,7 @@ impl Reading<'_> {
     /// Reads the stream whole, or from its cursors on.
     pub(super) async fn read(self) -> Result<ReadStream, Error> {
         let (ctx, stream) = (self.ctx, self.stream);
+        check_form(ctx, stream, self.former)?;
         let began = Instant::now();
         ctx.telemetry.tell(Event::StreamBegan { stream: stream.name.clone() });
         let template = template(ctx);
@@ -88,7 +90,6 @@ impl Reading<'_> {
             Pumping { ctx, stream, template: &template, planned, options, needed, is_stopped, cause: Mutex::default() }
                 .pump()
                 .await?;
-        let warnings = std::mem::take(&mut pumped.warnings);
         let left_out = std::mem::take(&mut pumped.left_out);
         let parents = std::mem::take(&mut pumped.parents);
         let without_cursor = pumped.without_cursor;
@@ -108,6 +109,8 @@ impl Reading<'_> {
                 Some(Merge::new(ctx, stream, mode, former, &table)?.merge(former, &table).await?)
             }
         };
+        let mut warnings = table.warnings().to_vec();
+        add_warnings(&mut warnings, merged.iter().flat_map(|merged| merged.warnings.clone()));
         let took: Duration = began.elapsed();
         ctx.telemetry.tell(Event::StreamSealed {
             stream: stream.name.clone(),
@@ -141,7 +144,7 @@ impl Reading<'_> {
                 let endpoint = prepare(self.ctx, self.stream, &template.with_slice(slice))?;
                 options(self.ctx, self.stream, &endpoint, self.former).await
             }
-            None => Ok(known(self.stream, self.former, Vec::new(), self.ctx.job.source.dialect)),
+            None => Ok(known(self.ctx, self.stream, self.former, Vec::new())),
         }
     }
 }
@@ -194,10 +197,10 @@ pub(super) async fn options(
     former: Option<&TableManifest>,
 ) -> Result<Options, Error> {
     let fetched = if ctx.job.source.has_metadata { fetch_columns(ctx, stream, endpoint).await? } else { Vec::new() };
-    Ok(known(stream, former, fetched, ctx.job.source.dialect))
+    Ok(known(ctx, stream, former, fetched))
 }
 
-fn known(stream: &Stream, former: Option<&TableManifest>, fetched: Vec<Column>, dialect: Dialect) -> Options {
+fn known(ctx: &Context, stream: &Stream, former: Option<&TableManifest>, fetched: Vec<Column>) -> Options {
     let remembered = former.map(|table| table.columns.clone()).unwrap_or_default();
     // What an earlier run declared or fetched is not a memory of values: it holds only as long as it is said again.
     let remembered = remembered
@@ -209,7 +212,8 @@ fn known(stream: &Stream, former: Option<&TableManifest>, fetched: Vec<Column>, 
         })
         .collect();
     let declared: BTreeMap<String, ColumnType> = stream.columns.clone();
-    Options { declared, fetched, remembered, is_odata: dialect == Dialect::Odata }
+    let is_odata = ctx.job.source.dialect == Dialect::Odata;
+    Options { declared, fetched, remembered, is_odata, limits: ctx.job.destination.limits }
 }
 
 /// Types from `$metadata`. A service without a readable description is walked all the same; its columns are inferred.

@@ -8,19 +8,30 @@ use super::run::{hex, text_of};
 use super::stream::ReadStream;
 use crate::limits::SLICES_NAMED_MAX;
 use crate::model::column::Column;
+use crate::model::destination::{Format, WideDecimals};
 use crate::model::manifest::TableManifest;
 use crate::model::plan::Stream;
-use crate::model::report::{LeftOutSlice, SchemaChange, TableOutcome, TableReport, ValueWarning, WalkReport};
+use crate::model::report::{LeftOutSlice, SchemaChange, TableOutcome, TableReport, WalkReport};
 
 /// A table as the manifest of its snapshot lists it.
 pub(super) fn table_manifest(ctx: &Context, stream: &Stream, read: &ReadStream) -> TableManifest {
+    let format = &ctx.job.destination.format;
     TableManifest {
         columns: read.columns().to_vec(),
         schema_hash: schema_hash(read.columns()),
         key: stream.key.clone(),
         rows: read.rows(),
         bytes: read.bytes(),
-        format: ctx.job.destination.format.extension().to_owned(),
+        format: format.extension().to_owned(),
+        profile: ctx.job.destination.profile,
+        wide_decimals: match format {
+            Format::Parquet(form) => form.wide_decimals,
+            Format::Csv(_) => WideDecimals::Exact,
+        },
+        csv: match format {
+            Format::Parquet(_) => None,
+            Format::Csv(form) => Some((**form).clone()),
+        },
         as_of: ctx.started_at,
         parts: read.parts().to_vec(),
         walks: walks(read),
@@ -55,11 +66,6 @@ fn left_out(read: &ReadStream) -> Vec<LeftOutSlice> {
 
 /// A table that was read, as the run reports it.
 pub(super) fn table_report(read: &ReadStream, former: Option<&TableManifest>) -> TableReport {
-    let warnings = read.warnings.iter().map(|warning| ValueWarning {
-        column: warning.column.clone(),
-        kind: warning.kind.word().to_owned(),
-        count: warning.count,
-    });
     TableReport {
         rows: read.rows(),
         bytes: read.bytes(),
@@ -72,7 +78,7 @@ pub(super) fn table_report(read: &ReadStream, former: Option<&TableManifest>) ->
         cursors: read.cursors.clone(),
         without_cursor: read.without_cursor,
         schema_changes: former.map(|former| schema_changes(&former.columns, read.columns())).unwrap_or_default(),
-        warnings: warnings.collect(),
+        warnings: read.warnings.clone(),
         error: None,
     }
 }

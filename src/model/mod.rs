@@ -5,6 +5,8 @@
 pub(crate) mod answer;
 pub(crate) mod column;
 pub(crate) mod credential;
+pub(crate) mod csv_form;
+pub(crate) mod destination;
 pub(crate) mod incremental;
 pub(crate) mod json_path;
 pub(crate) mod manifest;
@@ -15,3 +17,4 @@ pub(crate) mod report;
 pub(crate) mod request;
 pub(crate) mod slices;
 pub(crate) mod time_format;
+pub(crate) mod warning;

@@ -6,6 +6,7 @@
 //! _status.json                          last run of the job
 //! <table>/data/<run ulid>-<nnn>.parquet immutable parts
 //! <table>/current.parquet               alias: the whole table under one fixed name
+//! <table>/columns.json                  names and types of a CSV table's columns
 //! ```
 
 /// The pointer.
@@ -33,4 +34,9 @@ pub(crate) fn part(table: &str, run: &str, number: u64, extension: &str) -> Stri
 /// Path of a table's alias below the job's folder.
 pub(crate) fn alias(table: &str, extension: &str) -> String {
     format!("{table}/current.{extension}")
+}
+
+/// Path of a CSV table's list of columns below the job's folder.
+pub(crate) fn columns(table: &str) -> String {
+    format!("{table}/columns.json")
 }

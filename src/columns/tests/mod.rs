@@ -12,8 +12,8 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use super::convert::{convert, convert_array};
 use super::decode::{Decoder, Options};
 use super::error::Error;
-use super::lane::Warning;
 use crate::model::column::{Column, ColumnType, TypeOrigin};
+use crate::model::warning::Warning;
 
 /// Everything that came of some records.
 pub(super) struct Table {

@@ -91,7 +91,7 @@ fn declared_types_win_and_columns_stand_as_their_fields_appear() {
             column("r", &["r"], "integer", TypeOrigin::Inferred),
             column("f1", &["f1"], "integer", TypeOrigin::Fetched),
         ],
-        is_odata: false,
+        ..Options::default()
     };
     let table = decode(options, &[r#"[{"n":1,"r":1.5,"f1":"1.5","f2":"7","c":1}]"#]).expect("a table");
     assert_eq!(table.schema(), "n integer, r decimal(18,4), f1 decimal(18,4), f2 integer, c text");
