@@ -112,7 +112,6 @@ impl Lane {
             Cells::Boolean(_) | Cells::Float(_) | Cells::Date(_) | Cells::Micros(_) | Cells::Text(_) => {}
         }
         let text = std::str::from_utf8(text).expect("the tokenizer takes ASCII only as a number");
-        self.check_length(text)?;
         let number = Number::parse(text).expect("the tokenizer knows what a number is");
         if self.is_fixed() { self.fixed_number(row, &number) } else { self.infer_number(row, &number) }
     }

@@ -333,7 +333,9 @@ pub(crate) struct CsvFormSpec {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum LineEndSpec {
+    /// As Windows ends lines, and as RFC 4180 says.
     Crlf,
+    /// As everything else does.
     Lf,
 }
 

@@ -3,6 +3,7 @@
 mod errors;
 mod fixed;
 mod inferred;
+mod limits;
 mod nesting;
 mod oracle;
 mod widening;
