@@ -11,6 +11,10 @@ use crate::model::destination::Format;
 use crate::model::warning::{Warning, add_warnings};
 use crate::store::{Spool, Spooled, Store};
 
+/// A timestamp with all its digits, its mark, quotes and a delimiter; no other field but a text is longer, other than
+/// decimals, which take 16 bytes in memory.
+const CSV_FIELD_BYTES: u64 = 32;
+
 /// A closed file with the columns it holds.
 pub(super) struct ClosedFile {
     pub spooled: Spooled,
@@ -55,9 +59,14 @@ impl<'a> PartWriter<'a> {
     /// Writes a batch; returns the files that this closed, in order.
     pub(super) fn write(&mut self, batch: &RecordBatch, columns: &[Column]) -> Result<Vec<ClosedFile>, Error> {
         let mut closed = Vec::new();
-        // What an unfinished row group will have encoded is an estimate, and a batch takes its bytes in memory at most.
-        let is_too_much =
-            |open: &OpenFile| open.encoder.bytes_written_estimate() + bytes_of(batch) > self.part_bytes_max;
+        let bytes = bytes_at_most(batch, &self.format);
+        if bytes > self.part_bytes_max && batch.num_rows() > 1 {
+            let half = batch.num_rows() / 2;
+            closed.extend(self.write(&batch.slice(0, half), columns)?);
+            closed.extend(self.write(&batch.slice(half, batch.num_rows() - half), columns)?);
+            return Ok(closed);
+        }
+        let is_too_much = |open: &OpenFile| open.encoder.bytes_written_estimate() + bytes > self.part_bytes_max;
         if self.open.as_ref().is_some_and(|open| open.schema != batch.schema() || is_too_much(open)) {
             closed.extend(self.close()?);
         }
@@ -96,11 +105,16 @@ impl<'a> PartWriter<'a> {
     }
 }
 
-/// Bytes of a batch's values.
-fn bytes_of(batch: &RecordBatch) -> u64 {
-    // Of what the batch holds, not of the buffers that it shares: the same rows give the same files.
+/// Bytes that a batch takes in a file, at most. They follow from its values and not from the buffers that these share, so
+/// that the same rows give the same files.
+fn bytes_at_most(batch: &RecordBatch, format: &Format) -> u64 {
     let bytes = |values: &dyn Array| values.to_data().get_slice_memory_size().unwrap_or(0) as u64;
-    batch.columns().iter().map(|values| bytes(values.as_ref())).sum()
+    let in_memory = batch.columns().iter().map(|values| bytes(values.as_ref())).sum();
+    match format {
+        Format::Parquet(_) => in_memory,
+        // Every byte of a text may be a quote.
+        Format::Csv(_) => 2 * in_memory + (batch.num_rows() * batch.num_columns()) as u64 * CSV_FIELD_BYTES,
+    }
 }
 
 /// Reopens a closed file and proves that it holds the rows that were written to it.
