@@ -415,3 +415,22 @@ fn rows_of_two_profiles_never_stand_in_one_table() {
     assert_eq!(report["tables"]["items"]["rows"], 6);
     assert_eq!(manifest(&place)["tables"]["items"]["profile"], "analytics");
 }
+
+#[test]
+fn keys_are_never_rounded() {
+    // As doubles these two are one.
+    let records =
+        [9_007_199_254_740_992_i64, 9_007_199_254_740_993].map(|id| json!({ "id": format!("10{id}"), "n": 1 }));
+    let (server, held) = growing();
+    *held.lock().expect("records") = records.to_vec();
+    let stream = GROWING.replace("columns: { w", "columns: { id: \"decimal(38,0)\", w");
+    let place = Workplace::new();
+    let file = place.file("job.yaml", &with_destination(&server.url, &stream, "wide_decimals: float"));
+    place.haul(&["run", &file]).expect_code(2).expect_says(&[
+        "column `id` of its key is decimal(38,0), of which the files keep the nearest double only",
+        "declare `id: text` under `columns`",
+    ]);
+    let file = place.file("job.yaml", &with_destination(&server.url, &stream, ""));
+    let report = place.haul(&["run", &file, "--json"]).expect_code(0).json();
+    assert_eq!(report["tables"]["items"]["rows"], 2);
+}

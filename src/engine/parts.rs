@@ -5,6 +5,7 @@ use arrow::array::{Array, RecordBatch};
 use arrow::datatypes::SchemaRef;
 
 use super::error::Error;
+use crate::columns::schema_of;
 use crate::format::Encoder;
 use crate::model::column::Column;
 use crate::model::destination::Format;
@@ -86,6 +87,13 @@ impl<'a> PartWriter<'a> {
         let spooled = spool.finish().map_err(|source| Error::Spool { stream: self.stream.to_owned(), source })?;
         add_warnings(&mut self.warnings, encoded.warnings);
         Ok(Some(ClosedFile { spooled, rows: encoded.rows, columns: open.columns, path: open.path }))
+    }
+
+    /// A file without rows, which tells the columns of an empty table.
+    pub(super) fn write_empty(&mut self, columns: &[Column]) -> Result<ClosedFile, Error> {
+        debug_assert!(self.open.is_none(), "an empty file stands alone");
+        self.open = Some(self.open_file(schema_of(columns), columns)?);
+        Ok(self.close()?.expect("a file is open"))
     }
 
     fn open_file(&mut self, schema: SchemaRef, columns: &[Column]) -> Result<OpenFile, Error> {

@@ -18,14 +18,11 @@ use arrow::datatypes::{
 };
 
 use crate::model::column::{Column, ColumnType};
-use crate::model::destination::{ParquetForm, Profile, WideDecimals};
+use crate::model::destination::{Format, ParquetForm, Profile};
 use crate::model::warning::{Warning, WarningKind};
 
 use super::double;
 use super::error::Error;
-
-/// Digits that Parquet stores in 64 bits.
-const NARROW_DIGITS: u8 = 18;
 
 /// The columns of a file against those in memory.
 pub(super) struct Storage {
@@ -56,9 +53,7 @@ impl Storage {
                 ColumnType::Instant if form.profile == Profile::Analytics => {
                     (Step::Utc, DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())))
                 }
-                ColumnType::Decimal { precision, scale }
-                    if precision > NARROW_DIGITS && form.wide_decimals == WideDecimals::Float =>
-                {
+                ColumnType::Decimal { precision, scale } if Format::Parquet(form).rounds(column.kind) => {
                     (Step::Double { precision, scale }, DataType::Float64)
                 }
                 _ => (Step::None, field.data_type().clone()),

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::limits::POWERBI_TEXT_CHARS_MAX;
+use crate::model::column::ColumnType;
 use crate::model::csv_form::CsvForm;
 use crate::model::plan::{Place, TextSource};
 
@@ -64,6 +65,9 @@ pub(crate) enum Format {
     Csv(Box<CsvForm>),
 }
 
+/// Digits of a decimal that Parquet stores in 64 bits.
+const NARROW_DIGITS: u8 = 18;
+
 /// The form of Parquet files.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct ParquetForm {
@@ -77,6 +81,16 @@ impl Format {
         match self {
             Format::Parquet(_) => "parquet",
             Format::Csv(_) => "csv",
+        }
+    }
+
+    /// Whether values of this type may lose digits in a file.
+    pub(crate) fn rounds(&self, kind: ColumnType) -> bool {
+        match (self, kind) {
+            (Format::Parquet(form), ColumnType::Decimal { precision, .. }) => {
+                precision > NARROW_DIGITS && form.wide_decimals == WideDecimals::Float
+            }
+            _ => false,
         }
     }
 

@@ -7,6 +7,7 @@ pub(crate) mod column;
 pub(crate) mod credential;
 pub(crate) mod csv_form;
 pub(crate) mod destination;
+pub(crate) mod fields;
 pub(crate) mod incremental;
 pub(crate) mod json_path;
 pub(crate) mod manifest;

@@ -1,7 +1,7 @@
 //! Types that follow from values, within one batch.
 
 use super::{check, check_with, decode, remembered};
-use crate::columns::decode::Options;
+use crate::columns::options::Options;
 use crate::model::warning::WarningKind;
 
 /// One column `a` with these JSON values.

@@ -1,7 +1,7 @@
 //! What a profile's readers take: what lies beyond is changed and counted, refused, or kept.
 
 use super::{Table, check_error, declared, decode};
-use crate::columns::decode::Options;
+use crate::columns::options::Options;
 use crate::model::destination::{LongText, Profile, ValueLimits};
 use crate::model::warning::WarningKind;
 
