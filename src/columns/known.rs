@@ -61,7 +61,9 @@ impl Table {
         }
         let mut former = BTreeSet::new();
         for column in options.former {
-            former.insert(folded(&self.names.of_former(column)?));
+            let name = folded(&self.names.of_former(column)?);
+            self.known.extend(self.by_name.get(&name));
+            former.insert(name);
         }
         self.former = (!former.is_empty()).then_some(former);
         Ok(())

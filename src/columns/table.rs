@@ -48,6 +48,8 @@ pub(super) struct Table {
     pub(super) appeared: Vec<FieldAt>,
     /// Lanes in the order of the columns, from the first batch on; before it, those that are given.
     order: Vec<usize>,
+    /// Lanes known beforehand, those of the last snapshot first and in its order, for fields that never appear.
+    pub(super) known: Vec<usize>,
     is_odata: bool,
     /// What the table's readers take.
     pub(super) limits: ValueLimits,
@@ -83,6 +85,7 @@ impl Table {
             former: None,
             appeared: Vec::new(),
             order: Vec::new(),
+            known: Vec::new(),
             is_odata: options.is_odata,
             limits: options.limits,
             added: Vec::new(),
@@ -395,7 +398,7 @@ impl Table {
             is_placed[*lane] = true;
         }
         let appeared = self.appeared.drain(..).filter_map(|at| self.shape.field(at).lane());
-        for lane in appeared.chain(0..self.lanes.len()) {
+        for lane in appeared.chain(self.known.iter().copied()).chain(0..self.lanes.len()) {
             if !is_placed[lane] {
                 is_placed[lane] = true;
                 self.order.push(lane);
