@@ -134,7 +134,8 @@ impl Table {
         Ok(lane)
     }
 
-    pub(super) fn add_lane(&mut self, lane: Lane) -> Result<usize, Error> {
+    pub(super) fn add_lane(&mut self, mut lane: Lane) -> Result<usize, Error> {
+        lane.limits = self.limits;
         let column = &lane.column;
         if self.lanes.len() == COLUMNS_MAX {
             return Err(Error::ManyColumns { path: shown(&column.path), limit: COLUMNS_MAX });

@@ -10,12 +10,14 @@ use jiter::{JiterError, JiterErrorType, JsonErrorType, Peek};
 
 use crate::limits::{BATCH_ROWS, FLATTEN_DEPTH_MAX, JSON_DEPTH_MAX, SAMPLE_BYTES_MAX, SAMPLE_ROWS};
 use crate::model::column::{Column, ColumnType, TypeOrigin};
+use crate::model::destination::ValueLimits;
 use crate::model::fields::Contract;
+use crate::model::warning::Warning;
 
 use super::added::Added;
 use super::convert::schema_of;
 use super::error::{Error, Place, Refusal, excerpt, shown};
-use super::lane::{Lane, Warning};
+use super::lane::Lane;
 use super::names::folded;
 use super::options::{Names, TableOptions};
 use super::raw_json::{TooDeep, compact};
@@ -49,6 +51,8 @@ pub(super) struct Table {
     /// Lanes known beforehand, those of the last snapshot first and in its order, for fields that never appear.
     pub(super) known: Vec<usize>,
     is_odata: bool,
+    /// What the table's readers take.
+    pub(super) limits: ValueLimits,
     /// Columns that the job adds, the computed ones last.
     pub(super) added: Vec<Added>,
     pub(super) computed: usize,
@@ -83,6 +87,7 @@ impl Table {
             order: Vec::new(),
             known: Vec::new(),
             is_odata: options.is_odata,
+            limits: options.limits,
             added: Vec::new(),
             computed: 0,
             found: Vec::new(),
@@ -407,6 +412,10 @@ impl Table {
     pub(super) fn refused(&self, lane: usize, refusal: Refusal) -> Error {
         let Column { name, kind, .. } = &self.lanes[lane].column;
         let value = excerpt(&refusal.value);
+        if refusal.long_units > 0 {
+            let (column, units, limit) = (name.clone(), refusal.long_units, self.limits.text_units_max);
+            return Error::LongText { column, value, units, limit, place: self.place };
+        }
         Error::Value { column: name.clone(), kind: *kind, value, why: refusal.why, place: self.place }
     }
 
