@@ -1,0 +1,16 @@
+//! Typed tables as readers find them: types that change late, sums of money, the answers of known APIs without a declared
+//! type, and the same bytes whatever the timing and the paging. Three independent readers agree on every value.
+
+#![allow(missing_docs)]
+
+#[path = "tables/kinds.rs"]
+mod kinds;
+#[path = "tables/money.rs"]
+mod money;
+#[path = "tables/same.rs"]
+mod same;
+#[path = "tables/scene.rs"]
+mod scene;
+mod support;
+#[path = "tables/widening.rs"]
+mod widening;
