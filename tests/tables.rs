@@ -3,6 +3,8 @@
 
 #![allow(missing_docs)]
 
+#[path = "tables/foreign.rs"]
+mod foreign;
 #[path = "tables/kinds.rs"]
 mod kinds;
 #[path = "tables/money.rs"]
@@ -11,6 +13,8 @@ mod money;
 mod same;
 #[path = "tables/scene.rs"]
 mod scene;
+#[path = "tables/shapes.rs"]
+mod shapes;
 mod support;
 #[path = "tables/widening.rs"]
 mod widening;
