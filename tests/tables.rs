@@ -15,6 +15,8 @@ mod same;
 mod scene;
 #[path = "tables/shapes.rs"]
 mod shapes;
+#[path = "tables/snapshots.rs"]
+mod snapshots;
 mod support;
 #[path = "tables/widening.rs"]
 mod widening;
