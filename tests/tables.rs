@@ -3,12 +3,12 @@
 
 #![allow(missing_docs)]
 
-#[path = "tables/foreign.rs"]
-mod foreign;
 #[path = "tables/kinds.rs"]
 mod kinds;
 #[path = "tables/money.rs"]
 mod money;
+#[path = "tables/profile.rs"]
+mod profile;
 #[path = "tables/same.rs"]
 mod same;
 #[path = "tables/scene.rs"]

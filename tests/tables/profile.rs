@@ -1,9 +1,14 @@
-//! The footer test sees what it is there to see: files of another writer, left in a workplace, fail the test.
+//! The profile of Power BI: the footer test sees what it is there to see, because files of another writer, left in a
+//! workplace, fail the test; and long texts keep to it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use serde_json::json;
+
+use super::scene::Published;
 use crate::support::rigs::output_of;
-use crate::support::{Workplace, footer};
+use crate::support::server::{Server, ok};
+use crate::support::{Workplace, footer, job};
 
 fn foreign() -> Workplace {
     let place = Workplace::new();
@@ -70,4 +75,25 @@ fn a_cut_file_is_a_breach_and_another_profile_is_not_measured_by_this_one() {
     let breaches = footer::breaches(&place.path("cut.parquet"));
     assert!(breaches[0].contains("it cannot be opened"), "{breaches:?}");
     drop(place.expects_analytics());
+}
+
+/// Texts as long as Power BI keeps, and longer: pages of one MiB hold a few of them.
+#[test]
+fn long_texts_keep_to_the_profile_and_are_cut_with_a_count() {
+    let server = Server::start(|_, _| {
+        let row = |id: usize| {
+            let one = if id.is_multiple_of(4) { "👋" } else { "x" };
+            let chars = if id.is_multiple_of(100) { 40_000 } else { 31_990 };
+            format!("{{\"id\":{id},\"text\":\"{id:06}{}\"}}", one.repeat(chars))
+        };
+        ok(format!("[{}]", (0..300).map(row).collect::<Vec<_>>().join(",")))
+    });
+    let place = Workplace::new();
+    let file = place.file("job.yaml", &job(&server.url, "", "paging: none\n"));
+    place.haul(&["run", &file]).expect_code(0).expect_says(&["column `text`: 3 values text truncated"]);
+    let published = Published::of(&place, "out");
+    let lengths =
+        published.query("items", "select length(text), count(*), count(distinct text) from {t} group by 1 order by 1");
+    assert_eq!(lengths["rows"], json!([[31_996, 297, 297], [32_000, 3, 3]]));
+    published.read_by_all();
 }
