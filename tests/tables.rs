@@ -3,6 +3,8 @@
 
 #![allow(missing_docs)]
 
+#[path = "tables/edges.rs"]
+mod edges;
 #[path = "tables/kinds.rs"]
 mod kinds;
 #[path = "tables/money.rs"]
