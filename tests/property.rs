@@ -18,11 +18,11 @@ use support::rigs::output_of;
 use support::server::{Answer, Request, Server, ok, status};
 
 /// Tables of one round, and how many more have more rows than the sample.
-const TABLES: usize = 60;
-const TALL: usize = 2;
+const TABLES: usize = 48;
+const TALL: usize = 3;
 /// More than what a document may have in memory.
 const LARGE_BYTES: usize = 17 * 1024 * 1024;
-/// Of the tables, every so many is large enough work for a document of that size.
+/// So many tables for one that also comes as a document of that size.
 const LARGE_EVERY: usize = 8;
 
 /// One way from an answer to a file. A new one is a line in [`ROUTES`] and what it changes in the job and the answers.
@@ -42,16 +42,8 @@ enum Route {
     Again,
 }
 
-const ROUTES: [Route; 8] = [
-    Route::Pages,
-    Route::Found,
-    Route::Odata,
-    Route::Large,
-    Route::Lines,
-    Route::Csv,
-    Route::Declared,
-    Route::Again,
-];
+const ROUTES: [Route; 8] =
+    [Route::Pages, Route::Found, Route::Odata, Route::Large, Route::Lines, Route::Csv, Route::Declared, Route::Again];
 
 struct Table {
     name: String,
@@ -66,7 +58,8 @@ impl Route {
         match self {
             Route::Pages | Route::Found => json!({}),
             Route::Odata => json!({ "odata": true }),
-            Route::Large | Route::Lines => json!({ "one_page": true }),
+            Route::Large => json!({ "odata": true, "one_page": true }),
+            Route::Lines => json!({ "one_page": true }),
             Route::Csv => json!({ "csv": true }),
             Route::Declared => json!({ "declared": true }),
             Route::Again => json!({ "again": true }),
@@ -79,11 +72,14 @@ impl Route {
 
     /// The job, with all tables as its streams.
     fn job(self, url: &str, tables: &[Table]) -> String {
-        let dialect = if self == Route::Odata { "\n  dialect: odata\n  metadata: false" } else { "" };
+        let dialect =
+            if matches!(self, Route::Odata | Route::Large) { "\n  dialect: odata\n  metadata: false" } else { "" };
         let mut job = format!("job: test\nsource:\n  base_url: {url}{dialect}\nstreams:\n");
         for (_, table) in tables.iter().enumerate().filter(|(at, table)| self.takes(*at, table)) {
             let reading = match self {
-                Route::Pages | Route::Csv | Route::Declared | Route::Again => "paging: { next_url: next }, records: data",
+                Route::Pages | Route::Csv | Route::Declared | Route::Again => {
+                    "paging: { next_url: next }, records: data"
+                }
                 Route::Found => "paging: link_header",
                 Route::Odata => "paging: odata",
                 Route::Large => "paging: none, records: data.items",
@@ -138,22 +134,23 @@ fn with_etag(record: &[u8]) -> Vec<u8> {
     [noise, if is_empty { b"" } else { b"," }, rest].concat()
 }
 
-/// A document that is too large for memory, by blanks between and inside of its records.
+/// A document that is too large for memory, by a member of its records that is dropped.
 fn large(records: &[Vec<u8>]) -> Vec<u8> {
-    let blanks = b" \n".repeat(LARGE_BYTES / records.len() / 4 + 1);
+    let text = "x".repeat(LARGE_BYTES / records.len() + 1);
     let mut body = b"{\"data\":{\"more\":false,\"items\":[".to_vec();
     for (at, record) in records.iter().enumerate() {
         if at > 0 {
-            body.push(b',');
+            body.extend_from_slice(b" ,\n");
         }
-        body.extend_from_slice(&blanks);
         match record.strip_prefix(b"{") {
-            Some(rest) => body.extend([b"{", &blanks[..], rest].concat()),
+            Some(rest) if !rest.trim_ascii_start().starts_with(b"}") => {
+                body.extend([format!("{{ \"__metadata\":\"{text}\",").as_bytes(), rest].concat());
+            }
+            Some(_) => body.extend(format!("{{\"__metadata\" :\"{text}\"}}").into_bytes()),
             None => body.extend_from_slice(record),
         }
     }
     body.extend_from_slice(b"]}}");
-    assert!(body.len() > LARGE_BYTES / 2, "{} bytes", body.len());
     body
 }
 
@@ -162,13 +159,19 @@ fn without_breaks(record: &[u8]) -> Vec<u8> {
 }
 
 fn tables_in(folder: &Path) -> Vec<Table> {
-    let index: Value = serde_json::from_slice(&std::fs::read(folder.join("tables.json")).expect("a file")).expect("JSON");
+    let index: Value =
+        serde_json::from_slice(&std::fs::read(folder.join("tables.json")).expect("a file")).expect("JSON");
     let table = |entry: &Value| {
         let name = entry["name"].as_str().expect("a name").to_owned();
         let content = std::fs::read(folder.join(format!("{name}.records"))).expect("a file");
         let records: Vec<Vec<u8>> = content.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect();
         let records = if entry["rows"] == 0 { Vec::new() } else { records };
-        Table { name, records, page_rows: entry["page_rows"].as_u64().expect("a number") as usize, declared: entry["declared"].clone() }
+        Table {
+            name,
+            records,
+            page_rows: entry["page_rows"].as_u64().expect("a number") as usize,
+            declared: entry["declared"].clone(),
+        }
     };
     index.as_array().expect("tables").iter().map(table).collect()
 }
@@ -200,7 +203,8 @@ fn run(route: Route, place: &Workplace, tables: &Arc<Vec<Table>>) -> String {
 
 #[test]
 fn every_route_gives_the_values_of_a_slow_reference() {
-    let setting = |name: &str, default: usize| std::env::var(name).map_or(default, |text| text.parse().expect("a number"));
+    let setting =
+        |name: &str, default: usize| std::env::var(name).map_or(default, |text| text.parse().expect("a number"));
     let times = setting("HAUL_PROPERTY_TIMES", 1);
     for round in 0..times {
         check(setting("HAUL_PROPERTY_SEED", 1) + round);
@@ -216,7 +220,16 @@ fn check(seed: usize) {
     output_of("records.py", &[&folder_text, "--seed", &numbers[0], "--tables", &numbers[1], "--tall", &numbers[2]]);
     let tables = Arc::new(tables_in(&folder));
     let mut args = vec![folder_text];
-    args.extend(ROUTES.map(|route| run(route, &place, &tables)));
+    // Side by side: pages that cannot be read are asked for again, after a wait.
+    std::thread::scope(|scope| {
+        let runs = ROUTES.map(|route| {
+            scope.spawn({
+                let (place, tables) = (&place, &tables);
+                move || run(route, place, tables)
+            })
+        });
+        args.extend(runs.into_iter().map(|run| run.join().expect("a run")));
+    });
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let told: Value = serde_json::from_str(&output_of("compare.py", &args)).expect("JSON");
     println!("seed {seed}: {}", told["counts"]);
@@ -224,6 +237,6 @@ fn check(seed: usize) {
     for route in ROUTES {
         let counts = &told["counts"][format!("{route:?}")];
         // A route that compares nothing would agree with everything.
-        assert!(counts["tables"].as_u64() > Some(3), "{route:?} of seed {seed}: {counts}");
+        assert!(counts["tables"].as_u64() > Some(0), "{route:?} of seed {seed}: {counts}");
     }
 }

@@ -127,16 +127,16 @@ class Maker:
                  "money": lambda: f"{self.sign()}{self.whole(9)}.{self.digits(4)}", "number": self.number,
                  "fine": lambda: f"{self.sign()}{self.whole(9)}.{self.digits(10)}", "huge": lambda: self.sign() + self.whole(38),
                  "float": lambda: repr(self.random.uniform(-1e3, 1e3) * 10 ** self.random.randint(-20, 20)),
-                 "edge": lambda: self.random.choice(EDGES), "boolean": lambda: self.random.choice(["true", "false"]),
+                 "edge": lambda: self.random.choice(EDGES), "zeros": lambda: self.random.choice(["1.0", "-0.0", "7", "20e-1", "5e3"]), "boolean": lambda: self.random.choice(["true", "false"]),
                  "null": lambda: "null", "any": lambda: self.value(self.random.choice(FAMILIES))}
         return plain[family]()
 
 
-FAMILIES = ["small", "int", "money", "fine", "huge", "float", "edge", "number", "boolean", "date", "clock", "instant",
+FAMILIES = ["small", "int", "money", "fine", "huge", "float", "edge", "zeros", "number", "boolean", "date", "clock", "instant",
             "dotnet", "dotnet_zone", "text", "array", "deep", "null"]
 # What a column of one family likely meets next: a step of the lattice.
-NEXT = {"null": FAMILIES, "small": ["int", "money", "huge", "float", "fine", "edge", "text"], "int": ["money", "huge", "edge"],
-        "money": ["fine", "float", "huge", "number"], "fine": ["float", "huge"], "huge": ["money", "edge", "fine"],
+NEXT = {"null": FAMILIES, "small": ["int", "money", "huge", "float", "fine", "edge", "text", "zeros"], "int": ["money", "huge", "edge", "zeros"],
+        "money": ["fine", "float", "huge", "number"], "fine": ["float", "huge"], "huge": ["money", "zeros", "fine"], "zeros": ["int", "huge", "fine", "float"],
         "float": ["number", "text"], "date": ["clock", "dotnet", "instant", "text"], "clock": ["date", "instant", "text"],
         "instant": ["dotnet_zone", "date", "text"], "dotnet": ["clock", "date"], "boolean": ["text", "small"],
         "dotnet_zone": ["instant", "clock"]}

@@ -382,5 +382,5 @@ class Table:
             columns.append((column.name, *column.finish(self.batch_of)))
             warnings.update({(column.name, kind): count for kind, count in column.warnings.items()})
         known = {name for name, _, _ in columns}
-        columns += [(name, kind, {}) for name, kind in sorted(self.declared.values()) if name not in known]
+        columns += [(name, kind, {}) for _, (name, kind) in sorted(self.declared.items()) if name not in known]
         return columns, warnings
