@@ -86,6 +86,8 @@ pub(crate) const PAGES_MAX: u64 = 1_000_000;
 pub(crate) const EMPTY_PAGES_MAX: u64 = 100;
 /// Pages that wait between the reader and the writer.
 pub(crate) const PAGES_QUEUED_MAX: usize = 2;
+/// Batches that wait between the decoding and the encoding thread of a stream; each has some megabytes.
+pub(crate) const BATCHES_QUEUED_MAX: usize = 1;
 /// Requests of one source in flight at once, unless the job says otherwise.
 pub(crate) const REQUESTS_IN_FLIGHT_DEFAULT: u32 = 4;
 
@@ -97,6 +99,8 @@ pub(crate) const COLUMNS_MAX: usize = 2_000;
 pub(crate) const COLUMN_NAME_CHARS_MAX: usize = 128;
 /// Levels of objects that flatten into `a_b_c`; deeper ones become JSON text.
 pub(crate) const FLATTEN_DEPTH_MAX: usize = 8;
+/// Lists in lists in lists that become tables.
+pub(crate) const CHILD_TABLES_DEPTH_MAX: usize = 3;
 /// Characters of one text value that Power BI keeps.
 pub(crate) const POWERBI_TEXT_CHARS_MAX: usize = 32_000;
 

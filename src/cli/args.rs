@@ -73,8 +73,8 @@ pub(super) enum Verb {
     Snapshots(JobArgs),
     /// Start a demo API on this machine and run a whole job against it
     Demo(DemoArgs),
-    /// Print the JSON Schema of the job file
-    Schema,
+    /// Show the tables that a job makes, with every column's type and why it has it; without a job, print the JSON Schema of the job file
+    Schema(SchemaArgs),
     /// Print completions for a shell
     Completions(CompletionsArgs),
     /// Print the manual page, or write those of all verbs
@@ -240,6 +240,29 @@ pub(super) struct PreviewArgs {
     pub rows: u32,
     /// Change a setting of the job for this time
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting)]
+    pub set: Vec<(String, String)>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  haul schema jobs/sales.yaml
+  haul schema jobs/sales.yaml orders --records 100000 --json
+  haul schema > job.schema.json         the JSON Schema of job files, for editors")]
+pub(super) struct SchemaArgs {
+    /// Job file
+    pub file: Option<PathBuf>,
+    /// Stream; all streams when absent
+    #[arg(requires = "file")]
+    pub stream: Option<String>,
+    /// Records to look at; the page in which this number is reached is read whole
+    #[arg(long, default_value_t = 1_000, requires = "file", value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    pub records: u64,
+    /// As if nothing was published before
+    #[arg(long, requires = "file")]
+    pub full: bool,
+    /// Change a setting of the job for this time
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting, requires = "file")]
     pub set: Vec<(String, String)>,
 }
 

@@ -13,6 +13,7 @@ mod plan;
 mod preview;
 mod progress;
 mod run;
+mod schema;
 mod signals;
 mod snapshots;
 mod state;
@@ -89,7 +90,10 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Failure> {
         Verb::Snapshots(args) => in_runtime(output, snapshots::run(surroundings()?, args)),
         Verb::Demo(args) => in_runtime(output, demo::run(*output, args)),
         Verb::Check(args) => check::run(output, &args),
-        Verb::Schema => manual::schema(output),
+        Verb::Schema(args) => match args.file.clone() {
+            None => manual::schema(output),
+            Some(file) => in_runtime(output, schema::run(surroundings()?, args, file)),
+        },
         Verb::Completions(args) => manual::completions(output, &args),
         Verb::Man(args) => manual::man(output, &args),
     }

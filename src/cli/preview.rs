@@ -14,40 +14,45 @@ use super::progress::telemetry;
 use super::signals::until_signalled;
 use crate::engine::{Context, Preview, Purpose, preview};
 use crate::job::load;
+use crate::model::plan::{Job, Stream};
 
 /// Characters of one cell on a terminal.
 const CELL_CHARS_MAX: usize = 40;
 
 pub(super) async fn run(around: Surroundings, args: PreviewArgs) -> Result<Exit, Failure> {
     let job = load(&args.file, &args.set)?;
-    let streams = match &args.stream {
-        None => job.streams.clone(),
-        Some(name) => {
-            let known: Vec<String> = job.streams.iter().map(|stream| format!("`{}`", stream.name)).collect();
-            let found = job.streams.iter().find(|stream| stream.name == *name).cloned();
-            let unknown = || Failure::usage(format!("there is no stream `{name}`; the job has {}", known.join(", ")));
-            vec![found.ok_or_else(unknown)?]
-        }
-    };
+    let streams = chosen(&job, args.stream.as_deref())?;
     let cancel = CancellationToken::new();
     let ctx = Context::open(job, &around.settings, Purpose::Run, cancel.clone(), telemetry(around.output)).await?;
     let mut documents = Vec::new();
     for stream in &streams {
-        let shown = until_signalled(around.output, &cancel, preview(&ctx, stream, args.rows as usize)).await??;
-        if around.output.is_json {
-            documents.push(document(&shown));
-        } else {
-            show(around.output, &shown);
+        let rows = args.rows as usize;
+        let tables = until_signalled(around.output, &cancel, preview(&ctx, stream, None, rows as u64, rows)).await??;
+        for shown in &tables {
+            if around.output.is_json {
+                documents.push(document(shown));
+            } else {
+                show(around.output, shown);
+            }
         }
     }
     if around.output.is_json {
-        around.output.json(&json!({ "job": ctx.job.name, "streams": documents }));
+        around.output.json(&json!({ "job": ctx.job.name, "tables": documents }));
     }
     Ok(Exit::Done)
 }
 
+/// The stream of this name, or all.
+pub(super) fn chosen(job: &Job, name: Option<&str>) -> Result<Vec<Stream>, Failure> {
+    let Some(name) = name else { return Ok(job.streams.clone()) };
+    let known: Vec<String> = job.streams.iter().map(|stream| format!("`{}`", stream.name)).collect();
+    let found = job.streams.iter().find(|stream| stream.name == name).cloned();
+    let unknown = || Failure::usage(format!("there is no stream `{name}`; the job has {}", known.join(", ")));
+    Ok(vec![found.ok_or_else(unknown)?])
+}
+
 fn show(output: Output, preview: &Preview) {
-    output.line(format!("{}:", preview.stream));
+    output.line(format!("{}:", preview.table));
     match &preview.rows {
         Some(rows) => show_rows(output, rows),
         None => output.line("  no records"),
@@ -55,7 +60,7 @@ fn show(output: Output, preview: &Preview) {
     let types: Vec<String> = preview.columns.iter().map(|column| format!("{}: {}", column.name, column.kind)).collect();
     output.line(format!("columns: {}", types.join(", ")));
     for note in &preview.notes {
-        output.note(format!("{}: {note}", preview.stream));
+        output.note(format!("{}: {note}", preview.table));
     }
 }
 
@@ -105,7 +110,7 @@ fn document(preview: &Preview) -> Value {
     let columns: Vec<Value> =
         preview.columns.iter().map(|column| json!({ "name": column.name, "type": column.kind })).collect();
     let rows = preview.rows.as_ref().map(rows_of).unwrap_or_default();
-    json!({ "stream": preview.stream, "columns": columns, "rows": rows, "notes": preview.notes })
+    json!({ "table": preview.table, "columns": columns, "rows": rows, "notes": preview.notes })
 }
 
 /// Rows as objects of texts: numbers keep all their digits that way.

@@ -108,15 +108,21 @@ fn span(seconds: u64) -> String {
     }
 }
 
+/// A change of a table's columns, for people.
+pub(super) fn change_text(table: &str, change: &SchemaChange) -> String {
+    match change {
+        SchemaChange::Added { column, to } => format!("table `{table}`: new column `{column}` ({to})"),
+        SchemaChange::Removed { column, from } => format!("table `{table}`: column `{column}` ({from}) is gone"),
+        SchemaChange::Retyped { column, from, to, because } => {
+            let because = because.as_ref().map(|value| format!(", because of {value}")).unwrap_or_default();
+            format!("table `{table}`: column `{column}` was {from}, is {to}{because}")
+        }
+    }
+}
+
 fn notes_of(output: Output, name: &str, table: &TableReport) {
     for change in &table.schema_changes {
-        output.note(match change {
-            SchemaChange::Added { column, to } => format!("table `{name}`: new column `{column}` ({to})"),
-            SchemaChange::Removed { column, from } => format!("table `{name}`: column `{column}` ({from}) is gone"),
-            SchemaChange::Retyped { column, from, to } => {
-                format!("table `{name}`: column `{column}` was {from}, is {to}")
-            }
-        });
+        output.note(change_text(name, change));
     }
     if let Some(merge) = &table.merge {
         let MergeCounts { read_rows, inserted, updated, known, repeated, .. } = *merge;
@@ -128,6 +134,17 @@ fn notes_of(output: Output, name: &str, table: &TableReport) {
             count(inserted),
             count(updated)
         ));
+    }
+    if table.filtered > 0 {
+        output.note(format!("table `{name}`: {} left out by the filter", counted(table.filtered, "record")));
+    }
+    if !table.fields_left_out.is_empty() {
+        let fields = table.fields_left_out.iter().map(|field| format!("`{field}`")).collect::<Vec<_>>().join(", ");
+        output.note(format!("warning: table `{name}`: the contract leaves out what is new: {fields}"));
+    }
+    if let Some(quarantine) = &table.quarantine {
+        let records = counted(quarantine.records, "record");
+        output.note(format!("warning: table `{name}`: {records} could not become rows: see {}", quarantine.path));
     }
     if table.without_cursor > 0 {
         let text = counted(table.without_cursor, "record");

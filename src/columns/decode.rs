@@ -1,492 +1,433 @@
-//! The walk through a page's records: every member goes to its column as soon as it is read.
+//! The walk through a page's records: each becomes a row of the stream's table, and its lists rows of child tables.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::Arc;
+use std::collections::VecDeque;
 
-use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use jiter::{Jiter, JiterError, JiterErrorType, JsonErrorType, Peek};
+use jiter::{Jiter, Peek};
+use serde_json::Value;
 
-use crate::limits::{BATCH_ROWS, COLUMNS_MAX, FLATTEN_DEPTH_MAX, JSON_DEPTH_MAX, SAMPLE_BYTES_MAX, SAMPLE_ROWS};
 use crate::model::column::{Column, ColumnType, TypeOrigin};
+use crate::model::fields::{BadRecords, ChildPlan, FieldPlan};
 
-use super::convert::schema_of;
-use super::error::{Error, Place, Refusal, excerpt, shown};
-use super::lane::{Lane, Warning};
+use super::children::{Given, key_of};
+use super::error::{Error, Place};
+use super::lane::Warning;
 use super::names::{folded, name_of};
-use super::raw_json::{TooDeep, compact};
-use super::shape::{FieldAt, Shape};
+use super::options::{Options, PARENT_ROW, POSITION, TableOptions};
+use super::reason::Reason;
+use super::table::{Table, kind_word, syntax_error};
 
-/// What is known of a table before its first record.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Options {
-    /// The job's types by column name; these never change.
-    pub(crate) declared: BTreeMap<String, ColumnType>,
-    /// The source's own description; these never change, either.
-    pub(crate) fetched: Vec<Column>,
-    /// Columns of the last snapshot in their order; these may widen.
-    pub(crate) remembered: Vec<Column>,
-    /// The records come from OData: `…@odata.…`, `__metadata` and `__deferred` are the protocol's, and left out.
-    pub(crate) is_odata: bool,
+/// What the job's expressions make of a record: values for the computed columns, or `None` where its filter leaves the
+/// record out. The error is for people.
+pub(crate) type Compute = Box<dyn FnMut(&Value) -> Result<Option<Vec<Value>>, String> + Send>;
+
+/// A record that became no row, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct BadRecord {
+    pub(crate) place: Place,
+    pub(crate) reason: String,
+    /// As it was sent.
+    pub(crate) json: String,
 }
 
-/// A column with one value for many records.
+/// One table of the stream.
 #[derive(Debug)]
-struct Constant {
-    field: FieldAt,
-    lane: usize,
-    value: serde_json::Value,
+struct Known {
+    name: String,
+    table: Table,
 }
 
-/// Turns pages of records into batches.
+/// Turns pages of records into batches of one or several tables.
 ///
-/// - Every batch but the first and the last has [`BATCH_ROWS`] rows, or fewer where their JSON reaches
-///   [`SAMPLE_BYTES_MAX`]; the first has up to [`SAMPLE_ROWS`]. Pages play no part in it.
-/// - Columns stand in the order in which their fields first appear, those of the sample that never appear behind them.
+/// - Table 0 is the stream's own; those of its lists follow, each with its own lists' tables behind it.
+/// - Every batch of a table but the first and the last has [`crate::limits::BATCH_ROWS`] rows, or fewer where their JSON
+///   reaches [`crate::limits::SAMPLE_BYTES_MAX`]; the first has up to [`crate::limits::SAMPLE_ROWS`]. Pages play no part
+///   in it.
+/// - Columns stand in the order in which their fields first appear, those known beforehand that never appear behind them.
 ///   A column that has its place keeps it.
 /// - After an error nothing that comes out is of any use.
-#[derive(Debug)]
 pub(crate) struct Decoder {
-    shape: Shape,
-    lanes: Vec<Lane>,
-    /// Lanes by the folded name of their column.
-    by_name: HashMap<String, usize>,
-    /// Fields in the order of their first appearance.
-    appeared: Vec<FieldAt>,
-    /// Lanes in the order of the columns, from the first batch on.
-    order: Vec<usize>,
+    tables: Vec<Known>,
+    key: Vec<String>,
     is_odata: bool,
-    /// Columns with one value for all records to come.
-    constants: Vec<Constant>,
-    /// Number of the record being read, over all pages; it stamps the fields that the record has.
-    stamp: u64,
-    place: Place,
-    rows: usize,
-    row_bytes: usize,
-    rows_max: usize,
-    batches: VecDeque<RecordBatch>,
-    /// Every set of columns that batches had, the newest last; never empty.
-    views: Vec<(SchemaRef, Vec<Column>)>,
+    has_parent_rows: bool,
+    bad_records: BadRecords,
+    bad: VecDeque<BadRecord>,
+    bad_count: u64,
+    first_bad: Option<String>,
+    compute: Option<Compute>,
+    filtered: u64,
+    /// Rows of the stream's own table so far.
+    rows: u64,
 }
 
 impl Decoder {
     /// A decoder that knows these columns. Two of them with the same name but for case are an error.
     pub(crate) fn new(options: Options) -> Result<Self, Error> {
-        let mut decoder = Decoder {
-            shape: Shape::new(),
-            lanes: Vec::new(),
-            by_name: HashMap::new(),
-            appeared: Vec::new(),
-            order: Vec::new(),
+        let fields = &options.fields;
+        let mut own = Table::new(&TableOptions {
+            fields,
+            fetched: &options.fetched,
+            former: &options.former,
             is_odata: options.is_odata,
-            constants: Vec::new(),
-            stamp: 0,
-            place: Place { page: 0, record: 0 },
+            contract: options.contract,
+            given: Vec::new(),
+            first_child: 1,
+        })?;
+        own.add_computed(&options.computed)?;
+        let mut tables = vec![Known { name: options.name.clone(), table: own }];
+        if !fields.children.is_empty() {
+            let given = given_columns(&tables[0], &options)?;
+            add_children(&mut tables, fields, &given, &options)?;
+        }
+        Ok(Decoder {
+            tables,
+            key: options.key,
+            is_odata: options.is_odata,
+            has_parent_rows: options.has_parent_rows,
+            bad_records: options.contract.bad_records,
+            bad: VecDeque::new(),
+            bad_count: 0,
+            first_bad: None,
+            compute: None,
+            filtered: 0,
             rows: 0,
-            row_bytes: 0,
-            rows_max: SAMPLE_ROWS,
-            batches: VecDeque::new(),
-            views: Vec::new(),
-        };
-        let mut declared: BTreeMap<String, (String, ColumnType)> =
-            options.declared.into_iter().map(|(name, kind)| (folded(&name), (name, kind))).collect();
-        for column in options.fetched {
-            let column = match declared.remove(&folded(&column.name)) {
-                Some((_, kind)) => Column { kind, origin: TypeOrigin::Declared, ..column },
-                None => Column { origin: TypeOrigin::Fetched, ..column },
-            };
-            decoder.know(column)?;
-        }
-        // Where a declared column stands in a record is known from the last snapshot, or shows with the first record.
-        for (key, (name, kind)) in declared {
-            let path = options.remembered.iter().find(|column| folded(&column.name) == key).map(|it| it.path.clone());
-            let column = Column { path: path.unwrap_or_default(), name, kind, origin: TypeOrigin::Declared };
-            decoder.know(column)?;
-        }
-        for column in options.remembered {
-            if !decoder.by_name.contains_key(&folded(&column.name)) {
-                decoder.know(Column { origin: TypeOrigin::Remembered, ..column })?;
-            }
-        }
-        decoder.renew_empty_view();
-        Ok(decoder)
+        })
+    }
+
+    /// Every record goes through this first.
+    pub(crate) fn set_compute(&mut self, compute: Compute) {
+        self.compute = Some(compute);
     }
 
     /// Reads the records of one page: the text of a JSON array of objects, or of a single object. Returns how many.
     pub(crate) fn push(&mut self, records: &[u8], page: u64) -> Result<u64, Error> {
-        self.place = Place { page, record: 1 };
-        let mut jiter = Jiter::new(records);
+        let mut reading =
+            Reading { text: records, base: 0, jiter: Jiter::new(records), place: Place { page, record: 1 } };
         let mut count = 0;
-        match jiter.peek().map_err(|source| self.syntax(source))? {
+        match reading.jiter.peek().map_err(|source| syntax_error(source, reading.place))? {
             Peek::Object => {
-                self.record(&mut jiter)?;
+                self.record(&mut reading, Peek::Object)?;
                 count += 1;
             }
             Peek::Array => {
-                let mut next = jiter.known_array().map_err(|source| self.syntax(source))?;
+                let mut next = reading.jiter.known_array().map_err(|source| syntax_error(source, reading.place))?;
                 while let Some(peek) = next {
-                    self.place.record = count + 1;
-                    if peek != Peek::Object {
-                        return Err(Error::NoObject { place: self.place, found: kind_word(peek) });
-                    }
-                    self.record(&mut jiter)?;
+                    reading.place.record = count + 1;
+                    self.record(&mut reading, peek)?;
                     count += 1;
-                    next = jiter.array_step().map_err(|source| self.syntax(source))?;
+                    next = reading.jiter.array_step().map_err(|source| syntax_error(source, reading.place))?;
                 }
             }
             _ => return Err(Error::NoRecords { page }),
         }
-        jiter.finish().map_err(|source| self.syntax(source))?;
+        reading.jiter.finish().map_err(|source| syntax_error(source, reading.place))?;
         Ok(count)
     }
 
     /// From now on every record gets these columns, too. A record that has such a member itself is an error.
-    pub(crate) fn set_constants(&mut self, constants: &[(String, serde_json::Value)]) -> Result<(), Error> {
-        self.constants.clear();
-        for (name, value) in constants {
-            let field = self.shape.field_at(std::slice::from_ref(name)).expect("the path has one key");
-            let lane = self.lane_for(field)?;
-            self.constants.push(Constant { field, lane, value: value.clone() });
+    pub(crate) fn set_constants(&mut self, constants: &[(String, Value)]) -> Result<(), Error> {
+        self.tables[0].table.set_constants(constants)
+    }
+
+    /// Makes batches of what is there, so that what follows is apart from it.
+    pub(crate) fn cut(&mut self) -> Result<(), Error> {
+        self.tables.iter_mut().try_for_each(|known| known.table.emit_rest())
+    }
+
+    /// The next finished batch with the number of its table.
+    pub(crate) fn next_batch(&mut self) -> Option<(usize, RecordBatch)> {
+        let next = |(number, known): (usize, &mut Known)| known.table.next_batch().map(|batch| (number, batch));
+        self.tables.iter_mut().enumerate().find_map(next)
+    }
+
+    /// Ends the tables: what remains becomes batches, for [`Decoder::next_batch`]. From now on [`Decoder::columns`] are
+    /// the tables'.
+    pub(crate) fn finish(&mut self) -> Result<(), Error> {
+        self.cut()?;
+        // A parent's column has at least the types of what its children were given of it, for it saw more.
+        let types: Vec<ColumnType> = self.key.iter().map(|name| self.key_type(name)).collect();
+        for known in self.tables.iter_mut().skip(1) {
+            known.table.set_given_types(&types);
         }
         Ok(())
     }
 
-    /// Makes a batch of what is there, so that what follows is apart from it.
-    pub(crate) fn cut(&mut self) -> Result<(), Error> {
-        if self.rows > 0 { self.emit() } else { Ok(()) }
+    /// How many tables there are.
+    pub(crate) fn tables(&self) -> usize {
+        self.tables.len()
     }
 
-    /// The next finished batch. Its columns are [`Decoder::columns_of`] its schema.
-    pub(crate) fn next_batch(&mut self) -> Option<RecordBatch> {
-        self.batches.pop_front()
-    }
-
-    /// Ends the table: what remains becomes a batch. Returns the next batch, as [`Decoder::next_batch`] goes on doing;
-    /// `None` = all were taken. From now on [`Decoder::columns`] are the table's.
-    pub(crate) fn finish(&mut self) -> Result<Option<RecordBatch>, Error> {
-        if self.rows > 0 {
-            self.emit()?;
-        }
-        Ok(self.next_batch())
+    pub(crate) fn name(&self, table: usize) -> &str {
+        &self.tables[table].name
     }
 
     /// The columns as of the newest batch; before it, those known beforehand.
-    pub(crate) fn columns(&self) -> &[Column] {
-        &self.view().1
-    }
-
-    /// The schema of [`Decoder::columns`]; the same allocation until a column appears or changes.
-    pub(crate) fn arrow_schema(&self) -> SchemaRef {
-        Arc::clone(&self.view().0)
+    pub(crate) fn columns(&self, table: usize) -> &[Column] {
+        self.tables[table].table.columns()
     }
 
     /// The columns of a batch that this decoder gave out, by the batch's own schema; `None` = it is not ours.
-    pub(crate) fn columns_of(&self, schema: &SchemaRef) -> Option<&[Column]> {
-        self.views.iter().rev().find(|(known, _)| Arc::ptr_eq(known, schema)).map(|(_, columns)| columns.as_slice())
+    pub(crate) fn columns_of(&self, table: usize, schema: &SchemaRef) -> Option<&[Column]> {
+        self.tables[table].table.columns_of(schema)
     }
 
     /// What was changed in values so far, by column and kind.
-    pub(crate) fn warnings(&self) -> Vec<Warning> {
-        self.lanes.iter().flat_map(Lane::warnings).collect()
+    pub(crate) fn warnings(&self, table: usize) -> Vec<Warning> {
+        self.tables[table].table.warnings()
     }
 
-    fn view(&self) -> &(SchemaRef, Vec<Column>) {
-        self.views.last().expect("the constructor makes the first view")
+    /// Why the columns have their types, in the order of [`Decoder::columns`].
+    pub(crate) fn reasons(&self, table: usize) -> Vec<Reason> {
+        self.tables[table].table.reasons()
     }
 
-    fn record(&mut self, jiter: &mut Jiter<'_>) -> Result<(), Error> {
-        let start = jiter.current_index();
-        self.stamp += 1;
-        self.object(jiter, 0)?;
-        if !self.constants.is_empty() {
-            self.stamp_constants()?;
+    /// New fields that the contract left out.
+    pub(crate) fn left_out(&self, table: usize) -> &[String] {
+        self.tables[table].table.left_out()
+    }
+
+    /// The next record that became no row.
+    pub(crate) fn next_bad(&mut self) -> Option<BadRecord> {
+        self.bad.pop_front()
+    }
+
+    /// Records that became no row because something is wrong with them.
+    pub(crate) fn bad_count(&self) -> u64 {
+        self.bad_count
+    }
+
+    /// Records that the job's filter left out.
+    pub(crate) fn filtered(&self) -> u64 {
+        self.filtered
+    }
+
+    #[inline]
+    fn record(&mut self, reading: &mut Reading<'_>, peek: Peek) -> Result<(), Error> {
+        match self.bad_records {
+            BadRecords::Fail => self.rows_of_record(reading, peek),
+            BadRecords::Quarantine { max } => {
+                let start = reading.at();
+                let marks: Vec<usize> = self.tables.iter().map(|known| known.table.rows).collect();
+                match self.rows_of_record(reading, peek) {
+                    Err(error) if error.is_of_record() => {
+                        for (known, mark) in self.tables.iter_mut().zip(marks) {
+                            known.table.reject_rows(mark);
+                        }
+                        self.keep_bad(reading, start, &error, max)
+                    }
+                    taken => taken,
+                }
+            }
         }
+    }
+
+    /// Sets a record aside and stands behind it.
+    #[cold]
+    fn keep_bad(&mut self, reading: &mut Reading<'_>, start: usize, error: &Error, max: u64) -> Result<(), Error> {
+        reading.go_to(start);
+        reading.jiter.next_skip().map_err(|source| syntax_error(source, reading.place))?;
+        let json = String::from_utf8_lossy(&reading.text[start..reading.at()]).into_owned();
+        let reason = crate::secret::mask(&error.to_string());
+        self.bad_count += 1;
+        let first = self.first_bad.get_or_insert_with(|| reason.clone());
+        if self.bad_count > max {
+            return Err(Error::ManyBadRecords { count: self.bad_count, limit: max, first: first.clone() });
+        }
+        self.bad.push_back(BadRecord { place: reading.place, reason, json });
+        for known in &mut self.tables {
+            known.table.emit_full()?;
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn rows_of_record(&mut self, reading: &mut Reading<'_>, peek: Peek) -> Result<(), Error> {
+        let own = &mut self.tables[0].table;
+        own.place = reading.place;
+        if peek != Peek::Object {
+            return Err(Error::NoObject { place: reading.place, found: kind_word(peek) });
+        }
+        let start = reading.at();
+        if self.compute.is_some() && !self.compute_record(reading, start)? {
+            self.filtered += 1;
+            return Ok(());
+        }
+        let own = &mut self.tables[0].table;
+        own.record(&mut reading.jiter)?;
+        let end = reading.at();
+        if !own.found.is_empty() {
+            self.rows_of_lists(reading, start..end)?;
+        }
+        let own = &mut self.tables[0].table;
+        own.take_row(end - start);
         self.rows += 1;
-        self.row_bytes += jiter.current_index() - start;
-        if self.rows == self.rows_max || self.row_bytes >= SAMPLE_BYTES_MAX {
-            self.emit()?;
+        if self.tables.len() == 1 {
+            return self.tables[0].table.emit_full();
         }
+        self.tables.iter_mut().try_for_each(|known| known.table.emit_full())
+    }
+
+    /// Asks the job's expressions about the record; stands behind it where they leave it out.
+    fn compute_record(&mut self, reading: &mut Reading<'_>, start: usize) -> Result<bool, Error> {
+        let place = reading.place;
+        reading.jiter.known_skip(Peek::Object).map_err(|source| syntax_error(source, reading.place))?;
+        let text = &reading.text[start..reading.at()];
+        let record: Value = serde_json::from_slice(text).map_err(|source| Error::Unread { place, source })?;
+        let compute = self.compute.as_mut().expect("the caller looked");
+        let Some(values) = compute(&record).map_err(|why| Error::Expression { place, why })? else {
+            return Ok(false);
+        };
+        self.tables[0].table.set_computed(values);
+        reading.go_to(start);
+        Ok(true)
+    }
+
+    /// The rows of the record's lists, and of the lists in these.
+    fn rows_of_lists(&mut self, reading: &Reading<'_>, record: std::ops::Range<usize>) -> Result<(), Error> {
+        let mut given = key_of(&self.tables[0].table, &self.key, &reading.text[record], reading.place)?;
+        if self.has_parent_rows {
+            given.push(self.rows.to_string().into_bytes());
+        }
+        self.lists_of(0, reading.text, reading.base, &given, reading.place)
+    }
+
+    /// The rows of the lists that were found in the last record of `table`, which stand in `text` behind `base`.
+    fn lists_of(&mut self, table: usize, text: &[u8], base: usize, given: &Given, place: Place) -> Result<(), Error> {
+        let found = std::mem::take(&mut self.tables[table].table.found);
+        for list in &found {
+            let text = &text[base + list.at.start..base + list.at.end];
+            self.list(list.table, text, given, place)?;
+        }
+        // The room is kept for the next record.
+        let known = &mut self.tables[table].table;
+        known.found = found;
+        known.found.clear();
         Ok(())
     }
 
-    fn stamp_constants(&mut self) -> Result<(), Error> {
-        for at in 0..self.constants.len() {
-            let Constant { field, lane, value } = &self.constants[at];
-            let (field, lane) = (*field, *lane);
-            let known = &mut self.shape.nodes[field.0].fields[field.1];
-            if known.stamp == self.stamp {
-                let path = shown(&self.shape.path(field));
-                let name = self.lanes[lane].column.name.clone();
-                return Err(Error::SameName { name, first: format!("{path}` of the slice and `{path}"), second: path });
-            }
-            if !known.is_constant {
-                known.is_constant = true;
-                self.appeared.push(field);
-            }
-            let row = self.rows;
-            let put = match value {
-                serde_json::Value::Null => Ok(()),
-                serde_json::Value::Bool(flag) => self.lanes[lane].boolean(row, *flag),
-                serde_json::Value::Number(number) => self.lanes[lane].number(row, number.to_string().as_bytes()),
-                serde_json::Value::String(text) => self.lanes[lane].text(row, text),
-                other => self.lanes[lane].json(row, &other.to_string()),
-            };
-            put.map_err(|refusal| self.refused(lane, *refusal))?;
-        }
-        Ok(())
-    }
-
-    /// Reads the members of the object at which `jiter` stands.
-    fn object(&mut self, jiter: &mut Jiter<'_>, node: usize) -> Result<(), Error> {
-        self.shape.nodes[node].rewind();
-        let mut next = jiter.known_object();
-        loop {
-            let known = &mut self.shape.nodes[node];
-            let field = match next {
-                Ok(Some(key)) => match known.find(key) {
-                    Some(field) => field,
-                    None => known.add(key, self.is_odata && is_odata_noise(key)),
-                },
-                Ok(None) => return Ok(()),
-                Err(source) => return Err(self.syntax(source)),
-            };
-            self.member(jiter, (node, field))?;
-            next = jiter.next_key();
-        }
-    }
-
-    fn member(&mut self, jiter: &mut Jiter<'_>, at: FieldAt) -> Result<(), Error> {
-        let field = &mut self.shape.nodes[at.0].fields[at.1];
-        if field.is_dropped {
-            return jiter.next_skip().map_err(|source| self.syntax(source));
-        }
-        if field.stamp == self.stamp {
-            return Err(Error::DuplicateMember { place: self.place, path: shown(&self.shape.path(at)) });
-        }
-        if field.stamp == 0 {
-            self.appeared.push(at);
-        }
-        field.stamp = self.stamp;
-        let peek = match jiter.peek() {
-            Ok(peek) => peek,
-            Err(source) => return Err(self.syntax(source)),
-        };
-        if peek == Peek::Null {
-            // A field that is null where it is no object needs no column beside its members'.
-            if field.lane().is_none() && field.child().is_none() {
-                self.lane_for(at)?;
-            }
-            return jiter.known_null().map_err(|source| self.syntax(source));
-        }
-        if peek == Peek::Object {
-            return self.object_member(jiter, at);
-        }
-        let lane = match field.lane() {
-            Some(lane) => lane,
-            None => self.lane_for(at)?,
-        };
-        if peek == Peek::Array || self.lanes[lane].keeps_json() {
-            return self.json_member(jiter, at, lane, peek);
-        }
-        self.scalar(jiter, lane, peek)
-    }
-
-    fn scalar(&mut self, jiter: &mut Jiter<'_>, at: usize, peek: Peek) -> Result<(), Error> {
-        let lane = &mut self.lanes[at];
-        let taken = match peek {
-            Peek::String => jiter.known_str().map(|text| lane.text(self.rows, text)),
-            Peek::True | Peek::False => jiter.known_bool(peek).map(|value| lane.boolean(self.rows, value)),
-            _ => jiter.known_number_bytes(peek).map(|text| lane.number(self.rows, text)),
-        };
-        match taken {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(refusal)) => Err(self.refused(at, *refusal)),
-            Err(source) => Err(self.syntax(source)),
-        }
-    }
-
-    /// An object below the record: its members become columns, unless its column keeps it or it lies too deep.
-    fn object_member(&mut self, jiter: &mut Jiter<'_>, at: FieldAt) -> Result<(), Error> {
-        let field = self.shape.field(at);
-        let mut lane = field.lane();
-        if lane.is_none() && field.child().is_none() {
-            // A declared column whose field no record showed so far may be this one; its type decides, not ours.
-            let name = name_of(&self.shape.path(at))?;
-            let known = self.by_name.get(&folded(&name)).map(|known| &self.lanes[*known]);
-            let is_seen = |home| self.shape.field(home).stamp > 0;
-            if known.is_some_and(|known| known.is_fixed() && !known.home.is_some_and(is_seen)) {
-                lane = Some(self.lane_for(at)?);
-            }
-        }
-        if let Some(lane) = lane
-            && self.lanes[lane].is_fixed()
+    fn list(&mut self, table: usize, text: &[u8], given: &Given, place: Place) -> Result<(), Error> {
+        let mut jiter = Jiter::new(text);
+        self.tables[table].table.place = place;
+        let mut next = Some(jiter.peek().map_err(|source| syntax_error(source, place))?);
+        let is_list = next == Some(Peek::Array);
+        if is_list {
+            next = jiter.known_array().map_err(|source| syntax_error(source, place))?;
+        } else if self.is_odata
+            && let Some(items) = super::children::results_of(text)
         {
-            return self.json_member(jiter, at, lane, Peek::Object);
+            // Version 2 wraps a list of an expanded record; what was not expanded is a link.
+            return if items.is_empty() { Ok(()) } else { self.list(table, items, given, place) };
         }
-        if self.shape.nodes[at.0].path().len() >= FLATTEN_DEPTH_MAX {
-            let lane = self.lane_for(at)?;
-            return self.json_member(jiter, at, lane, Peek::Object);
+        let mut position = 0_u64;
+        while let Some(peek) = next {
+            position += 1;
+            self.item(table, &mut jiter, text, peek, (given, position), place)?;
+            if !is_list {
+                break;
+            }
+            next = jiter.array_step().map_err(|source| syntax_error(source, place))?;
         }
-        if let Some(lane) = lane {
-            self.lanes[lane].is_beside_object = true;
-        }
-        let child = self.shape.child_of(at);
-        self.object(jiter, child)
+        Ok(())
     }
 
-    fn json_member(&mut self, jiter: &mut Jiter<'_>, at: FieldAt, lane: usize, peek: Peek) -> Result<(), Error> {
+    fn item(
+        &mut self,
+        table: usize,
+        jiter: &mut Jiter<'_>,
+        text: &[u8],
+        peek: Peek,
+        (given, position): (&Given, u64),
+        place: Place,
+    ) -> Result<(), Error> {
+        let own = &mut self.tables[table].table;
         let start = jiter.current_index();
-        jiter.known_skip(peek).map_err(|source| self.syntax(source))?;
-        let place = self.place;
-        let text =
-            std::str::from_utf8(jiter.slice_to_current(start)).map_err(|source| Error::NotUtf8 { place, source })?;
-        // The record itself and the objects above are levels, too.
-        let depth_max = JSON_DEPTH_MAX - self.shape.nodes[at.0].path().len() - 1;
-        let json = compact(text, depth_max).map_err(|TooDeep| Error::TooDeep { place, limit: JSON_DEPTH_MAX })?;
-        self.lanes[lane].json(self.rows, &json).map_err(|refusal| self.refused(lane, *refusal))
+        match peek {
+            Peek::Object => own.record(jiter)?,
+            peek => own.item(jiter, peek)?,
+        }
+        let mut given = given.clone();
+        given.push(position.to_string().into_bytes());
+        own.give(&given)?;
+        let bytes = jiter.current_index() - start;
+        let has_lists = !own.found.is_empty();
+        own.take_row(bytes);
+        if has_lists { self.lists_of(table, text, 0, &given, place) } else { Ok(()) }
     }
 
-    /// The lane of a field that has none yet: one that was known by name and has no field so far, or a new one.
-    fn lane_for(&mut self, at: FieldAt) -> Result<usize, Error> {
-        if let Some(lane) = self.shape.field(at).lane() {
-            return Ok(lane);
-        }
-        let path = self.shape.path(at);
-        let name = name_of(&path)?;
-        let is_beside_object = self.shape.field(at).child().is_some();
-        let Some(known) = self.by_name.get(&folded(&name)).copied() else {
-            let column = Column { name, path, kind: ColumnType::Null, origin: TypeOrigin::Inferred };
-            let lane = self.add_lane(column, Some(at))?;
-            self.lanes[lane].is_beside_object = is_beside_object;
-            self.shape.set_lane(at, Some(lane));
-            return Ok(lane);
+    fn key_type(&self, name: &str) -> ColumnType {
+        self.tables[0].table.lane_named(name).map_or(ColumnType::Null, |lane| lane.column.kind)
+    }
+}
+
+/// A page being read.
+struct Reading<'a> {
+    text: &'a [u8],
+    /// Where the text of `jiter` begins.
+    base: usize,
+    jiter: Jiter<'a>,
+    place: Place,
+}
+
+impl Reading<'_> {
+    fn at(&self) -> usize {
+        self.base + self.jiter.current_index()
+    }
+
+    /// Reads on from here, where a value begins. The tokenizer itself cannot go back.
+    fn go_to(&mut self, at: usize) {
+        self.base = at;
+        self.jiter = Jiter::new(&self.text[at..]);
+    }
+}
+
+/// The columns that rows of a child table are given of the stream's record; none has a value yet.
+fn given_columns(own: &Known, options: &Options) -> Result<Vec<Column>, Error> {
+    let mut given = Vec::new();
+    for name in &options.key {
+        let known = own.table.lane_named(name).map(|lane| &lane.column);
+        let declared = options.fields.columns.iter().find(|(declared, _)| folded(declared) == folded(name));
+        let (kind, origin) = match (known, declared) {
+            (Some(column), _) => (column.kind, column.origin),
+            (None, Some((_, kind))) => (*kind, TypeOrigin::Declared),
+            (None, None) => (ColumnType::Null, TypeOrigin::Inferred),
         };
-        // A column that no record filled so far follows its field when the source renames or moves it.
-        if let Some(home) = self.lanes[known].home {
-            if self.shape.field(home).stamp > 0 {
-                let first = shown(&self.lanes[known].column.path);
-                return Err(Error::SameName { name, first, second: shown(&path) });
-            }
-            self.shape.set_lane(home, None);
-        }
-        let lane = &mut self.lanes[known];
-        lane.home = Some(at);
-        lane.column.path = path;
-        self.shape.set_lane(at, Some(known));
-        Ok(known)
+        let path = vec![own.name.clone(), name.clone()];
+        given.push(Column { name: name_of(&path)?, path, kind, origin });
     }
-
-    /// Adds a column that is known beforehand. An empty path = its field is not known.
-    fn know(&mut self, mut column: Column) -> Result<(), Error> {
-        let home = self.shape.field_at(&column.path);
-        if column.path.is_empty() {
-            column.path = vec![column.name.clone()];
-        }
-        if let Some(other) = home.and_then(|home| self.shape.field(home).lane()) {
-            let path = shown(&column.path);
-            let name = format!("{}` and `{}", self.lanes[other].column.name, column.name);
-            return Err(Error::SameName { name, first: path.clone(), second: path });
-        }
-        let lane = self.add_lane(column, home)?;
-        if let Some(home) = home {
-            self.shape.set_lane(home, Some(lane));
-        }
-        Ok(())
+    if options.has_parent_rows {
+        given.push(position_column(PARENT_ROW));
     }
-
-    fn add_lane(&mut self, column: Column, home: Option<FieldAt>) -> Result<usize, Error> {
-        if self.lanes.len() == COLUMNS_MAX {
-            return Err(Error::ManyColumns { path: shown(&column.path), limit: COLUMNS_MAX });
-        }
-        let key = folded(&column.name);
-        if let Some(other) = self.by_name.get(&key) {
-            let first = shown(&self.lanes[*other].column.path);
-            return Err(Error::SameName { name: column.name, first, second: shown(&column.path) });
-        }
-        self.by_name.insert(key, self.lanes.len());
-        self.lanes.push(Lane::new(column, home));
-        Ok(self.lanes.len() - 1)
-    }
-
-    fn emit(&mut self) -> Result<(), Error> {
-        self.renew_order();
-        let rows = self.rows;
-        let shown: Vec<usize> = self.order.iter().copied().filter(|lane| self.lanes[*lane].is_shown()).collect();
-        let arrays = shown.into_iter().map(|lane| self.lanes[lane].take(rows)).collect();
-        self.renew_view();
-        let options = RecordBatchOptions::new().with_match_field_names(true).with_row_count(Some(self.rows));
-        let batch = RecordBatch::try_new_with_options(self.arrow_schema(), arrays, &options)
-            .map_err(|source| Error::Batch { source })?;
-        self.batches.push_back(batch);
-        self.rows = 0;
-        self.row_bytes = 0;
-        self.rows_max = BATCH_ROWS;
-        Ok(())
-    }
-
-    /// Gives a place to every lane that has none.
-    fn renew_order(&mut self) {
-        let mut is_placed = vec![false; self.lanes.len()];
-        for lane in &self.order {
-            is_placed[*lane] = true;
-        }
-        let appeared = self.appeared.drain(..).filter_map(|at| self.shape.field(at).lane());
-        for lane in appeared.chain(0..self.lanes.len()) {
-            if !is_placed[lane] {
-                is_placed[lane] = true;
-                self.order.push(lane);
-            }
-        }
-    }
-
-    fn renew_view(&mut self) {
-        let lanes = self.order.iter().map(|lane| &self.lanes[*lane]);
-        let columns: Vec<Column> = lanes.filter(|lane| lane.is_shown()).map(published).collect();
-        if self.views.last().is_none_or(|(_, known)| *known != columns) {
-            self.views.push((schema_of(&columns), columns));
-        }
-    }
-
-    /// The columns before the first record: in the order of their lanes, none of which has its place yet.
-    fn renew_empty_view(&mut self) {
-        self.renew_order();
-        self.renew_view();
-        self.order.clear();
-    }
-
-    fn refused(&self, lane: usize, refusal: Refusal) -> Error {
-        let Column { name, kind, .. } = &self.lanes[lane].column;
-        let value = excerpt(&refusal.value);
-        Error::Value { column: name.clone(), kind: *kind, value, why: refusal.why, place: self.place }
-    }
-
-    fn syntax(&self, source: JiterError) -> Error {
-        let too_deep = JiterErrorType::JsonError(JsonErrorType::RecursionLimitExceeded);
-        if source.error_type == too_deep {
-            return Error::TooDeep { place: self.place, limit: JSON_DEPTH_MAX };
-        }
-        Error::Syntax { place: self.place, source }
-    }
+    Ok(given)
 }
 
-/// A lane's column as readers see it.
-fn published(lane: &Lane) -> Column {
-    match lane.column.kind {
-        ColumnType::Null => Column { kind: ColumnType::Text, origin: TypeOrigin::Unseen, ..lane.column.clone() },
-        _ => lane.column.clone(),
-    }
+fn position_column(name: &str) -> Column {
+    let path = vec![name.to_owned()];
+    Column { name: name.to_owned(), path, kind: ColumnType::Integer, origin: TypeOrigin::Declared }
 }
 
-fn is_odata_noise(key: &str) -> bool {
-    key.contains("@odata.") || matches!(key, "__metadata" | "__deferred")
-}
-
-fn kind_word(peek: Peek) -> &'static str {
-    match peek {
-        Peek::Null => "null",
-        Peek::True | Peek::False => "a boolean",
-        Peek::String => "a string",
-        Peek::Array => "an array",
-        _ => "a number",
+fn add_children(tables: &mut Vec<Known>, fields: &FieldPlan, given: &[Column], options: &Options) -> Result<(), Error> {
+    for ChildPlan { table, fields, .. } in &fields.children {
+        let mut own = given.to_vec();
+        own.push(position_column(POSITION));
+        let former = options.former_children.get(table).map(Vec::as_slice).unwrap_or_default();
+        let number = tables.len();
+        let made = Table::new(&TableOptions {
+            fields,
+            fetched: &[],
+            former,
+            is_odata: options.is_odata,
+            contract: options.contract,
+            given: own,
+            first_child: number + 1,
+        })?;
+        tables.push(Known { name: table.clone(), table: made });
+        // What is below is given the place of its item under the name of this table.
+        let mut given = given.to_vec();
+        let path = vec![table.clone(), POSITION.trim_start_matches('_').to_owned()];
+        given.push(Column { name: name_of(&path)?, path, ..position_column(POSITION) });
+        add_children(tables, fields, &given, options)?;
     }
+    Ok(())
 }

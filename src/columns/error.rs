@@ -50,6 +50,18 @@ pub(crate) enum Error {
     Loss { column: String, from: ColumnType, to: ColumnType, value: String },
     #[error("column `{column}` has values, but no place in the new columns")]
     ColumnLost { column: String },
+    #[error("{place} has the new field `{path}`, and the contract lets no column `{column}` appear")]
+    NewColumn { place: Place, column: String, path: String },
+    #[error("`{path}` of {place} is {found}, where a list of rows was expected")]
+    NoList { place: Place, path: String, found: &'static str },
+    #[error("{place} has no value for `{column}`, by which the rows of its lists find it")]
+    NoParentKey { place: Place, column: String },
+    #[error("{count} records cannot become rows; the contract allows {limit}. The first: {first}")]
+    ManyBadRecords { count: u64, limit: u64, first: String },
+    #[error("{place} cannot be read for the job's expressions")]
+    Unread { place: Place, source: serde_json::Error },
+    #[error("{place}: {why}")]
+    Expression { place: Place, why: String },
     #[error("{rows} records have no value for `{column}`, which is part of the key")]
     NullKey { column: String, rows: usize },
     #[error("a batch of {found} columns was described as {described} columns")]
@@ -85,12 +97,53 @@ pub(super) fn shown(path: &[String]) -> String {
 }
 
 impl Error {
+    /// Whether it is about one record, so that the others can be taken without it.
+    pub(crate) fn is_of_record(&self) -> bool {
+        match self {
+            Error::Value { .. }
+            | Error::NotUtf8 { .. }
+            | Error::TooDeep { .. }
+            | Error::NoObject { .. }
+            | Error::DuplicateMember { .. }
+            | Error::NewColumn { .. }
+            | Error::NoList { .. }
+            | Error::NoParentKey { .. }
+            | Error::Unread { .. }
+            | Error::Expression { .. } => true,
+            Error::Syntax { .. }
+            | Error::NoRecords { .. }
+            | Error::SameName { .. }
+            | Error::LongName { .. }
+            | Error::ManyColumns { .. }
+            | Error::Loss { .. }
+            | Error::ColumnLost { .. }
+            | Error::ManyBadRecords { .. }
+            | Error::NullKey { .. }
+            | Error::OtherColumns { .. }
+            | Error::Batch { .. } => false,
+        }
+    }
+
     /// What the user can do, where we know it.
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
             Error::Value { column, .. } => {
                 Some(format!("declare another type under the stream's `columns`, for example `{column}: text`"))
             }
+            Error::SameName { first, .. } => {
+                Some(format!("give one of them another name, for example `rename: {{ \"{first}\": other }}`, or leave it out under `drop`"))
+            }
+            Error::LongName { path, .. } => Some(format!("give it a shorter name: `rename: {{ \"{path}\": short }}`")),
+            Error::ManyColumns { .. } => {
+                Some("name the fields that you need under `select`, or keep objects with changing keys whole: `nested: { <field>: json }`".to_owned())
+            }
+            Error::NewColumn { path, .. } => Some(format!(
+                "`haul run --full` takes the columns anew; `drop: [\"{path}\"]` leaves the field out for good"
+            )),
+            Error::ManyBadRecords { .. } => {
+                Some("look into the quarantine file of the run, then declare wider types or raise the limit".to_owned())
+            }
+            Error::NoParentKey { .. } => Some("name columns under the stream's `key` that every record has".to_owned()),
             Error::NullKey { .. } => {
                 Some("rows are merged by their key: name columns under `key` that every record has".to_owned())
             }

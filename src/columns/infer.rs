@@ -22,9 +22,10 @@ use crate::model::column::{ColumnType, TypeOrigin};
 use super::cells::Cells;
 use super::convert::convert_array;
 use super::digits;
-use super::error::Refusal;
+use super::error::{Refusal, excerpt};
 use super::lane::Lane;
 use super::number::Number;
+use super::reason::Turn;
 use super::temporal::{self, Shape};
 
 impl Lane {
@@ -38,7 +39,7 @@ impl Lane {
             | ColumnType::Text
             | ColumnType::Json => None,
         };
-        self.turn_into(joined(self.column.kind, moment.map(|moment| moment.shape)))?;
+        self.turn_into(joined(self.column.kind, moment.map(|moment| moment.shape)), text)?;
         match moment {
             Some(moment) if self.column.kind != ColumnType::Text && !self.is_undecided => self.put_moment(row, &moment),
             _ => self.put_text(row, text),
@@ -55,12 +56,12 @@ impl Lane {
                 let stays = if is_new { digits::stays } else { digits::is_kept };
                 if !stays(self.column.kind, number) {
                     self.digits.observe_integers(self.magnitude_max);
-                    self.turn_into(self.digits.kind())?;
+                    self.turn_into(self.digits.kind(), number.text())?;
                 }
             }
             ColumnType::Text => {}
             ColumnType::Boolean | ColumnType::Date | ColumnType::DateTime | ColumnType::Instant | ColumnType::Json => {
-                self.turn_into(ColumnType::Text)?
+                self.turn_into(ColumnType::Text, number.text())?
             }
         }
         self.put_number(row, number);
@@ -69,17 +70,17 @@ impl Lane {
 
     pub(super) fn infer_boolean(&mut self, row: usize, value: bool) -> Result<(), Box<Refusal>> {
         if self.column.kind == ColumnType::Null {
-            self.turn_into(ColumnType::Boolean)?;
+            self.turn_into(ColumnType::Boolean, boolean_word(value))?;
             return self.boolean(row, value);
         }
-        self.turn_into(ColumnType::Text)?;
-        self.put_text(row, if value { "true" } else { "false" });
+        self.turn_into(ColumnType::Text, boolean_word(value))?;
+        self.put_text(row, boolean_word(value));
         Ok(())
     }
 
     pub(super) fn infer_json(&mut self, row: usize, json: &str) -> Result<(), Box<Refusal>> {
         match self.column.kind {
-            ColumnType::Null => self.turn_into(ColumnType::Json)?,
+            ColumnType::Null => self.turn_into(ColumnType::Json, json)?,
             ColumnType::Json => {}
             ColumnType::Boolean
             | ColumnType::Integer
@@ -88,7 +89,7 @@ impl Lane {
             | ColumnType::Date
             | ColumnType::DateTime
             | ColumnType::Instant
-            | ColumnType::Text => self.turn_into(ColumnType::Text)?,
+            | ColumnType::Text => self.turn_into(ColumnType::Text, json)?,
         }
         self.put_text(row, json);
         Ok(())
@@ -110,11 +111,14 @@ impl Lane {
         }
     }
 
-    /// Changes the column's type and the values that wait for the next batch.
-    fn turn_into(&mut self, to: ColumnType) -> Result<(), Box<Refusal>> {
+    /// Changes the column's type, which `value` asks for, and the values that wait for the next batch.
+    fn turn_into(&mut self, to: ColumnType, value: &str) -> Result<(), Box<Refusal>> {
         let from = self.column.kind;
         if from == to {
             return Ok(());
+        }
+        if self.is_frozen {
+            return Err(Refusal::of(value, "the column had this type in the last snapshot, and the contract keeps it"));
         }
         if self.is_undecided {
             self.is_undecided = is_temporal(to);
@@ -129,8 +133,13 @@ impl Lane {
             self.cells = Cells::loaded(to, &values);
         }
         self.column.kind = to;
+        self.turned = Some(Box::new(Turn { value: excerpt(value), from, to }));
         Ok(())
     }
+}
+
+fn boolean_word(value: bool) -> &'static str {
+    if value { "true" } else { "false" }
 }
 
 fn is_temporal(kind: ColumnType) -> bool {

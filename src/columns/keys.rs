@@ -23,6 +23,11 @@ impl Keys {
         Ok(Keys { columns, converter })
     }
 
+    /// The key columns, in the types that keys are made with.
+    pub(crate) fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
     /// The keys of a batch that holds these columns; a null in one is an error that names it.
     pub(crate) fn of(&self, batch: &RecordBatch, from: &[Column]) -> Result<Rows, Error> {
         let mut kept = Vec::with_capacity(self.columns.len());

@@ -7,8 +7,9 @@ use crate::model::column::{Column, ColumnType, TypeOrigin};
 
 use super::cells::{Cells, put};
 use super::digits::Digits;
-use super::error::Refusal;
+use super::error::{Place, Refusal};
 use super::number::{Number, power_of_ten, short_decimal, short_integer};
+use super::reason::{Decided, Turn};
 use super::shape::FieldAt;
 use super::temporal::{self, Moment};
 
@@ -71,6 +72,15 @@ pub(super) struct Lane {
     pub(super) is_beside_object: bool,
     /// The field that fills the column; absent until one is known.
     pub(super) home: Option<FieldAt>,
+    /// Filled from outside the record; no field takes it over.
+    pub(super) is_given: bool,
+    /// The contract lets the type of the last snapshot not change.
+    pub(super) is_frozen: bool,
+    /// The last value changed the type; taken by [`Lane::note_turn`].
+    pub(super) turned: Option<Box<Turn>>,
+    /// What gave the column its first type, and its present one.
+    pub(super) first: Option<Box<Decided>>,
+    pub(super) last: Option<Box<Decided>>,
     counts: [u64; WARNING_KINDS.len()],
 }
 
@@ -84,6 +94,11 @@ impl Lane {
             is_written: column.kind != ColumnType::Null,
             is_beside_object: false,
             home,
+            is_given: false,
+            is_frozen: false,
+            turned: None,
+            first: None,
+            last: None,
             counts: [0; WARNING_KINDS.len()],
             column,
         }
@@ -164,6 +179,18 @@ impl Lane {
     /// A value that stays JSON at `row`.
     pub(super) fn json(&mut self, row: usize, json: &str) -> Result<(), Box<Refusal>> {
         if self.is_fixed() { self.fixed_json(row, json) } else { self.infer_json(row, json) }
+    }
+
+    /// Keeps what changed the type, with the place where it stood.
+    #[cold]
+    pub(super) fn note_turn(&mut self, place: Place) {
+        let Some(turn) = self.turned.take() else { return };
+        let decided = Box::new(Decided { turn: *turn, place });
+        if self.first.is_none() && decided.turn.from == ColumnType::Null {
+            self.first = Some(decided);
+        } else {
+            self.last = Some(decided);
+        }
     }
 
     /// Counts a change of one value.

@@ -8,7 +8,9 @@
 //!
 //! It does not know: where pages come from, what a file is, what a job looks like.
 
+mod added;
 mod cells;
+mod children;
 mod convert;
 mod decode;
 mod digits;
@@ -16,18 +18,24 @@ mod error;
 mod fixed;
 mod infer;
 mod keys;
+mod known;
 mod lane;
 mod names;
 mod number;
+mod options;
 mod raw_json;
+mod reason;
 mod shape;
+mod table;
 mod temporal;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use convert::convert;
-pub(crate) use decode::{Decoder, Options};
+pub(crate) use decode::{BadRecord, Compute, Decoder};
 pub(crate) use error::Error;
 pub(crate) use keys::Keys;
 pub(crate) use lane::Warning;
 pub(crate) use names::name_of as column_name;
+pub(crate) use options::{Options, PARENT_ROW, POSITION};
+pub(crate) use reason::Reason;

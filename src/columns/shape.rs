@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use crate::model::fields::FieldPlan;
+
 /// No lane or no child.
 const NONE: u32 = u32::MAX;
 /// How far ahead of the expected member we look before we ask the map: records that leave out empty members stay fast.
@@ -15,10 +17,11 @@ pub(super) struct Field {
     pub(super) stamp: u64,
     lane: u32,
     child: u32,
-    /// Members that are the protocol's, not the record's.
+    table: u32,
+    /// Members that are the protocol's, not the record's, or that the job leaves out.
     pub(super) is_dropped: bool,
-    /// Filled by a constant, not by records.
-    pub(super) is_constant: bool,
+    /// Filled by the job, not by records.
+    pub(super) is_added: bool,
 }
 
 impl Field {
@@ -28,6 +31,11 @@ impl Field {
 
     pub(super) fn child(&self) -> Option<usize> {
         (self.child != NONE).then_some(self.child as usize)
+    }
+
+    /// The table that the items of this list are rows of.
+    pub(super) fn table(&self) -> Option<usize> {
+        (self.table != NONE).then_some(self.table as usize)
     }
 }
 
@@ -39,11 +47,13 @@ pub(super) struct Node {
     /// Where the next member probably is.
     next: usize,
     path: Vec<String>,
+    /// Only the members that are known beforehand are kept.
+    is_closed: bool,
 }
 
 impl Node {
     fn at(path: Vec<String>) -> Self {
-        Node { fields: Vec::new(), by_key: HashMap::new(), next: 0, path }
+        Node { fields: Vec::new(), by_key: HashMap::new(), next: 0, path, is_closed: false }
     }
 
     /// Keys from the record down to this object.
@@ -75,7 +85,9 @@ impl Node {
     /// Adds a member that `find` did not find.
     pub(super) fn add(&mut self, key: &str, is_dropped: bool) -> usize {
         let at = self.fields.len();
-        self.fields.push(Field { key: key.into(), stamp: 0, lane: NONE, child: NONE, is_dropped, is_constant: false });
+        let is_dropped = is_dropped || self.is_closed;
+        let (lane, child, table) = (NONE, NONE, NONE);
+        self.fields.push(Field { key: key.into(), stamp: 0, lane, child, table, is_dropped, is_added: false });
         self.by_key.insert(key.into(), at as u32);
         self.next = at + 1;
         at
@@ -92,8 +104,50 @@ pub(super) struct Shape {
 }
 
 impl Shape {
-    pub(super) fn new() -> Self {
-        Shape { nodes: vec![Node::at(Vec::new())] }
+    /// What the job says about the fields; its child tables have numbers from `first_child` on, each with its own
+    /// children behind it.
+    pub(super) fn new(plan: &FieldPlan, first_child: usize) -> Self {
+        let mut shape = Shape { nodes: vec![Node::at(Vec::new())] };
+        let mut table = first_child;
+        for child in &plan.children {
+            let (node, field) = shape.field_at(&child.path).expect("the job's check refuses empty paths");
+            shape.nodes[node].fields[field].table = table as u32;
+            table += 1 + child.fields.tables().len();
+        }
+        let kept: Vec<&[String]> =
+            plan.select.iter().chain(plan.children.iter().map(|child| &child.path)).map(Vec::as_slice).collect();
+        for path in &plan.select {
+            shape.field_at(path);
+        }
+        if !plan.select.is_empty() {
+            for node in &mut shape.nodes {
+                // What is selected whole stays open, and so does what is in it.
+                node.is_closed = !kept.iter().any(|kept| node.path.starts_with(kept));
+            }
+        }
+        for path in &plan.drop {
+            if let Some((node, field)) = shape.field_at(path) {
+                shape.nodes[node].fields[field].is_dropped = true;
+            }
+        }
+        shape
+    }
+
+    /// Whether the job leaves out the field at this path, or something that it is in.
+    pub(super) fn is_left_out(&self, path: &[String]) -> bool {
+        let mut node = 0;
+        for key in path {
+            let known = &self.nodes[node];
+            let Some(field) = known.by_key.get(key.as_str()).map(|field| &known.fields[*field as usize]) else {
+                return known.is_closed;
+            };
+            match field.child() {
+                _ if field.is_dropped || field.table().is_some() => return true,
+                Some(child) => node = child,
+                None => return false,
+            }
+        }
+        false
     }
 
     pub(super) fn field(&self, (node, field): FieldAt) -> &Field {
@@ -148,7 +202,7 @@ mod tests {
 
     #[test]
     fn members_are_found_in_any_order() {
-        let mut shape = Shape::new();
+        let mut shape = Shape::new(&FieldPlan::default(), 1);
         let node = &mut shape.nodes[0];
         let keys: Vec<String> = (0..20).map(|n| format!("k{n}")).collect();
         for (at, key) in keys.iter().enumerate() {
@@ -163,7 +217,7 @@ mod tests {
 
     #[test]
     fn paths_reach_below_objects() {
-        let mut shape = Shape::new();
+        let mut shape = Shape::new(&FieldPlan::default(), 1);
         let path = ["a".to_owned(), "b".to_owned(), "c".to_owned()];
         let at = shape.field_at(&path).expect("a path with keys");
         assert_eq!(shape.field_at(&path), Some(at));

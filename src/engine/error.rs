@@ -61,6 +61,10 @@ pub(crate) enum Error {
     NothingPublished,
     #[error("another run of this job is going on ({process})")]
     RunGoingOn { process: String },
+    #[error(
+        "stream `{stream}`: table `{table}` is new, and an incremental read shows the lists of the changed records only"
+    )]
+    NewChild { stream: String, table: String },
     #[error("stopped because another stream failed")]
     Stopped,
     #[error("stopped by a signal")]
@@ -109,6 +113,7 @@ impl Error {
             | Error::RuleOutOfPlace { .. }
             | Error::Budget { .. }
             | Error::NoKey { .. }
+            | Error::NewChild { .. }
             | Error::NoCursor { .. }
             | Error::CursorMissing { .. }
             | Error::CursorUnreadable { .. }
@@ -150,6 +155,7 @@ impl Error {
             ),
             Error::Budget { .. } => Some("the walk may go round; if not, raise the stream's `budget`".to_owned()),
             Error::NoKey { .. } => Some("`key` names columns of the table; `haul preview` shows them".to_owned()),
+            Error::NewChild { .. } => Some("`haul run --full` reads the stream whole, once".to_owned()),
             Error::TooManyParents { .. } => Some("read several in one request with `for_each.batch`".to_owned()),
             Error::CursorValue { .. } => {
                 Some("a number or an instant such as 2024-01-31, as `start` in the job".to_owned())

@@ -1,20 +1,16 @@
 //! What an incremental read adds to a table: rows behind those that are there, or in the place of those with the same
 //! key. Files in which nothing changes stay as they are; memory grows with the keys of the new rows alone.
 
-use std::collections::HashMap;
-use std::fs::File;
+use std::collections::{HashMap, HashSet};
 
-use arrow::array::{BooleanArray, RecordBatch};
-use arrow::compute::filter_record_batch;
+use arrow::array::RecordBatch;
 
 use super::context::Context;
 use super::error::Error;
-use super::parts::PartWriter;
-use super::pump::stage;
+use super::merged_parts::{MergedParts, read_columns, united};
 use super::seal::SealedTable;
-use super::watch::cursor_values;
-use crate::columns::{Keys, column_name, convert};
-use crate::format::{Kind, read_parquet, read_parquet_columns};
+use super::watch::{cursor_column, cursor_values};
+use crate::columns::Keys;
 use crate::model::column::Column;
 use crate::model::incremental::CursorValue;
 use crate::model::manifest::{Part, TableManifest};
@@ -31,9 +27,9 @@ pub(super) struct Merged {
 /// The rows that a read meets.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Former<'a> {
-    columns: &'a [Column],
-    parts: &'a [Part],
-    rows: u64,
+    pub columns: &'a [Column],
+    pub parts: &'a [Part],
+    pub rows: u64,
 }
 
 impl<'a> Former<'a> {
@@ -70,6 +66,20 @@ struct Newest {
 /// Rows of one part that are no longer there, in ascending order.
 type Gone = Vec<usize>;
 
+/// What a merge decided, for the tables of the stream's lists.
+pub(super) struct Decided {
+    /// Rows of the read that are no longer there, counted over all its parts; in ascending order.
+    pub gone: Vec<u64>,
+    /// Keys whose rows are those of the read. Absent = the read had no row, or the stream has no key.
+    pub keys: Option<DecidedKeys>,
+}
+
+pub(super) struct DecidedKeys {
+    /// The columns of the key, in the types that the keys were made with.
+    pub columns: Vec<Column>,
+    pub newest: HashSet<Box<[u8]>>,
+}
+
 impl<'a> Merge<'a> {
     pub(super) fn new(
         ctx: &'a Context,
@@ -93,55 +103,41 @@ impl<'a> Merge<'a> {
             }
             Some(Keys::new(key).map_err(wrong)?)
         };
-        let cursor = match &stream.incremental {
-            None => None,
-            Some(incremental) => named(&column_name(incremental.field.members()).map_err(wrong)?),
-        };
+        let cursor = stream.incremental.as_ref().and_then(|plan| cursor_column(plan, &columns));
+        let cursor = cursor.map(|at| columns[at].clone());
         Ok(Merge { ctx, stream, mode, columns, keys, cursor })
     }
 
     /// The table with the new rows in it.
-    pub(super) async fn merge(self, former: Former<'_>, read: &SealedTable) -> Result<Merged, Error> {
+    pub(super) async fn merge(self, former: Former<'_>, read: &SealedTable) -> Result<(Merged, Decided), Error> {
         let mut counts = MergeCounts { former_rows: former.rows, read_rows: read.rows(), ..MergeCounts::default() };
         let (mut gone_new, mut gone_former) =
             (vec![Gone::new(); read.parts().len()], vec![Gone::new(); former.parts.len()]);
+        let mut decided = Decided { gone: Vec::new(), keys: None };
         if let Some(keys) = &self.keys {
             let mut newest = self.newest(keys, read, &mut gone_new).await?;
             counts.repeated = gone_new.iter().map(|gone| gone.len() as u64).sum();
             self.meet(keys, former, &mut newest, &mut gone_former, &mut gone_new).await?;
+            let newest = newest.into_keys().collect();
+            decided.keys = Some(DecidedKeys { columns: keys.columns().to_vec(), newest });
+        }
+        let mut first = 0;
+        for (part, gone) in read.parts().iter().zip(&gone_new) {
+            decided.gone.extend(gone.iter().map(|row| first + *row as u64));
+            first += part.rows;
         }
         let sum = |gone: &[Gone]| gone.iter().map(|gone| gone.len() as u64).sum::<u64>();
         counts.updated = sum(&gone_former);
         counts.known = sum(&gone_new) - counts.repeated;
         counts.inserted = read.rows() - sum(&gone_new) - counts.updated;
-        let mut writer = PartWriter::new(
-            &self.ctx.store,
-            &self.stream.name,
-            &self.ctx.run,
-            Kind::Parquet,
-            self.ctx.job.destination.part_bytes_max,
-            read.next_number(),
-        );
-        let mut parts = Vec::new();
+        let mut parts = MergedParts::new(self.ctx, read.name(), &self.columns, read.next_number());
         let former = former.parts.iter().zip(&gone_former).map(|(part, gone)| (part, former.columns, gone));
         let new = read.parts().iter().zip(&gone_new).map(|(part, gone)| (part, read.columns(), gone));
         for (part, from, gone) in former.chain(new) {
-            if gone.is_empty() && from == self.columns {
-                self.close(&mut writer, &mut parts).await?;
-                parts.push(part.clone());
-                counts.parts_kept += 1;
-            } else {
-                self.rewrite(part, from, gone, &mut writer, &mut parts).await?;
-                counts.parts_rewritten += 1;
-            }
+            parts.add(part, from, gone).await?;
         }
-        self.close(&mut writer, &mut parts).await?;
-        let rows = counts.former_rows - counts.updated + counts.read_rows - counts.repeated - counts.known;
-        let written = parts.iter().map(|part| part.rows).sum();
-        if rows != written {
-            return Err(Error::RowsDiffer { stream: self.stream.name.clone(), rows, written });
-        }
-        Ok(Merged { parts, columns: self.columns, counts })
+        let parts = parts.finish(&mut counts).await?;
+        Ok((Merged { parts, columns: self.columns, counts }, decided))
     }
 
     /// The newest row of every key of the read; the others of it are gone.
@@ -212,10 +208,8 @@ impl<'a> Merge<'a> {
 
     /// The key and cursor columns of a part.
     async fn key_batches(&self, part: &Part, columns: &[Column]) -> Result<Vec<RecordBatch>, Error> {
-        let file = self.ctx.store.fetch(part).await?;
         let wanted: Vec<&str> = self.key_columns(columns).map(|column| column.name.as_str()).collect();
-        tokio::task::block_in_place(|| read_parquet_columns(file, &wanted)?.collect::<Result<Vec<_>, _>>())
-            .map_err(|source| self.unread(source))
+        read_columns(self.ctx, &self.stream.name, part, &wanted).await
     }
 
     fn key_columns<'c>(&self, columns: &'c [Column]) -> impl Iterator<Item = &'c Column> {
@@ -243,56 +237,4 @@ impl<'a> Merge<'a> {
         };
         Ok((rows, cursors))
     }
-
-    async fn rewrite(
-        &self,
-        part: &Part,
-        from: &[Column],
-        gone: &[usize],
-        writer: &mut PartWriter<'_>,
-        parts: &mut Vec<Part>,
-    ) -> Result<(), Error> {
-        let file: File = self.ctx.store.fetch(part).await?;
-        let mut batches = read_parquet(file).map_err(|source| self.unread(source))?;
-        let (mut first, mut gone) = (0, gone.iter().copied().peekable());
-        while let Some(batch) = tokio::task::block_in_place(|| batches.next()) {
-            let batch = batch.map_err(|source| self.unread(source))?;
-            let mut kept = vec![true; batch.num_rows()];
-            while let Some(row) = gone.next_if(|row| *row < first + batch.num_rows()) {
-                kept[row - first] = false;
-            }
-            first += batch.num_rows();
-            let closed = tokio::task::block_in_place(|| {
-                let batch = filter_record_batch(&batch, &BooleanArray::from(kept))
-                    .map_err(|source| crate::columns::Error::Batch { source });
-                let batch = batch
-                    .and_then(|batch| convert(&batch, from, &self.columns))
-                    .map_err(|source| Error::Columns { stream: self.stream.name.clone(), source })?;
-                if batch.num_rows() == 0 { Ok(Vec::new()) } else { writer.write(&batch, &self.columns) }
-            })?;
-            for file in closed {
-                parts.push(stage(self.ctx, &self.stream.name, file, Kind::Parquet).await?);
-            }
-        }
-        Ok(())
-    }
-
-    async fn close(&self, writer: &mut PartWriter<'_>, parts: &mut Vec<Part>) -> Result<(), Error> {
-        if let Some(file) = tokio::task::block_in_place(|| writer.close())? {
-            parts.push(stage(self.ctx, &self.stream.name, file, Kind::Parquet).await?);
-        }
-        Ok(())
-    }
-
-    fn unread(&self, source: crate::format::Error) -> Error {
-        Error::Format { stream: self.stream.name.clone(), doing: "rereading", source }
-    }
-}
-
-/// The columns of both: the former ones first, in the types of the read, which knew them; then what is new.
-fn united(former: &[Column], read: &[Column]) -> Vec<Column> {
-    let same = |a: &Column, b: &Column| a.name.eq_ignore_ascii_case(&b.name);
-    let known = former.iter().map(|old| read.iter().find(|new| same(old, new)).unwrap_or(old));
-    let new = read.iter().filter(|new| !former.iter().any(|old| same(old, new)));
-    known.chain(new).cloned().collect()
 }

@@ -8,30 +8,41 @@ use arrow::compute::concat_batches;
 use super::context::Context;
 use super::error::Error;
 use super::parents::{ParentRows, fields_needed};
-use super::pump::{columns_of, prepare};
+use super::pump::{expressions, prepare};
 use super::read::{page_error, wants};
 use super::slices::{Backfill, Planning};
 use super::stream::{options, template};
-use crate::columns::{Decoder, convert};
+use super::write::{begin_slice, columns_of};
+use crate::columns::{Decoder, Options, Reason, convert};
 use crate::model::column::Column;
+use crate::model::manifest::TableManifest;
 use crate::model::plan::Stream;
 use crate::paging::Paginator;
 use crate::paging::walk::{PageFacts, Step, Walk};
 use crate::source::{Answer, PageReading, PageTrace, ReportSteps};
 
-/// First rows of one stream.
+/// First rows of one table.
 pub(crate) struct Preview {
-    pub stream: String,
+    pub table: String,
     pub columns: Vec<Column>,
+    /// Why the columns have their types, in their order.
+    pub reasons: Vec<Reason>,
     /// Absent = no record, or no column.
     pub rows: Option<RecordBatch>,
     /// What a run of this job would stumble over, or what was found about paging.
     pub notes: Vec<String>,
 }
 
-/// Reads pages of a stream's first slice until it has `rows_max` rows.
-pub(crate) async fn preview(ctx: &Context, stream: &Stream, rows_max: usize) -> Result<Preview, Error> {
-    let (shown, _) = read(ctx, stream, rows_max, BTreeSet::new()).await?;
+/// Reads pages of a stream's first slice until it has `records_max` records: the stream's own table, then those of its
+/// lists, at most `rows_max` rows of each. `former` are the tables of the last snapshot, whose types are remembered.
+pub(crate) async fn preview(
+    ctx: &Context,
+    stream: &Stream,
+    former: Option<&BTreeMap<String, TableManifest>>,
+    records_max: u64,
+    rows_max: usize,
+) -> Result<Vec<Preview>, Error> {
+    let (shown, _) = read(ctx, stream, former, (records_max, rows_max), BTreeSet::new()).await?;
     Ok(shown)
 }
 
@@ -39,9 +50,10 @@ pub(crate) async fn preview(ctx: &Context, stream: &Stream, rows_max: usize) -> 
 async fn read(
     ctx: &Context,
     stream: &Stream,
-    rows_max: usize,
+    former: Option<&BTreeMap<String, TableManifest>>,
+    (records_max, rows_max): (u64, usize),
     needed: BTreeSet<Vec<String>>,
-) -> Result<(Preview, ParentRows), Error> {
+) -> Result<(Vec<Preview>, ParentRows), Error> {
     let wrong = |source| Error::Columns { stream: stream.name.clone(), source };
     let of_endpoint = |source| Error::Endpoint { stream: stream.name.clone(), source };
     let parents = match &stream.parent {
@@ -50,7 +62,7 @@ async fn read(
             let above = ctx.job.streams.iter().find(|stream| stream.name == parent.stream);
             let above = above.expect("the job's check knows every parent");
             let needed = fields_needed(&above.name, &ctx.job.streams);
-            Some(Box::pin(read(ctx, above, 1, needed)).await?.1)
+            Some(Box::pin(read(ctx, above, None, (1, 1), needed)).await?.1)
         }
     };
     let template = template(ctx);
@@ -66,10 +78,9 @@ async fn read(
     let mut notes = Vec::new();
     let Some(slice) = planned.slices.first() else {
         notes.push("there is nothing to read: no slice".to_owned());
-        return Ok((
-            Preview { stream: stream.name.clone(), columns: Vec::new(), rows: None, notes },
-            ParentRows::default(),
-        ));
+        let nothing =
+            Preview { table: stream.name.clone(), columns: Vec::new(), reasons: Vec::new(), rows: None, notes };
+        return Ok((vec![nothing], ParentRows::default()));
     };
     if planned.slices.len() > 1 || stream.parent.is_some() {
         notes.push(format!("of the slice `{}`", slice.id));
@@ -80,8 +91,10 @@ async fn read(
         template = steps.make(&template).await.map_err(|source| page_error(&stream.name, 1, source))?;
     }
     let endpoint = prepare(ctx, stream, &template)?;
-    let mut decoder = Decoder::new(options(ctx, stream, &endpoint, None).await?).map_err(wrong)?;
-    decoder.set_constants(&slice.constants).map_err(wrong)?;
+    let expressions = expressions(stream)?;
+    let options = Options { computed: expressions.computed(), ..options(ctx, stream, &endpoint, former).await? };
+    let mut decoder = Decoder::new(options).map_err(wrong)?;
+    begin_slice(&mut decoder, slice, &expressions, &template, &stream.name)?;
     let mut walk = Walk::new(stream.paginator.clone(), endpoint.total_proof());
     let wants = wants(stream);
     let reading = PageReading {
@@ -92,8 +105,8 @@ async fn read(
         packing: stream.packing,
     };
     let mut before: Option<PageTrace> = None;
-    let mut rows = 0;
-    while rows < rows_max as u64 {
+    let mut records = 0;
+    while records < records_max {
         let number = walk.pages() + 1;
         let asked_at = before.as_ref().map(|before| &before.url);
         let answer = ctx
@@ -109,9 +122,9 @@ async fn read(
         let (facts, trace) = (page.facts.clone(), page.trace().clone());
         let unread = |source| page_error(&stream.name, number, source);
         let mut pieces = page.pieces().map_err(unread)?;
-        while rows < rows_max as u64 {
-            let Some(records) = tokio::task::block_in_place(|| pieces.next_piece()).map_err(unread)? else { break };
-            rows += tokio::task::block_in_place(|| decoder.push(&records, number)).map_err(wrong)?;
+        while records < records_max {
+            let Some(piece) = tokio::task::block_in_place(|| pieces.next_piece()).map_err(unread)? else { break };
+            records += tokio::task::block_in_place(|| decoder.push(&piece, number)).map_err(wrong)?;
         }
         match walk.accept(&facts) {
             Ok(Step::More(_)) => before = Some(trace),
@@ -126,28 +139,37 @@ async fn read(
             }
         }
     }
+    if decoder.filtered() > 0 {
+        notes.push(format!("{} record(s) left out by the filter", decoder.filtered()));
+    }
+    while let Some(bad) = decoder.next_bad() {
+        notes.push(format!("a record would be set aside: {}", bad.reason));
+    }
+    decoder.finish().map_err(wrong)?;
     let mut parents = ParentRows::default();
-    let mut batches = Vec::new();
-    let mut schemas = Vec::new();
-    let mut next = decoder.finish().map_err(wrong)?;
-    while let Some(batch) = next {
-        let columns = columns_of(&decoder, &batch).to_vec();
-        if !needed.is_empty() {
+    let mut batches: Vec<Vec<(RecordBatch, Vec<Column>)>> = vec![Vec::new(); decoder.tables()];
+    while let Some((table, batch)) = decoder.next_batch() {
+        let columns = columns_of(&decoder, table, &batch).to_vec();
+        if table == 0 && !needed.is_empty() {
             parents.take(&stream.name, &batch, &columns, &needed)?;
         }
-        schemas.push(columns);
-        batches.push(batch);
-        next = decoder.next_batch();
+        batches[table].push((batch, columns));
     }
-    let columns = decoder.columns().to_vec();
-    let converted: Result<Vec<RecordBatch>, _> =
-        batches.iter().zip(&schemas).map(|(batch, from)| convert(batch, from, &columns)).collect();
-    let converted = converted.map_err(wrong)?;
-    let rows = converted.first().map(|first| {
-        let all = concat_batches(&first.schema(), &converted).expect("converted batches have one schema");
-        all.slice(0, all.num_rows().min(rows_max))
-    });
-    Ok((Preview { stream: stream.name.clone(), columns, rows, notes }, parents))
+    let mut previews = Vec::with_capacity(batches.len());
+    for (table, batches) in batches.into_iter().enumerate() {
+        let columns = decoder.columns(table).to_vec();
+        let converted: Result<Vec<RecordBatch>, _> =
+            batches.iter().map(|(batch, from)| convert(batch, from, &columns)).collect();
+        let converted = converted.map_err(wrong)?;
+        let rows = converted.first().map(|first| {
+            let all = concat_batches(&first.schema(), &converted).expect("converted batches have one schema");
+            all.slice(0, all.num_rows().min(rows_max))
+        });
+        let notes = if table == 0 { std::mem::take(&mut notes) } else { Vec::new() };
+        let (table, reasons) = (decoder.name(table).to_owned(), decoder.reasons(table));
+        previews.push(Preview { table, columns, reasons, rows, notes });
+    }
+    Ok((previews, parents))
 }
 
 /// What paging the answer seems to ask for. A run never guesses.

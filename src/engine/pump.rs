@@ -1,34 +1,35 @@
-//! The slices of a stream from the API into files: readers ask for pages, a writer on a blocking thread turns them into
-//! files, slice after slice, and a stager puts these into the store. Bounded queues between them keep memory independent
-//! of the number of rows.
+//! The slices of a stream from the API into files: readers ask for pages, two blocking threads turn them into files,
+//! slice after slice (`super::write`), and a stager puts these into the store. Bounded queues between them keep memory
+//! independent of the number of rows.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow::array::RecordBatch;
 use futures_util::{StreamExt, stream};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::context::Context;
 use super::error::Error;
 use super::parents::ParentRows;
-use super::parts::{ClosedFile, PartWriter, verify};
-use super::queue::{Closed, PageQueue, Popped, Release};
+use super::parts::{ClosedFile, verify};
+use super::queue::{Closed, PageQueue, Release};
 use super::read::{SliceReader, page_error};
-use super::slices::{Planned, WHOLE};
+use super::slices::Planned;
 use super::watch::Watch;
-use crate::columns::{Decoder, Options, Warning};
+use super::write::{DecodedTable, Decoding, Encoding, TableFile};
+use crate::columns::Options;
 use crate::format::Kind;
-use crate::limits::SLICES_IN_FLIGHT_MAX;
+use crate::limits::{BATCHES_QUEUED_MAX, SLICES_IN_FLIGHT_MAX};
 use crate::model::column::Column;
 use crate::model::incremental::{CursorScope, CursorValue};
 use crate::model::manifest::Part;
 use crate::model::plan::{Changes, Format, Stream};
 use crate::model::slices::{FailingSlices, Slice};
 use crate::paging::walk::{TotalProof, WalkEnd};
-use crate::source::{Context as TemplateContext, Endpoint, ReportSteps};
-use crate::store::Spooled;
+use crate::source::{Context as TemplateContext, Endpoint, Expressions, ReportSteps};
+use crate::store::{Spooled, layout};
 use crate::telemetry::Event;
 
 /// A stream whose slices were read.
@@ -36,15 +37,24 @@ pub(super) struct Pumped {
     /// Of the slices that were read whole, in order.
     pub ends: Vec<WalkEnd>,
     pub left_out: Vec<LeftOut>,
-    pub files: Vec<StagedFile>,
-    /// Columns after the last record; files before it may have fewer or narrower ones.
-    pub columns: Vec<Column>,
-    pub warnings: Vec<Warning>,
-    pub next_number: u64,
+    /// The stream's own table, then those of its lists.
+    pub tables: Vec<PumpedTable>,
     /// Greatest values of the cursor, by its scope.
     pub cursors: BTreeMap<String, CursorValue>,
     pub without_cursor: u64,
     pub parents: ParentRows,
+    /// Records that the job's filter left out.
+    pub filtered: u64,
+    /// The file of the records that became no row, and how many these are. Absent = all did.
+    pub quarantine: Option<(Part, u64)>,
+}
+
+/// One table of a stream that was read.
+pub(super) struct PumpedTable {
+    pub files: Vec<StagedFile>,
+    /// Columns and counts after the last record; files before it may have fewer or narrower columns.
+    pub decoded: DecodedTable,
+    pub next_number: u64,
 }
 
 /// A slice that failed, and that the job lets the table be published without.
@@ -68,14 +78,6 @@ pub(super) enum StagedAt {
     /// On this machine as Parquet: CSV is written when the columns are final, because a CSV file cannot be converted
     /// without losing the difference between null and empty.
     Spool(Spooled),
-}
-
-struct Written {
-    columns: Vec<Column>,
-    warnings: Vec<Warning>,
-    rows: u64,
-    next_number: u64,
-    watch: Watch,
 }
 
 /// What is read, and how.
@@ -103,44 +105,46 @@ impl Pumping<'_> {
         let (ctx, stream) = (self.ctx, self.stream);
         let halt = self.is_stopped.child_token();
         let (queues_in, queues_out) = mpsc::unbounded_channel::<Arc<PageQueue>>();
-        let (files_in, files_out) = mpsc::channel::<ClosedFile>(1);
-        let watch = Watch::new(&stream.name, stream.incremental.as_ref(), self.needed.clone())?;
-        let writer = {
-            let (store, name, run, options) =
-                (ctx.store.clone(), stream.name.clone(), ctx.run.clone(), self.options.clone());
-            let part_bytes_max = ctx.job.destination.part_bytes_max;
-            let is_cut = stream.incremental.as_ref().is_some_and(|it| it.scope == CursorScope::Slice);
-            let guard = halt.clone().drop_guard();
-            tokio::task::spawn_blocking(move || {
-                let parts = PartWriter::new(&store, &name, &run, Kind::Parquet, part_bytes_max, 1);
-                let written = write_slices(queues_out, &files_in, options, parts, watch, is_cut);
-                // A writer that fails stops the readers; one that is done has none.
-                if written.is_ok() {
-                    guard.disarm();
-                }
-                written
-            })
+        let (files_in, files_out) = mpsc::channel::<TableFile>(1);
+        let (batches_in, batches_out) = std::sync::mpsc::sync_channel(BATCHES_QUEUED_MAX);
+        let names: Vec<String> = stream.table_names().into_iter().map(str::to_owned).collect();
+        let encoding = Encoding {
+            store: ctx.store.clone(),
+            run: ctx.run.clone(),
+            part_bytes_max: ctx.job.destination.part_bytes_max,
+            tables: names.clone(),
         };
-        // The sender goes with the readers: their end is the end of the writer's slices.
+        let decoding = self.decoding()?;
+        let encoder = on_thread(&halt, move || encoding.encode(&batches_out, &files_in), Result::is_ok);
+        let decoder =
+            on_thread(&halt, move || decoding.decode(queues_out, &batches_in), |(decoded, _)| decoded.is_ok());
+        // The sender goes with the readers: their end is the end of the decoder's slices.
         let readers = self.read_slices(queues_in, &halt);
-        let (read, files, written) = tokio::join!(readers, stage_files(ctx, stream, files_out), writer);
-        let written = written.expect("the writer does not panic");
-        // A writer or stager that stopped halts the readers: their error is the cause, the readers' the echo.
-        let files = files?;
-        let (written, ends) = match (written, read) {
-            (Err(Error::Stopped), Err(error)) => return Err(error),
-            (written, read) => (written?, read?),
+        let (read, files, decoded, encoded) =
+            tokio::join!(readers, stage_files(ctx, &names, files_out), decoder, encoder);
+        let never = "a thread of a stream does not panic";
+        let ((decoded, bad_records), encoded) = (decoded.expect(never), encoded.expect(never));
+        let bad_records = match bad_records {
+            None => None,
+            Some(file) => Some(ctx.store.stage(file, &layout::quarantine(&stream.name, &ctx.run), 0).await),
         };
+        // Whoever stopped halts the readers: its error is the cause, theirs the echo.
+        let files = files?;
+        let (decoded, next_numbers, ends) = match (encoded, decoded, read) {
+            (Err(error), _, _) if !matches!(error, Error::Stopped) => return Err(error),
+            (_, Err(Error::Stopped), Err(error)) => return Err(error),
+            (encoded, decoded, read) => (decoded?, encoded?, read?),
+        };
+        let quarantine = bad_records.transpose()?.map(|file| (file, decoded.bad));
         let mut pumped = Pumped {
             ends: Vec::new(),
             left_out: Vec::new(),
-            files,
-            columns: written.columns,
-            warnings: written.warnings,
-            next_number: written.next_number,
-            cursors: written.watch.cursors()?,
-            without_cursor: written.watch.without_cursor(),
-            parents: written.watch.parents,
+            tables: Vec::new(),
+            cursors: decoded.watch.cursors()?,
+            without_cursor: decoded.watch.without_cursor(),
+            parents: decoded.watch.parents,
+            filtered: decoded.filtered,
+            quarantine,
         };
         for end in ends {
             match end {
@@ -149,10 +153,27 @@ impl Pumping<'_> {
             }
         }
         let rows = pumped.ends.iter().map(WalkEnd::records).sum();
-        if written.rows != rows {
-            return Err(Error::RowsDiffer { stream: stream.name.clone(), rows, written: written.rows });
+        if decoded.records != rows {
+            return Err(Error::RowsDiffer { stream: stream.name.clone(), rows, written: decoded.records });
         }
+        let tables = decoded.tables.into_iter().zip(files).zip(next_numbers);
+        pumped.tables.extend(tables.map(|((decoded, files), next_number)| PumpedTable { files, decoded, next_number }));
         Ok(pumped)
+    }
+
+    fn decoding(&self) -> Result<Decoding, Error> {
+        let (ctx, stream) = (self.ctx, self.stream);
+        let expressions = expressions(stream)?;
+        Ok(Decoding {
+            store: ctx.store.clone(),
+            stream: stream.name.clone(),
+            run: ctx.run.clone(),
+            options: Options { computed: expressions.computed(), ..self.options.clone() },
+            expressions,
+            template: self.template.clone(),
+            watch: Watch::new(&stream.name, stream.incremental.as_ref(), self.needed.clone()),
+            is_cut: stream.incremental.as_ref().is_some_and(|it| it.scope == CursorScope::Slice),
+        })
     }
 
     /// Reads the slices side by side, as far as the source's limits go, and hands their queues over in order.
@@ -291,100 +312,42 @@ pub(super) fn prepare(ctx: &Context, stream: &Stream, template: &TemplateContext
         .map_err(|source| Error::Endpoint { stream: stream.name.clone(), source })
 }
 
-fn write_slices(
-    mut queues: mpsc::UnboundedReceiver<Arc<PageQueue>>,
-    files: &mpsc::Sender<ClosedFile>,
-    options: Options,
-    mut parts: PartWriter<'_>,
-    mut watch: Watch,
-    is_cut: bool,
-) -> Result<Written, Error> {
-    let stream = parts.stream.to_owned();
-    let wrong = |source| Error::Columns { stream: stream.clone(), source };
-    let mut decoder = Decoder::new(options).map_err(wrong)?;
-    let mut rows = 0;
-    let mut scope = WHOLE.to_owned();
-    while let Some(queue) = queues.blocking_recv() {
-        decoder.set_constants(&queue.slice.constants).map_err(wrong)?;
-        if is_cut {
-            scope.clone_from(&queue.slice.scope);
+/// A stream's `filter` and `add`, compiled.
+pub(super) fn expressions(stream: &Stream) -> Result<Arc<Expressions>, Error> {
+    let compiled = Expressions::new(stream.filter.as_deref(), &stream.added);
+    compiled.map(Arc::new).map_err(|source| Error::Endpoint { stream: stream.name.clone(), source })
+}
+
+/// Work for a blocking thread; where it does not end well the readers are halted.
+fn on_thread<T: Send + 'static>(
+    halt: &CancellationToken,
+    work: impl FnOnce() -> T + Send + 'static,
+    is_well: fn(&T) -> bool,
+) -> JoinHandle<T> {
+    let guard = halt.clone().drop_guard();
+    tokio::task::spawn_blocking(move || {
+        let done = work();
+        if is_well(&done) {
+            guard.disarm();
         }
-        loop {
-            let popped = queue.pop().map_err(|source| Error::Spool { stream: stream.clone(), source })?;
-            let page = match popped {
-                Popped::Page(page) => page,
-                Popped::Closed(Closed::Whole | Closed::LeftOut) => break,
-                Popped::Closed(Closed::Broken) => return Err(Error::Stopped),
-            };
-            rows += decoder.push(&page.records, page.number).map_err(wrong)?;
-            take_batches(&mut decoder, files, &mut parts, &mut watch, &scope)?;
-        }
-        if is_cut {
-            decoder.cut().map_err(wrong)?;
-            take_batches(&mut decoder, files, &mut parts, &mut watch, &scope)?;
-        }
-    }
-    let mut rest = decoder.finish().map_err(wrong)?;
-    while let Some(batch) = rest {
-        take(&decoder, &batch, files, &mut parts, &mut watch, &scope)?;
-        rest = decoder.next_batch();
-    }
-    send(files, parts.close()?)?;
-    let (columns, warnings) = (decoder.columns().to_vec(), decoder.warnings());
-    Ok(Written { columns, warnings, rows, next_number: parts.next_number, watch })
+        done
+    })
 }
 
-fn take_batches(
-    decoder: &mut Decoder,
-    files: &mpsc::Sender<ClosedFile>,
-    parts: &mut PartWriter<'_>,
-    watch: &mut Watch,
-    scope: &str,
-) -> Result<(), Error> {
-    while let Some(batch) = decoder.next_batch() {
-        take(decoder, &batch, files, parts, watch, scope)?;
-    }
-    Ok(())
-}
-
-fn take(
-    decoder: &Decoder,
-    batch: &RecordBatch,
-    files: &mpsc::Sender<ClosedFile>,
-    parts: &mut PartWriter<'_>,
-    watch: &mut Watch,
-    scope: &str,
-) -> Result<(), Error> {
-    let columns = columns_of(decoder, batch);
-    watch.look(scope, batch, columns)?;
-    send(files, parts.write(batch, columns)?)
-}
-
-/// The columns a batch was made with; later records may have changed them since.
-pub(super) fn columns_of<'a>(decoder: &'a Decoder, batch: &RecordBatch) -> &'a [Column] {
-    decoder.columns_of(&batch.schema()).expect("the batch is this decoder's")
-}
-
-fn send(files: &mpsc::Sender<ClosedFile>, closed: impl IntoIterator<Item = ClosedFile>) -> Result<(), Error> {
-    for file in closed {
-        files.blocking_send(file).map_err(|_| Error::Stopped)?;
-    }
-    Ok(())
-}
-
+/// Puts files into the store as they come. Gives those of each table.
 async fn stage_files(
     ctx: &Context,
-    stream: &Stream,
-    mut files: mpsc::Receiver<ClosedFile>,
-) -> Result<Vec<StagedFile>, Error> {
-    let mut staged = Vec::new();
-    while let Some(file) = files.recv().await {
+    tables: &[String],
+    mut files: mpsc::Receiver<TableFile>,
+) -> Result<Vec<Vec<StagedFile>>, Error> {
+    let mut staged: Vec<Vec<StagedFile>> = tables.iter().map(|_| Vec::new()).collect();
+    while let Some((table, file)) = files.recv().await {
         let columns = file.columns.clone();
         let place = match ctx.job.destination.format {
-            Format::Parquet => StagedAt::Store(stage(ctx, &stream.name, file, Kind::Parquet).await?),
+            Format::Parquet => StagedAt::Store(stage(ctx, &tables[table], file, Kind::Parquet).await?),
             Format::Csv => StagedAt::Spool(file.spooled),
         };
-        staged.push(StagedFile { columns, place });
+        staged[table].push(StagedFile { columns, place });
     }
     Ok(staged)
 }

@@ -15,7 +15,7 @@ use super::leased::{LeasedRun, keep_lease, lease_of, process_of};
 use super::parents::{ParentRows, fields_needed};
 use super::slices::Backfill;
 use super::stream::Reading;
-use super::tables::{failed_report, kept_report, table_manifest, table_report};
+use super::tables::{failed_report, kept_report, table_manifests, table_reports};
 use crate::clock::Clock;
 use crate::format::Kind;
 use crate::model::manifest::{FORMAT_VERSION, Manifest, Status, StatusTable, TableManifest};
@@ -176,7 +176,7 @@ async fn run_streams(
         // A task each: pages of one stream are opened while another one's are on their way.
         tokio::spawn(async move {
             let former = match options.memory {
-                Memory::Kept => (*current).as_ref().and_then(|current| current.manifest.tables.get(&stream.name)),
+                Memory::Kept => (*current).as_ref().map(|current| &current.manifest.tables),
                 Memory::Forgotten => None,
             };
             let read = async {
@@ -204,11 +204,11 @@ async fn run_streams(
     let mut tables = BTreeMap::new();
     let mut failure: Option<Error> = None;
     for (stream, read) in streams.iter().zip(join_all(tasks).await) {
-        let former = (*current).as_ref().and_then(|current| current.manifest.tables.get(&stream.name));
+        let former = (*current).as_ref().map(|current| &current.manifest.tables);
         match read.expect("a stream's task does not panic") {
             Ok(read) => {
-                report.tables.insert(stream.name.clone(), table_report(&read, former));
-                tables.insert(stream.name.clone(), table_manifest(ctx, stream, &read));
+                report.tables.extend(table_reports(&read, former));
+                tables.extend(table_manifests(ctx, stream, &read));
             }
             Err(error) => {
                 report.tables.insert(stream.name.clone(), failed_report(&error));
@@ -262,13 +262,13 @@ async fn publish(
         return Err(Error::Interrupted);
     }
     let read: Vec<String> = tables.keys().cloned().collect();
-    for stream in &ctx.job.streams {
-        let kept = current.and_then(|current| current.manifest.tables.get(&stream.name));
-        if let Some(kept) = kept.filter(|_| !tables.contains_key(&stream.name)) {
+    for name in ctx.job.streams.iter().flat_map(Stream::table_names) {
+        let kept = current.and_then(|current| current.manifest.tables.get(name));
+        if let Some(kept) = kept.filter(|_| !tables.contains_key(name)) {
             // A table that failed keeps its former rows, and the report says why.
-            let error = report.tables.get(&stream.name).and_then(|failed| failed.error.clone());
-            report.tables.insert(stream.name.clone(), TableReport { error, ..kept_report(kept) });
-            tables.insert(stream.name.clone(), kept.clone());
+            let error = report.tables.get(name).and_then(|failed| failed.error.clone());
+            report.tables.insert(name.to_owned(), TableReport { error, ..kept_report(kept) });
+            tables.insert(name.to_owned(), kept.clone());
         }
     }
     let manifest = Manifest {

@@ -6,23 +6,27 @@ use std::fs::File;
 use super::context::Context;
 use super::error::Error;
 use super::parts::{ClosedFile, PartWriter};
-use super::pump::{Pumped, StagedAt, stage};
+use super::pump::{PumpedTable, StagedAt, stage};
 use crate::columns::convert;
 use crate::format::{Kind, read_parquet};
 use crate::model::column::Column;
 use crate::model::manifest::Part;
-use crate::model::plan::{Format, Stream};
+use crate::model::plan::Format;
 use crate::paging::walk::WalkEnd;
 
 /// All files of a table, with one schema. Made from walks that ended, by `seal` alone.
 pub(super) struct SealedTable {
+    name: String,
     parts: Vec<Part>,
     columns: Vec<Column>,
-    ends: Vec<WalkEnd>,
     next_number: u64,
 }
 
 impl SealedTable {
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     pub(super) fn parts(&self) -> &[Part] {
         &self.parts
     }
@@ -31,18 +35,9 @@ impl SealedTable {
         &self.columns
     }
 
-    /// How every slice's walk ended.
-    pub(super) fn ends(&self) -> &[WalkEnd] {
-        &self.ends
-    }
-
-    /// Number of the next file of this stream and run.
+    /// Number of the next file of this table and run.
     pub(super) fn next_number(&self) -> u64 {
         self.next_number
-    }
-
-    pub(super) fn pages(&self) -> u64 {
-        self.ends.iter().map(WalkEnd::pages).sum()
     }
 
     pub(super) fn rows(&self) -> u64 {
@@ -50,71 +45,102 @@ impl SealedTable {
     }
 }
 
-/// Brings all files of a stream to its final columns and format.
-pub(super) async fn seal(ctx: &Context, stream: &Stream, pumped: Pumped) -> Result<SealedTable, Error> {
-    let kind = match ctx.job.destination.format {
-        Format::Parquet => Kind::Parquet,
-        Format::Csv => Kind::Csv,
-    };
-    let mut writer = PartWriter::new(
-        &ctx.store,
-        &stream.name,
-        &ctx.run,
-        kind,
-        ctx.job.destination.part_bytes_max,
-        pumped.next_number,
-    );
-    let mut parts = Vec::new();
-    for staged in pumped.files {
-        let is_final = staged.columns == pumped.columns;
-        match staged.place {
-            StagedAt::Store(part) if is_final => {
-                stage_all(ctx, stream, kind, &mut parts, close(&mut writer)?).await?;
-                parts.push(part);
-            }
-            place => {
-                let file = open(ctx, stream, &place).await?;
-                rewrite(ctx, stream, kind, file, (&staged.columns, &pumped.columns), &mut writer, &mut parts).await?;
-            }
-        }
+/// The tables of a stream, its own first, all of whose slices were walked to their ends.
+pub(super) struct SealedStream {
+    pub tables: Vec<SealedTable>,
+    /// How every slice's walk ended.
+    pub ends: Vec<WalkEnd>,
+}
+
+impl SealedStream {
+    /// Records that were walked.
+    pub(super) fn records(&self) -> u64 {
+        self.ends.iter().map(WalkEnd::records).sum()
     }
-    stage_all(ctx, stream, kind, &mut parts, close(&mut writer)?).await?;
-    let sealed = SealedTable { parts, columns: pumped.columns, ends: pumped.ends, next_number: writer.next_number };
-    let rows = sealed.ends.iter().map(WalkEnd::records).sum();
-    if sealed.rows() != rows {
-        let written = sealed.rows();
-        return Err(Error::RowsDiffer { stream: stream.name.clone(), rows, written });
+
+    pub(super) fn pages(&self) -> u64 {
+        self.ends.iter().map(WalkEnd::pages).sum()
+    }
+}
+
+/// Brings all files of a stream to its final columns and format. Of its records, `no_rows` became none.
+pub(super) async fn seal(
+    ctx: &Context,
+    tables: Vec<PumpedTable>,
+    ends: Vec<WalkEnd>,
+    no_rows: u64,
+) -> Result<SealedStream, Error> {
+    let mut sealed = SealedStream { tables: Vec::with_capacity(tables.len()), ends };
+    for table in tables {
+        sealed.tables.push(seal_table(ctx, table).await?);
+    }
+    let own = &sealed.tables[0];
+    let rows = sealed.records() - no_rows;
+    if own.rows() != rows {
+        return Err(Error::RowsDiffer { stream: own.name.clone(), rows, written: own.rows() });
     }
     Ok(sealed)
 }
 
-async fn open(ctx: &Context, stream: &Stream, place: &StagedAt) -> Result<File, Error> {
+async fn seal_table(ctx: &Context, pumped: PumpedTable) -> Result<SealedTable, Error> {
+    let PumpedTable { files, decoded, next_number } = pumped;
+    let (name, columns) = (decoded.name, decoded.columns);
+    let kind = match ctx.job.destination.format {
+        Format::Parquet => Kind::Parquet,
+        Format::Csv => Kind::Csv,
+    };
+    let mut writer =
+        PartWriter::new(&ctx.store, &name, &ctx.run, kind, ctx.job.destination.part_bytes_max, next_number);
+    let mut parts = Vec::new();
+    for staged in files {
+        let is_final = staged.columns == columns;
+        match staged.place {
+            StagedAt::Store(part) if is_final => {
+                stage_all(ctx, &name, kind, &mut parts, close(&mut writer)?).await?;
+                parts.push(part);
+            }
+            place => {
+                let file = open(ctx, &name, &place).await?;
+                rewrite(ctx, kind, file, (&staged.columns, &columns), &mut writer, &mut parts).await?;
+            }
+        }
+    }
+    stage_all(ctx, &name, kind, &mut parts, close(&mut writer)?).await?;
+    let next_number = writer.next_number;
+    let sealed = SealedTable { name: name.clone(), parts, columns, next_number };
+    if sealed.rows() != decoded.rows {
+        return Err(Error::RowsDiffer { stream: name, rows: decoded.rows, written: sealed.rows() });
+    }
+    Ok(sealed)
+}
+
+async fn open(ctx: &Context, table: &str, place: &StagedAt) -> Result<File, Error> {
     match place {
         StagedAt::Store(part) => Ok(ctx.store.fetch(part).await?),
         StagedAt::Spool(spooled) => {
-            spooled.reopen().map_err(|source| Error::Spool { stream: stream.name.clone(), source })
+            spooled.reopen().map_err(|source| Error::Spool { stream: table.to_owned(), source })
         }
     }
 }
 
 async fn rewrite(
     ctx: &Context,
-    stream: &Stream,
     kind: Kind,
     file: File,
     (from, to): (&[Column], &[Column]),
     writer: &mut PartWriter<'_>,
     parts: &mut Vec<Part>,
 ) -> Result<(), Error> {
-    let unread = |source| Error::Format { stream: stream.name.clone(), doing: "rereading", source };
+    let table = writer.stream.to_owned();
+    let unread = |source| Error::Format { stream: table.clone(), doing: "rereading", source };
     let mut batches = read_parquet(file).map_err(unread)?;
     while let Some(batch) = tokio::task::block_in_place(|| batches.next()) {
         let closed = tokio::task::block_in_place(|| {
             let batch = convert(&batch.map_err(unread)?, from, to)
-                .map_err(|source| Error::Columns { stream: stream.name.clone(), source })?;
+                .map_err(|source| Error::Columns { stream: table.clone(), source })?;
             writer.write(&batch, to)
         })?;
-        stage_all(ctx, stream, kind, parts, closed).await?;
+        stage_all(ctx, &table, kind, parts, closed).await?;
     }
     Ok(())
 }
@@ -125,13 +151,13 @@ fn close(writer: &mut PartWriter<'_>) -> Result<Vec<ClosedFile>, Error> {
 
 async fn stage_all(
     ctx: &Context,
-    stream: &Stream,
+    table: &str,
     kind: Kind,
     parts: &mut Vec<Part>,
     closed: Vec<ClosedFile>,
 ) -> Result<(), Error> {
     for file in closed {
-        parts.push(stage(ctx, &stream.name, file, kind).await?);
+        parts.push(stage(ctx, table, file, kind).await?);
     }
     Ok(())
 }

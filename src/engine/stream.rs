@@ -10,39 +10,57 @@ use tokio_util::sync::CancellationToken;
 use super::context::Context;
 use super::error::Error;
 use super::merge::{Former, Merge, Merged};
+use super::merge_child::merge_child;
 use super::parents::ParentRows;
-use super::pump::{LeftOut, Pumping, prepare};
-use super::seal::{SealedTable, seal};
+use super::pump::{LeftOut, PumpedTable, Pumping, prepare};
+use super::seal::{SealedStream, SealedTable, seal};
 use super::slices::{Backfill, Planned, Planning};
-use crate::columns::{self, Options, Warning};
-use crate::model::column::{Column, ColumnType, TypeOrigin};
+use crate::columns::{self, Options, Reason, Warning};
+use crate::model::column::{Column, TypeOrigin};
 use crate::model::incremental::{CursorScope, CursorValue, Incremental, StoredCursor};
 use crate::model::manifest::{Part, TableManifest};
 use crate::model::plan::{Dialect, Stream, WriteMode};
+use crate::paging::walk::WalkEnd;
 use crate::source::{Context as TemplateContext, Endpoint, fetched_columns};
 use crate::telemetry::Event;
 
 /// A stream that was read whole.
 pub(super) struct ReadStream {
-    pub table: SealedTable,
-    /// The table with the former rows. Absent = the read is the table.
-    pub merged: Option<Merged>,
-    pub warnings: Vec<Warning>,
+    /// Its own table, then those of its lists.
+    pub tables: Vec<ReadTable>,
+    /// How every slice's walk ended.
+    pub ends: Vec<WalkEnd>,
     pub left_out: Vec<LeftOut>,
     /// Where the cursors stand now. Empty = the stream has none.
     pub cursors: BTreeMap<String, StoredCursor>,
     pub without_cursor: u64,
     pub parents: ParentRows,
+    /// Records that the job's filter left out.
+    pub filtered: u64,
+    /// The file of the records that became no row, and how many these are. Absent = all did.
+    pub quarantine: Option<(Part, u64)>,
 }
 
-impl ReadStream {
+/// One table of a stream that was read.
+pub(super) struct ReadTable {
+    pub sealed: SealedTable,
+    /// The table with the former rows. Absent = the read is the table.
+    pub merged: Option<Merged>,
+    pub warnings: Vec<Warning>,
+    /// Why its columns have their types, in the order of the read's columns.
+    pub reasons: Vec<Reason>,
+    /// New fields that the contract left out.
+    pub fields_left_out: Vec<String>,
+}
+
+impl ReadTable {
     /// The files of the table.
     pub(super) fn parts(&self) -> &[Part] {
-        self.merged.as_ref().map_or_else(|| self.table.parts(), |merged| merged.parts.as_slice())
+        self.merged.as_ref().map_or_else(|| self.sealed.parts(), |merged| merged.parts.as_slice())
     }
 
     pub(super) fn columns(&self) -> &[Column] {
-        self.merged.as_ref().map_or_else(|| self.table.columns(), |merged| merged.columns.as_slice())
+        self.merged.as_ref().map_or_else(|| self.sealed.columns(), |merged| merged.columns.as_slice())
     }
 
     pub(super) fn rows(&self) -> u64 {
@@ -58,8 +76,8 @@ impl ReadStream {
 pub(super) struct Reading<'a> {
     pub ctx: &'a Context,
     pub stream: &'a Stream,
-    /// Its table in the last snapshot, whose types and cursors are remembered. Absent = there is none, or it is forgotten.
-    pub former: Option<&'a TableManifest>,
+    /// The tables of the last snapshot, whose types and cursors are remembered. Absent = there is none, or it is forgotten.
+    pub former: Option<&'a BTreeMap<String, TableManifest>>,
     /// Absent = the stream stands alone.
     pub parents: Option<&'a ParentRows>,
     /// Fields that other streams wait for.
@@ -75,7 +93,7 @@ impl Reading<'_> {
         let began = Instant::now();
         ctx.telemetry.tell(Event::StreamBegan { stream: stream.name.clone() });
         let template = template(ctx);
-        let former_cursors = self.former.map(|table| table.cursors.clone()).unwrap_or_default();
+        let former_cursors = self.former_table().map(|table| table.cursors.clone()).unwrap_or_default();
         let planned = self.plan(&template, &former_cursors)?;
         let (frozen, scopes) = (planned.frozen, planned.scopes.clone());
         let options = tokio::select! {
@@ -88,7 +106,7 @@ impl Reading<'_> {
             Pumping { ctx, stream, template: &template, planned, options, needed, is_stopped, cause: Mutex::default() }
                 .pump()
                 .await?;
-        let warnings = std::mem::take(&mut pumped.warnings);
+        let (filtered, quarantine) = (pumped.filtered, pumped.quarantine.take());
         let left_out = std::mem::take(&mut pumped.left_out);
         let parents = std::mem::take(&mut pumped.parents);
         let without_cursor = pumped.without_cursor;
@@ -100,22 +118,59 @@ impl Reading<'_> {
             // What a backfill reads again says nothing about how far the stream is read.
             _ => former_cursors,
         };
-        let table = seal(ctx, stream, pumped).await?;
-        let merged = match stream.write {
-            WriteMode::Replace => None,
-            mode => {
-                let former = Former::of(self.former);
-                Some(Merge::new(ctx, stream, mode, former, &table)?.merge(former, &table).await?)
-            }
-        };
+        let mut told = Vec::with_capacity(pumped.tables.len());
+        for PumpedTable { decoded, .. } in &mut pumped.tables {
+            told.push((
+                std::mem::take(&mut decoded.warnings),
+                std::mem::take(&mut decoded.reasons),
+                std::mem::take(&mut decoded.left_out),
+            ));
+        }
+        let no_rows = filtered + quarantine.as_ref().map_or(0, |(_, records)| *records);
+        let sealed = seal(ctx, pumped.tables, pumped.ends, no_rows).await?;
+        let merged = self.merge(&sealed).await?;
         let took: Duration = began.elapsed();
         ctx.telemetry.tell(Event::StreamSealed {
             stream: stream.name.clone(),
-            rows: table.rows(),
-            pages: table.pages(),
+            rows: sealed.tables[0].rows(),
+            pages: sealed.pages(),
             took,
         });
-        Ok(ReadStream { table, merged, warnings, left_out, cursors, without_cursor, parents })
+        let tables = sealed.tables.into_iter().zip(merged).zip(told);
+        let tables = tables.map(|((sealed, merged), (warnings, reasons, fields_left_out))| ReadTable {
+            sealed,
+            merged,
+            warnings,
+            reasons,
+            fields_left_out,
+        });
+        let (tables, ends) = (tables.collect(), sealed.ends);
+        Ok(ReadStream { tables, ends, left_out, cursors, without_cursor, parents, filtered, quarantine })
+    }
+
+    /// The tables with their former rows, where these stay.
+    async fn merge(&self, sealed: &SealedStream) -> Result<Vec<Option<Merged>>, Error> {
+        let mode = match self.stream.write {
+            WriteMode::Replace => return Ok(sealed.tables.iter().map(|_| None).collect()),
+            mode => mode,
+        };
+        let own = &sealed.tables[0];
+        let former = Former::of(self.former_table());
+        let merge = Merge::new(self.ctx, self.stream, mode, former, own)?;
+        let (merged, gone) = merge.merge(former, own).await?;
+        let mut all = vec![Some(merged)];
+        for table in &sealed.tables[1..] {
+            let former = self.former.and_then(|tables| tables.get(table.name()));
+            if former.is_none() && self.former_table().is_some_and(|own| own.rows > 0) {
+                return Err(Error::NewChild { stream: self.stream.name.clone(), table: table.name().to_owned() });
+            }
+            all.push(Some(merge_child(self.ctx, self.stream, &gone, Former::of(former), table).await?));
+        }
+        Ok(all)
+    }
+
+    fn former_table(&self) -> Option<&TableManifest> {
+        self.former.and_then(|tables| tables.get(&self.stream.name))
     }
 
     fn plan(&self, template: &TemplateContext, cursors: &BTreeMap<String, StoredCursor>) -> Result<Planned, Error> {
@@ -191,25 +246,35 @@ pub(super) async fn options(
     ctx: &Context,
     stream: &Stream,
     endpoint: &Endpoint,
-    former: Option<&TableManifest>,
+    former: Option<&BTreeMap<String, TableManifest>>,
 ) -> Result<Options, Error> {
     let fetched = if ctx.job.source.has_metadata { fetch_columns(ctx, stream, endpoint).await? } else { Vec::new() };
     Ok(known(stream, former, fetched, ctx.job.source.dialect))
 }
 
-fn known(stream: &Stream, former: Option<&TableManifest>, fetched: Vec<Column>, dialect: Dialect) -> Options {
-    let remembered = former.map(|table| table.columns.clone()).unwrap_or_default();
-    // What an earlier run declared or fetched is not a memory of values: it holds only as long as it is said again.
-    let remembered = remembered
-        .into_iter()
-        .filter_map(|column| match column.origin {
-            TypeOrigin::Remembered | TypeOrigin::Inferred => Some(Column { origin: TypeOrigin::Remembered, ..column }),
-            TypeOrigin::Unseen => Some(Column { kind: ColumnType::Null, origin: TypeOrigin::Remembered, ..column }),
-            TypeOrigin::Declared | TypeOrigin::Fetched => None,
-        })
-        .collect();
-    let declared: BTreeMap<String, ColumnType> = stream.columns.clone();
-    Options { declared, fetched, remembered, is_odata: dialect == Dialect::Odata }
+fn known(
+    stream: &Stream,
+    former: Option<&BTreeMap<String, TableManifest>>,
+    fetched: Vec<Column>,
+    dialect: Dialect,
+) -> Options {
+    let columns_of = |table: &str| former.and_then(|tables| tables.get(table)).map(|table| table.columns.clone());
+    let children = stream.fields.tables();
+    Options {
+        fields: stream.fields.clone(),
+        fetched,
+        former: columns_of(&stream.name).unwrap_or_default(),
+        former_children: children
+            .iter()
+            .filter_map(|child| Some((child.table.clone(), columns_of(&child.table)?)))
+            .collect(),
+        is_odata: dialect == Dialect::Odata,
+        contract: stream.contract,
+        name: stream.name.clone(),
+        key: stream.key.clone(),
+        computed: Vec::new(),
+        has_parent_rows: stream.write != WriteMode::Replace && !children.is_empty(),
+    }
 }
 
 /// Types from `$metadata`. A service without a readable description is walked all the same; its columns are inferred.

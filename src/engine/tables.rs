@@ -5,34 +5,53 @@ use std::collections::BTreeMap;
 use super::context::Context;
 use super::error::Error;
 use super::run::{hex, text_of};
-use super::stream::ReadStream;
+use super::stream::{ReadStream, ReadTable};
+use crate::columns::{POSITION, Reason};
 use crate::limits::SLICES_NAMED_MAX;
 use crate::model::column::Column;
-use crate::model::manifest::TableManifest;
+use crate::model::manifest::{ParentLink, TableManifest};
 use crate::model::plan::Stream;
-use crate::model::report::{LeftOutSlice, SchemaChange, TableOutcome, TableReport, ValueWarning, WalkReport};
+use crate::model::report::{
+    LeftOutSlice, Quarantine, SchemaChange, TableOutcome, TableReport, ValueWarning, WalkReport,
+};
 
-/// A table as the manifest of its snapshot lists it.
-pub(super) fn table_manifest(ctx: &Context, stream: &Stream, read: &ReadStream) -> TableManifest {
-    TableManifest {
-        columns: read.columns().to_vec(),
-        schema_hash: schema_hash(read.columns()),
-        key: stream.key.clone(),
-        rows: read.rows(),
-        bytes: read.bytes(),
-        format: ctx.job.destination.format.extension().to_owned(),
-        as_of: ctx.started_at,
-        parts: read.parts().to_vec(),
-        walks: walks(read),
-        cursors: read.cursors.clone(),
-        left_out: left_out(read),
-    }
+/// The tables of a stream as the manifest of their snapshot lists them.
+pub(super) fn table_manifests(ctx: &Context, stream: &Stream, read: &ReadStream) -> BTreeMap<String, TableManifest> {
+    let manifest = |(number, table): (usize, &ReadTable)| {
+        let (key, parent) = if number == 0 { (stream.key.clone(), None) } else { keys_of_child(stream, table) };
+        let manifest = TableManifest {
+            columns: table.columns().to_vec(),
+            schema_hash: schema_hash(table.columns()),
+            key,
+            parent,
+            rows: table.rows(),
+            bytes: table.bytes(),
+            format: ctx.job.destination.format.extension().to_owned(),
+            as_of: ctx.started_at,
+            parts: table.parts().to_vec(),
+            walks: walks(read),
+            cursors: if number == 0 { read.cursors.clone() } else { BTreeMap::new() },
+            left_out: left_out(read),
+            bad_records: read.quarantine.as_ref().map_or(0, |(_, records)| *records),
+        };
+        (table.sealed.name().to_owned(), manifest)
+    };
+    read.tables.iter().enumerate().map(manifest).collect()
+}
+
+/// What identifies a row of a list, and how it finds its record.
+fn keys_of_child(stream: &Stream, table: &ReadTable) -> (Vec<String>, Option<ParentLink>) {
+    let given = table.columns().iter().take_while(|column| column.name != POSITION);
+    let mut key: Vec<String> = given.map(|column| column.name.clone()).collect();
+    let columns = key.iter().cloned().zip(stream.key.iter().cloned()).collect();
+    key.push(POSITION.to_owned());
+    (key, Some(ParentLink { table: stream.name.clone(), columns }))
 }
 
 /// The walks by the reason of their end, in the order in which the reasons first came.
 fn walks(read: &ReadStream) -> Vec<WalkReport> {
     let mut walks: Vec<WalkReport> = Vec::new();
-    for end in read.table.ends() {
+    for end in &read.ends {
         let (ended, changed) = (end.reason(), end.is_changed());
         match walks.iter_mut().find(|walk| walk.ended == ended && walk.changed == changed) {
             Some(walk) => {
@@ -53,28 +72,47 @@ fn left_out(read: &ReadStream) -> Vec<LeftOutSlice> {
     named.map(|left| LeftOutSlice { slice: left.slice.clone(), error: left.why.clone() }).collect()
 }
 
-/// A table that was read, as the run reports it.
-pub(super) fn table_report(read: &ReadStream, former: Option<&TableManifest>) -> TableReport {
-    let warnings = read.warnings.iter().map(|warning| ValueWarning {
-        column: warning.column.clone(),
-        kind: warning.kind.word().to_owned(),
-        count: warning.count,
-    });
-    TableReport {
-        rows: read.rows(),
-        bytes: read.bytes(),
-        outcome: TableOutcome::Read,
-        parts: read.parts().len() as u64,
-        walks: walks(read),
-        merge: read.merged.as_ref().map(|merged| merged.counts),
-        left_out: left_out(read),
-        slices_left_out: read.left_out.len() as u64,
-        cursors: read.cursors.clone(),
-        without_cursor: read.without_cursor,
-        schema_changes: former.map(|former| schema_changes(&former.columns, read.columns())).unwrap_or_default(),
-        warnings: warnings.collect(),
-        error: None,
+/// The tables of a stream that was read, as the run reports them. What is of the whole stream stands at its own table.
+pub(super) fn table_reports(
+    read: &ReadStream,
+    former: Option<&BTreeMap<String, TableManifest>>,
+) -> BTreeMap<String, TableReport> {
+    let mut reports = BTreeMap::new();
+    for (number, table) in read.tables.iter().enumerate() {
+        let name = table.sealed.name().to_owned();
+        let warnings = table.warnings.iter().map(|warning| ValueWarning {
+            column: warning.column.clone(),
+            kind: warning.kind.word().to_owned(),
+            count: warning.count,
+        });
+        let former = former.and_then(|tables| tables.get(&name));
+        let mut report = TableReport {
+            rows: table.rows(),
+            bytes: table.bytes(),
+            outcome: TableOutcome::Read,
+            parts: table.parts().len() as u64,
+            merge: table.merged.as_ref().map(|merged| merged.counts),
+            schema_changes: former.map(|former| changes_of(&former.columns, table)).unwrap_or_default(),
+            fields_left_out: table.fields_left_out.clone(),
+            warnings: warnings.collect(),
+            error: None,
+            ..empty_report()
+        };
+        if number == 0 {
+            report.walks = walks(read);
+            report.left_out = left_out(read);
+            report.slices_left_out = read.left_out.len() as u64;
+            report.cursors = read.cursors.clone();
+            report.without_cursor = read.without_cursor;
+            report.filtered = read.filtered;
+            report.quarantine = read
+                .quarantine
+                .as_ref()
+                .map(|(file, records)| Quarantine { records: *records, path: file.path.clone() });
+        }
+        reports.insert(name, report);
     }
+    reports
 }
 
 pub(super) fn failed_report(error: &Error) -> TableReport {
@@ -99,6 +137,9 @@ fn empty_report() -> TableReport {
         parts: 0,
         walks: Vec::new(),
         merge: None,
+        filtered: 0,
+        quarantine: None,
+        fields_left_out: Vec::new(),
         left_out: Vec::new(),
         slices_left_out: 0,
         cursors: BTreeMap::new(),
@@ -109,19 +150,33 @@ fn empty_report() -> TableReport {
     }
 }
 
-fn schema_changes(former: &[Column], now: &[Column]) -> Vec<SchemaChange> {
+/// Changes of a table that was read. A merge puts the former columns first: the reasons are brought into its order.
+fn changes_of(former: &[Column], table: &ReadTable) -> Vec<SchemaChange> {
+    let read = table.sealed.columns();
+    let reason = |column: &Column| {
+        let at = read.iter().position(|known| known.name == column.name);
+        at.and_then(|at| table.reasons.get(at)).cloned().unwrap_or_default()
+    };
+    let reasons: Vec<Reason> = table.columns().iter().map(reason).collect();
+    schema_changes(former, table.columns(), &reasons)
+}
+
+/// What is new, gone or of another type in `now`. `reasons` stand in the order of its columns.
+pub(crate) fn schema_changes(former: &[Column], now: &[Column], reasons: &[Reason]) -> Vec<SchemaChange> {
     let find =
         |columns: &[Column], name: &str| columns.iter().find(|column| column.name == name).map(|column| column.kind);
-    let mut changes: Vec<SchemaChange> = now
-        .iter()
-        .filter_map(|column| match find(former, &column.name) {
-            None => Some(SchemaChange::Added { column: column.name.clone(), to: column.kind }),
-            Some(from) if from != column.kind => {
-                Some(SchemaChange::Retyped { column: column.name.clone(), from, to: column.kind })
-            }
-            Some(_) => None,
-        })
-        .collect();
+    let because = |at: usize| {
+        let (value, place) = reasons.get(at)?.changed_by()?;
+        Some(format!("`{value}` in {place}"))
+    };
+    let change = |(at, column): (usize, &Column)| match find(former, &column.name) {
+        None => Some(SchemaChange::Added { column: column.name.clone(), to: column.kind }),
+        Some(from) if from != column.kind => {
+            Some(SchemaChange::Retyped { column: column.name.clone(), from, to: column.kind, because: because(at) })
+        }
+        Some(_) => None,
+    };
+    let mut changes: Vec<SchemaChange> = now.iter().enumerate().filter_map(change).collect();
     let removed = former.iter().filter(|column| find(now, &column.name).is_none());
     changes.extend(removed.map(|column| SchemaChange::Removed { column: column.name.clone(), from: column.kind }));
     changes

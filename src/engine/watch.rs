@@ -35,20 +35,12 @@ struct CursorWatch {
 }
 
 impl Watch {
-    pub(super) fn new(
-        stream: &str,
-        incremental: Option<&Incremental>,
-        needed: BTreeSet<Vec<String>>,
-    ) -> Result<Self, Error> {
-        let cursor = match incremental {
-            None => None,
-            Some(plan) => {
-                let column = column_name(plan.field.members())
-                    .map_err(|source| Error::Columns { stream: stream.to_owned(), source })?;
-                Some(CursorWatch { plan: plan.clone(), column, greatest: BTreeMap::new(), rows: 0, without: 0 })
-            }
-        };
-        Ok(Watch { stream: stream.to_owned(), cursor, needed, parents: ParentRows::default() })
+    pub(super) fn new(stream: &str, incremental: Option<&Incremental>, needed: BTreeSet<Vec<String>>) -> Self {
+        let cursor = incremental.map(|plan| {
+            let column = plan.field.members().join("_");
+            CursorWatch { plan: plan.clone(), column, greatest: BTreeMap::new(), rows: 0, without: 0 }
+        });
+        Watch { stream: stream.to_owned(), cursor, needed, parents: ParentRows::default() }
     }
 
     /// Looks at a batch whose rows are of one scope of the cursor.
@@ -84,8 +76,7 @@ impl Watch {
 impl CursorWatch {
     fn look(&mut self, stream: &str, scope: &str, batch: &RecordBatch, columns: &[Column]) -> Result<(), Error> {
         self.rows += batch.num_rows() as u64;
-        let at = columns.iter().position(|column| column.name.eq_ignore_ascii_case(&self.column));
-        let Some(at) = at else {
+        let Some(at) = cursor_column(&self.plan, columns) else {
             self.without += batch.num_rows() as u64;
             return Ok(());
         };
@@ -107,6 +98,16 @@ impl CursorWatch {
         }
         Ok(())
     }
+}
+
+/// Which of the columns the cursor is: that of its field, whatever the job named it, or the one with this name.
+pub(super) fn cursor_column(plan: &Incremental, columns: &[Column]) -> Option<usize> {
+    let field = plan.field.members();
+    let by_field = columns.iter().position(|column| column.path == field);
+    by_field.or_else(|| {
+        let name = column_name(field).ok()?;
+        columns.iter().position(|column| column.name.eq_ignore_ascii_case(&name))
+    })
 }
 
 /// The cursor of every row. `None` = it has none, or none that can be read.

@@ -3,6 +3,7 @@
 use super::problem::{Problems, did_you_mean, wrong};
 use super::spec::JobSpec;
 use super::yaml::join;
+use crate::model::fields::RECORD;
 use crate::model::plan::Stream;
 use crate::model::slices::WINDOW;
 
@@ -26,6 +27,16 @@ pub(super) fn check_names(spec: &JobSpec, stream: &Stream, path: &str, problems:
     for (place, text) in texts {
         for name in names_read(text) {
             check_name(spec, stream, &name, &place, problems);
+        }
+    }
+    let filter = stream.filter.iter().map(|filter| (format!("{path}.filter"), format!("{{{{ {filter} }}}}")));
+    let added = stream
+        .added
+        .iter()
+        .filter_map(|(name, value)| Some((join(&format!("{path}.add"), name), value.as_str()?.to_owned())));
+    for (place, text) in filter.chain(added) {
+        for name in names_read(&text).iter().filter(|name| name.split('.').next() != Some(RECORD)) {
+            check_name(spec, stream, name, &place, problems);
         }
     }
 }

@@ -10,7 +10,7 @@ use super::spec::{BodySpec, ParamSpec, ResponseSpec};
 use super::spec_stream::{
     AnswerFormatSpec, CompressionSpec, EncodingSpec, MethodSpec, ReportSpec, StatusSpec, StepSpec, VerdictSpec,
 };
-use super::value::{check_duration, check_template};
+use super::value::{check_duration, check_expression, check_template};
 use super::yaml::join;
 use crate::limits::{REPORT_POLL_DEFAULT, REPORT_WAIT_DEFAULT};
 use crate::model::answer::{AnswerFormat, CsvShape, Packing, TextEncoding};
@@ -127,15 +127,6 @@ pub(super) fn check_rules(
     own.chain(defaults).map(|(path, rule)| check_rule(rule, &path, problems)).collect()
 }
 
-fn check_expression(text: Option<&str>, path: &str, problems: &mut Problems<'_>) {
-    if let Some(text) = text
-        && let Err(error) = minijinja::Environment::new().compile_expression(text)
-    {
-        let why = error.detail().unwrap_or("it is no expression").to_owned();
-        problems.at(path, wrong(format!("the expression cannot be read: {why}")));
-    }
-}
-
 /// A report with every template and expression in it checked. `headers` are the stream's.
 pub(super) fn check_report(
     spec: &ReportSpec,
@@ -162,8 +153,10 @@ pub(super) fn check_report(
         let method = if delete.method.is_none() && delete.body.is_none() { Method::Delete } else { plan.method };
         RequestPlan { method, ..plan }
     });
-    check_expression(Some(&spec.done), &format!("{path}.done"), problems);
-    check_expression(spec.failed.as_deref(), &format!("{path}.failed"), problems);
+    check_expression(&spec.done, &format!("{path}.done"), problems);
+    if let Some(failed) = &spec.failed {
+        check_expression(failed, &format!("{path}.failed"), problems);
+    }
     if let Some(url) = &spec.download_url {
         check_template(url, &format!("{path}.download_url"), problems);
     }
@@ -217,7 +210,9 @@ fn check_rule(spec: &ResponseSpec, path: &str, problems: &mut Problems<'_>) -> R
             other => problems.at(&place, wrong(format!("`{other}` is no status of an answer")).allowed("200 to 599")),
         }
     }
-    check_expression(spec.when.as_deref(), &format!("{path}.when"), problems);
+    if let Some(when) = &spec.when {
+        check_expression(when, &format!("{path}.when"), problems);
+    }
     let verdict = match spec.then {
         VerdictSpec::Empty => Verdict::Empty,
         VerdictSpec::End => Verdict::End,

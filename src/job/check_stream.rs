@@ -3,18 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::check::is_reserved;
+use super::check_fields::{check_added, check_contract, check_fields, check_filter, check_table_names};
 use super::check_names::check_names;
 use super::check_paging::check_paging;
 use super::check_request::{
     check_body, check_format, check_method, check_report, check_rules, check_stream_path, packing, param_text,
 };
 use super::check_slices::{check_incremental, check_parent, check_slices};
-use super::problem::{Problems, did_you_mean, wrong};
+use super::problem::{Problems, wrong};
 use super::spec::{DialectSpec, FormatSpec, JobSpec, ParamSpec, StreamSpec};
 use super::spec_stream::{AnswerFormatSpec, BudgetSpec, ChangesSpec, FailedSlicesSpec, WriteSpec};
 use super::value::{check_duration, check_path, check_sent_header, check_template};
 use super::yaml::join;
-use crate::model::column::{COLUMN_TYPE_WORDS, ColumnType};
 use crate::model::incremental::Incremental;
 use crate::model::plan::{Changes, RecordsAt, Stream, WalkBudget, WriteMode};
 use crate::model::request::{Body, RequestPlan};
@@ -44,6 +44,7 @@ pub(super) fn check_streams(spec: &JobSpec, problems: &mut Problems<'_>) -> Vec<
         check_stream(spec, index, &path, problems)
     });
     let streams: Vec<Stream> = streams.collect();
+    check_table_names(&spec.streams, problems);
     check_parents(&streams, problems);
     for (index, stream) in streams.iter().enumerate() {
         check_names(spec, stream, &format!("streams[{index}]"), problems);
@@ -51,11 +52,12 @@ pub(super) fn check_streams(spec: &JobSpec, problems: &mut Problems<'_>) -> Vec<
     streams
 }
 
-fn check_name(name: &str, path: &str, problems: &mut Problems<'_>) {
+/// A table's name.
+pub(super) fn check_name(name: &str, path: &str, problems: &mut Problems<'_>) {
     if is_name(name) && !is_reserved(name) {
         return;
     }
-    let draft = wrong(format!("`{name}` cannot be a stream's name"));
+    let draft = wrong(format!("`{name}` cannot be a table's name"));
     let allowed = format!("a-z, 0-9 and _, starting with a letter, at most {STREAM_NAME_CHARS_MAX} characters");
     let hint = if is_reserved(name) {
         Some("Windows keeps this name for itself, and files may be copied there".to_owned())
@@ -133,7 +135,10 @@ fn check_stream(spec: &JobSpec, index: usize, path: &str, problems: &mut Problem
         incremental,
         key: check_key(&stream.key, path, problems),
         write: check_write(spec, stream, path, problems),
-        columns: check_columns(stream, path, problems),
+        fields: check_fields(stream, path, problems),
+        filter: check_filter(stream.filter.as_ref(), path, problems),
+        added: check_added(&stream.add, path, problems),
+        contract: check_contract(&stream.contract),
     }
 }
 
@@ -271,47 +276,4 @@ fn check_key(key: &[String], path: &str, problems: &mut Problems<'_>) -> Vec<Str
         }
     }
     key.to_vec()
-}
-
-fn check_columns(stream: &StreamSpec, path: &str, problems: &mut Problems<'_>) -> BTreeMap<String, ColumnType> {
-    let mut columns = BTreeMap::new();
-    let mut seen = BTreeSet::new();
-    for (name, kind) in &stream.columns {
-        let place = join(&format!("{path}.columns"), name);
-        if name.trim().is_empty() {
-            problems.at(&place, wrong("a column has no name"));
-        }
-        if !seen.insert(name.to_ascii_lowercase()) {
-            problems.at(&place, wrong(format!("a second column is named `{name}`, apart from its case")));
-        }
-        match kind.0.parse() {
-            Ok(kind) => {
-                columns.insert(name.clone(), kind);
-            }
-            Err(_) => {
-                let draft = wrong(format!("`{}` is no column type", kind.0)).found(format!("`{}`", kind.0));
-                problems.at(&place, draft.allowed(COLUMN_TYPE_WORDS).maybe_hint(type_hint(&kind.0)));
-            }
-        }
-    }
-    columns
-}
-
-/// What was meant by a word of SQL, Power Query or JSON Schema.
-fn type_hint(typed: &str) -> Option<String> {
-    let word = typed.trim().to_ascii_lowercase();
-    let meant = match word.as_str() {
-        "string" | "varchar" | "nvarchar" | "char" | "uuid" | "guid" => "text",
-        "int" | "int32" | "int64" | "bigint" | "long" | "number" => "integer",
-        "double" | "real" | "float64" => "float",
-        "bool" | "logical" => "boolean",
-        "timestamp" | "timestamptz" | "datetimezone" | "datetimeoffset" => "instant",
-        "money" | "currency" | "numeric" => "decimal(18,4)",
-        "object" | "array" | "list" => "json",
-        _ if word.starts_with("decimal(") => {
-            return Some("1 to 38 digits, at most all of them decimals: `decimal(18,4)`".to_owned());
-        }
-        _ => return did_you_mean(&word, COLUMN_TYPE_WORDS.split(", ")),
-    };
-    Some(format!("write `{meant}`"))
 }

@@ -7,6 +7,7 @@ mod check;
 mod check_auth;
 mod check_destination;
 mod check_entra;
+mod check_fields;
 mod check_limits;
 mod check_names;
 mod check_network;
@@ -26,6 +27,7 @@ mod spec;
 mod spec_auth;
 mod spec_network;
 mod spec_stream;
+mod spec_table;
 #[cfg(test)]
 mod tests;
 mod value;

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::spec::{ColumnTypeSpec, ParamSpec};
+use super::spec_table::{ChildTableSpec, ContractSpec, NestedSpec};
 
 /// One dataset of the source; becomes one table.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -64,9 +65,32 @@ pub(crate) struct StreamSpec {
     pub key: Vec<String>,
     /// What a read does to the rows that are there. Default: `replace`; with `incremental`, `merge` where there is a key, else `append`.
     pub write: Option<WriteSpec>,
+    /// Keep only the records for which this expression holds, for example `record.status != 'draft'`; it reads the record as `record`, where a member that is missing is none.
+    pub filter: Option<String>,
+    /// Fields to keep, with all that is in them, for example `customer.name`. Default: all.
+    #[serde(default)]
+    pub select: Vec<String>,
+    /// Fields to leave out.
+    #[serde(default)]
+    pub drop: Vec<String>,
+    /// Names of columns by the path of their field, for example `customer.name: customer`. For an object: what the names of its columns begin with.
+    #[serde(default)]
+    pub rename: BTreeMap<String, String>,
+    /// Objects that become one column of JSON text instead of a column for each member.
+    #[serde(default)]
+    pub nested: BTreeMap<String, NestedSpec>,
+    /// Lists in the records that become tables of their own. They need the stream's `key`.
+    #[serde(default)]
+    pub tables: Vec<ChildTableSpec>,
+    /// Columns to add, by their name: a value, or a template such as `{{ record.gross - record.tax }}` or `{{ run.started_at }}`.
+    #[serde(default)]
+    pub add: BTreeMap<String, ParamSpec>,
     /// Types of columns by their name in the table, for example `amount: decimal(18,4)`.
     #[serde(default)]
     pub columns: BTreeMap<String, ColumnTypeSpec>,
+    /// What may change from one snapshot to the next, and what becomes of records that do not fit.
+    #[serde(default)]
+    pub contract: ContractSpec,
 }
 
 /// Where the next page is found, and when the walk ends.

@@ -145,6 +145,14 @@ pub(super) fn check_duration(text: &str, path: &str, problems: &mut Problems<'_>
     seconds.map(Duration::from_secs)
 }
 
+/// An expression, without braces.
+pub(super) fn check_expression(text: &str, path: &str, problems: &mut Problems<'_>) {
+    if let Err(error) = minijinja::Environment::new().compile_expression(text) {
+        let why = error.detail().unwrap_or("it is no expression").to_owned();
+        problems.at(path, wrong(format!("the expression cannot be read: {why}")));
+    }
+}
+
 /// A path into an answer.
 pub(super) fn check_path(text: &str, path: &str, problems: &mut Problems<'_>) -> Option<JsonPath> {
     match text.parse() {

@@ -53,6 +53,9 @@ pub(crate) struct TableManifest {
     /// SHA-256 over names and types of the columns.
     pub schema_hash: String,
     pub key: Vec<String>,
+    /// Absent = the table is a stream's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<ParentLink>,
     pub rows: u64,
     pub bytes: u64,
     pub format: String,
@@ -66,6 +69,21 @@ pub(crate) struct TableManifest {
     /// Slices that are missing in the table because they failed, at most the first hundred.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<LeftOutSlice>,
+    /// Records of the stream that became no row and stand in a file of the run instead.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub bad_records: u64,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+/// How the rows of a list find the record that they stood in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ParentLink {
+    pub table: String,
+    /// Columns of this table, each with the column of the parent's key that it repeats.
+    pub columns: BTreeMap<String, String>,
 }
 
 /// One immutable file.

@@ -5,6 +5,7 @@
 pub(crate) mod answer;
 pub(crate) mod column;
 pub(crate) mod credential;
+pub(crate) mod fields;
 pub(crate) mod incremental;
 pub(crate) mod json_path;
 pub(crate) mod manifest;

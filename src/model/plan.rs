@@ -7,8 +7,8 @@ use url::Url;
 
 use crate::limits::{PAGES_MAX, WALK_BYTES_MAX, WALK_TIME_MAX};
 use crate::model::answer::{AnswerFormat, Packing};
-use crate::model::column::ColumnType;
 use crate::model::credential::{Entra, Oauth2, Session, Windows};
+use crate::model::fields::{Contract, FieldPlan};
 use crate::model::incremental::Incremental;
 use crate::model::json_path::JsonPath;
 use crate::model::network::NetworkPlan;
@@ -183,7 +183,20 @@ pub(crate) struct Stream {
     pub incremental: Option<Incremental>,
     pub key: Vec<String>,
     pub write: WriteMode,
-    pub columns: BTreeMap<String, ColumnType>,
+    pub fields: FieldPlan,
+    /// An expression over `record`. Absent = every record becomes a row.
+    pub filter: Option<String>,
+    /// Columns that the job adds; texts are templates.
+    pub added: Vec<(String, serde_json::Value)>,
+    pub contract: Contract,
+}
+
+impl Stream {
+    /// Names of the tables that the stream becomes, its own first.
+    pub(crate) fn table_names(&self) -> Vec<&str> {
+        let children = self.fields.tables().into_iter().map(|child| child.table.as_str());
+        std::iter::once(self.name.as_str()).chain(children).collect()
+    }
 }
 
 /// What a read does to the rows that are there.

@@ -94,9 +94,30 @@ pub(crate) struct ValueWarning {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "change")]
 pub(crate) enum SchemaChange {
-    Added { column: String, to: ColumnType },
-    Removed { column: String, from: ColumnType },
-    Retyped { column: String, from: ColumnType, to: ColumnType },
+    Added {
+        column: String,
+        to: ColumnType,
+    },
+    Removed {
+        column: String,
+        from: ColumnType,
+    },
+    Retyped {
+        column: String,
+        from: ColumnType,
+        to: ColumnType,
+        /// The value that asked for it, and where it stood. Absent = it was the job or the source's description.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        because: Option<String>,
+    },
+}
+
+/// Records that became no row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Quarantine {
+    pub records: u64,
+    /// The file with them and the reasons, relative to the job's folder.
+    pub path: String,
 }
 
 /// One table of a run.
@@ -121,6 +142,15 @@ pub(crate) struct TableReport {
     /// Records without a value for the cursor.
     #[serde(skip_serializing_if = "is_zero")]
     pub without_cursor: u64,
+    /// Records that the job's filter left out.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub filtered: u64,
+    /// Absent = every record could become a row.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quarantine: Option<Quarantine>,
+    /// New fields that the contract left out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fields_left_out: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub schema_changes: Vec<SchemaChange>,
     #[serde(skip_serializing_if = "Vec::is_empty")]

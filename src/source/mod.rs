@@ -6,6 +6,7 @@
 mod decode;
 mod envelope;
 mod error;
+mod expressions;
 mod fetch;
 mod metadata;
 mod page;
@@ -19,6 +20,7 @@ mod template;
 mod tests;
 
 pub(crate) use error::Error;
+pub(crate) use expressions::Expressions;
 pub(crate) use fetch::{Answer, Source};
 pub(crate) use metadata::fetched_columns;
 pub(crate) use page::{PageReading, PageTrace};

@@ -61,6 +61,18 @@ impl Context {
         Context { names }
     }
 
+    /// A name for another value than before.
+    pub(super) fn set_value(&mut self, name: &str, value: Value) {
+        match self.names.get_mut(name) {
+            Some(known) => *known = value,
+            None => drop(self.names.insert(name.to_owned(), value)),
+        }
+    }
+
+    pub(super) fn names(&self) -> &BTreeMap<String, Value> {
+        &self.names
+    }
+
     /// A text with its expressions filled in. `place` names it in an error.
     pub(crate) fn fill(&self, place: impl FnOnce() -> String, template: &str) -> Result<String, Error> {
         self.render(Writing::Plain, place, template)
@@ -75,7 +87,7 @@ impl Context {
         if !template.contains('{') {
             return Ok(template.to_owned());
         }
-        environment(writing).render_str(template, &self.names).map_err(|error| wrong(place(), &error))
+        environment_for(writing).render_str(template, &self.names).map_err(|error| wrong(place(), &error))
     }
 
     /// A JSON document with the expressions of its texts filled in; a text that is one expression becomes its value.
@@ -84,7 +96,7 @@ impl Context {
         place: impl Fn() -> String,
         template: &serde_json::Value,
     ) -> Result<serde_json::Value, Error> {
-        self.json(&environment(Writing::Plain), &place, template)
+        self.json(&environment(), &place, template)
     }
 
     fn json(
@@ -126,20 +138,29 @@ impl Context {
 }
 
 fn wrong(place: String, error: &minijinja::Error) -> Error {
-    let why = match error.detail() {
+    Error::Template { place, why: why(error) }
+}
+
+/// What an error of the template language says, without the lines around it.
+pub(super) fn why(error: &minijinja::Error) -> String {
+    match error.detail() {
         Some(detail) => format!("{}: {detail}", error.kind()),
         None => error.kind().to_string(),
-    };
-    Error::Template { place, why }
+    }
 }
 
 /// `{{ expression }}` as the whole text.
-fn single_expression(text: &str) -> Option<&str> {
+pub(super) fn single_expression(text: &str) -> Option<&str> {
     let inside = text.trim().strip_prefix("{{")?.strip_suffix("}}")?;
     (!inside.contains("{{") && !inside.contains("}}")).then_some(inside.trim())
 }
 
-fn environment(writing: Writing) -> Environment<'static> {
+/// The language of templates, for values as they are.
+pub(super) fn environment() -> Environment<'static> {
+    environment_for(Writing::Plain)
+}
+
+fn environment_for(writing: Writing) -> Environment<'static> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_fuel(Some(TEMPLATE_FUEL));
@@ -182,7 +203,7 @@ fn path_piece(text: &str) -> String {
 /// The fields that templates read of a name, outermost first: `division.Code` gives `Code`. An empty path = the name is
 /// used as a whole.
 pub(crate) fn fields_read<'a>(templates: impl IntoIterator<Item = &'a str>, name: &str) -> BTreeSet<Vec<String>> {
-    let environment = environment(Writing::Plain);
+    let environment = environment();
     let mut fields = BTreeSet::new();
     for text in templates {
         let Ok(template) = environment.template_from_str(text) else { continue };

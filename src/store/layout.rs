@@ -5,6 +5,7 @@
 //! _snapshots/<seq>-<ulid>.json          immutable manifests
 //! _status.json                          last run of the job
 //! <table>/data/<run ulid>-<nnn>.parquet immutable parts
+//! <table>/quarantine/<run ulid>.jsonl    records of a run that became no row, with the reason
 //! <table>/current.parquet               alias: the whole table under one fixed name
 //! ```
 
@@ -28,6 +29,11 @@ pub(crate) fn manifest(snapshot: &str) -> String {
 /// Path of a part below the job's folder.
 pub(crate) fn part(table: &str, run: &str, number: u64, extension: &str) -> String {
     format!("{table}/data/{run}-{number:03}.{extension}")
+}
+
+/// Path of the file of records that became no row.
+pub(crate) fn quarantine(table: &str, run: &str) -> String {
+    format!("{table}/quarantine/{run}.jsonl")
 }
 
 /// Path of a table's alias below the job's folder.

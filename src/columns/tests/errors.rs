@@ -1,7 +1,8 @@
 //! Records that are none, and limits.
 
 use super::{check_error, declared, decode};
-use crate::columns::decode::{Decoder, Options};
+use crate::columns::decode::Decoder;
+use crate::columns::options::Options;
 use crate::limits::{COLUMNS_MAX, JSON_DEPTH_MAX};
 
 fn check(records: &str, expect: &str) {

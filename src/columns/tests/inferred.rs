@@ -1,8 +1,8 @@
 //! Types that follow from values, within one batch.
 
 use super::{check, check_with, decode, remembered};
-use crate::columns::decode::Options;
 use crate::columns::lane::WarningKind;
+use crate::columns::options::Options;
 
 /// One column `a` with these JSON values.
 fn check_values(values: &[&str], kind: &str, cells: &[&str]) {

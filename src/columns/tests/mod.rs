@@ -1,5 +1,6 @@
 //! The room as its users see it: records go in, columns and values come out.
 
+mod children;
 mod errors;
 mod fixed;
 mod inferred;
@@ -10,10 +11,12 @@ mod widening;
 use arrow::array::{Array, AsArray, RecordBatch};
 
 use super::convert::{convert, convert_array};
-use super::decode::{Decoder, Options};
+use super::decode::Decoder;
 use super::error::Error;
 use super::lane::Warning;
+use super::options::Options;
 use crate::model::column::{Column, ColumnType, TypeOrigin};
+use crate::model::fields::FieldPlan;
 
 /// Everything that came of some records.
 pub(super) struct Table {
@@ -52,21 +55,35 @@ pub(super) fn rows_of(batch: &RecordBatch, columns: &[Column]) -> Vec<Vec<String
 
 /// Decodes pages and turns every batch into the final columns.
 pub(super) fn decode(options: Options, pages: &[&str]) -> Result<Table, Error> {
+    Ok(decode_all(options, pages)?.remove(0))
+}
+
+/// The same with the tables of lists.
+pub(super) fn decode_all(options: Options, pages: &[&str]) -> Result<Vec<Table>, Error> {
     let mut decoder = Decoder::new(options)?;
-    let mut batches = Vec::new();
     for (at, page) in pages.iter().enumerate() {
         decoder.push(page.as_bytes(), at as u64 + 1)?;
     }
-    while let Some(batch) = decoder.finish()? {
-        let columns = decoder.columns_of(batch.schema_ref()).expect("a batch of this decoder").to_vec();
-        batches.push((batch, columns));
+    finish(&mut decoder)
+}
+
+pub(super) fn finish(decoder: &mut Decoder) -> Result<Vec<Table>, Error> {
+    decoder.finish()?;
+    let mut batches: Vec<Vec<_>> = (0..decoder.tables()).map(|_| Vec::new()).collect();
+    while let Some((table, batch)) = decoder.next_batch() {
+        let columns = decoder.columns_of(table, batch.schema_ref()).expect("a batch of this decoder").to_vec();
+        batches[table].push((batch, columns));
     }
-    let columns = decoder.columns().to_vec();
-    let mut rows = Vec::new();
-    for (batch, from) in batches {
-        rows.extend(rows_of(&convert(&batch, &from, &columns)?, &columns));
+    let mut tables = Vec::new();
+    for (table, batches) in batches.into_iter().enumerate() {
+        let columns = decoder.columns(table).to_vec();
+        let mut rows = Vec::new();
+        for (batch, from) in batches {
+            rows.extend(rows_of(&convert(&batch, &from, &columns)?, &columns));
+        }
+        tables.push(Table { columns, rows, warnings: decoder.warnings(table) });
     }
-    Ok(Table { columns, rows, warnings: decoder.warnings() })
+    Ok(tables)
 }
 
 /// One page, nothing known beforehand.
@@ -93,8 +110,8 @@ pub(super) fn kind(word: &str) -> ColumnType {
 
 /// `name type` pairs as the job declares them.
 pub(super) fn declared(columns: &[(&str, &str)]) -> Options {
-    let declared = columns.iter().map(|(name, word)| ((*name).to_owned(), kind(word))).collect();
-    Options { declared, ..Options::default() }
+    let columns = columns.iter().map(|(name, word)| ((*name).to_owned(), kind(word))).collect();
+    Options { fields: FieldPlan { columns, ..FieldPlan::default() }, ..Options::default() }
 }
 
 pub(super) fn column(name: &str, path: &[&str], word: &str, origin: TypeOrigin) -> Column {
@@ -103,6 +120,6 @@ pub(super) fn column(name: &str, path: &[&str], word: &str, origin: TypeOrigin) 
 }
 
 pub(super) fn remembered(columns: &[(&str, &str)]) -> Options {
-    let remembered = columns.iter().map(|(name, word)| column(name, &[name], word, TypeOrigin::Inferred)).collect();
-    Options { remembered, ..Options::default() }
+    let former = columns.iter().map(|(name, word)| column(name, &[name], word, TypeOrigin::Inferred)).collect();
+    Options { former, ..Options::default() }
 }

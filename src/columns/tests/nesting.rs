@@ -1,7 +1,7 @@
 //! Objects, arrays, names and what OData adds.
 
 use super::{check, check_error, check_with, column, declared, decode, remembered};
-use crate::columns::decode::Options;
+use crate::columns::options::Options;
 use crate::model::column::TypeOrigin;
 
 #[test]
@@ -82,16 +82,16 @@ fn columns_follow_their_fields() {
 #[test]
 fn declared_types_win_and_columns_stand_as_their_fields_appear() {
     let options = Options {
-        declared: [("c".to_owned(), super::kind("text")), ("f2".to_owned(), super::kind("integer"))].into(),
+        fields: declared(&[("c", "text"), ("f2", "integer")]).fields,
         fetched: vec![
             column("f1", &["f1"], "decimal(18,4)", TypeOrigin::Fetched),
             column("f2", &["f2"], "text", TypeOrigin::Fetched),
         ],
-        remembered: vec![
+        former: vec![
             column("r", &["r"], "integer", TypeOrigin::Inferred),
             column("f1", &["f1"], "integer", TypeOrigin::Fetched),
         ],
-        is_odata: false,
+        ..Options::default()
     };
     let table = decode(options, &[r#"[{"n":1,"r":1.5,"f1":"1.5","f2":"7","c":1}]"#]).expect("a table");
     assert_eq!(table.schema(), "n integer, r decimal(18,4), f1 decimal(18,4), f2 integer, c text");

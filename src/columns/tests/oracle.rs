@@ -1,7 +1,7 @@
 //! Made-up records, decoded by us and by serde_json: the values must agree.
 
 use super::decode;
-use crate::columns::decode::Options;
+use crate::columns::options::Options;
 use serde_json::Value;
 
 /// The same numbers on every run, on every machine (splitmix64 of a counter).

@@ -2,8 +2,9 @@
 
 use super::{Table, decode, rows_of};
 use crate::columns::convert::convert;
-use crate::columns::decode::{Decoder, Options};
+use crate::columns::decode::Decoder;
 use crate::columns::error::Error;
+use crate::columns::options::Options;
 use crate::limits::{BATCH_ROWS, SAMPLE_BYTES_MAX, SAMPLE_ROWS};
 
 /// `first` fills the sample, which goes out as a batch; then `second` comes.
@@ -105,15 +106,16 @@ fn batches_end_by_rows_and_not_by_pages() {
         for (at, page) in records.chunks(page_rows).enumerate() {
             let read = decoder.push(format!("[{}]", page.join(",")).as_bytes(), at as u64).expect("records");
             assert_eq!(read, page.len() as u64);
-            while let Some(batch) = decoder.next_batch() {
+            while let Some((_, batch)) = decoder.next_batch() {
                 sizes.push(batch.num_rows());
                 schemas.push(batch.schema());
             }
         }
-        let last = decoder.finish().expect("the rest").expect("a batch");
-        assert!(decoder.finish().expect("nothing").is_none());
+        decoder.finish().expect("the rest");
+        let (_, last) = decoder.next_batch().expect("a batch");
+        assert!(decoder.next_batch().is_none());
         sizes.push(last.num_rows());
-        assert!(schemas.iter().all(|schema| std::sync::Arc::ptr_eq(schema, &decoder.arrow_schema())));
+        assert!(schemas.iter().all(|schema| std::sync::Arc::ptr_eq(schema, last.schema_ref())));
         sizes
     };
     let expect = [SAMPLE_ROWS, BATCH_ROWS, BATCH_ROWS, 5];
@@ -134,7 +136,8 @@ fn pages_leave_no_trace_in_batches() {
         for (at, page) in records.chunks(page_rows).enumerate() {
             decoder.push(format!("[{}]", page.join(",")).as_bytes(), at as u64).expect("records");
         }
-        std::iter::from_fn(|| decoder.finish().expect("a batch")).collect::<Vec<_>>()
+        decoder.finish().expect("the rest");
+        std::iter::from_fn(|| decoder.next_batch()).map(|(_, batch)| batch).collect::<Vec<_>>()
     };
     let expect = batches(records.len());
     assert_eq!(expect.len(), 3);
@@ -149,8 +152,9 @@ fn large_records_end_a_batch_early() {
     let page = format!("[{}]", vec![record; 5].join(","));
     let mut decoder = Decoder::new(Options::default()).expect("a decoder");
     decoder.push(page.as_bytes(), 1).expect("records");
-    assert_eq!(decoder.next_batch().expect("a batch").num_rows(), 4);
-    assert_eq!(decoder.finish().expect("the rest").expect("a batch").num_rows(), 1);
+    assert_eq!(decoder.next_batch().expect("a batch").1.num_rows(), 4);
+    decoder.finish().expect("the rest");
+    assert_eq!(decoder.next_batch().expect("a batch").1.num_rows(), 1);
 }
 
 #[test]
@@ -158,9 +162,10 @@ fn conversion_refuses_what_it_would_lose() {
     let refuse = |value: &str, to: &str, expect: &str| {
         let mut decoder = Decoder::new(Options::default()).expect("a decoder");
         decoder.push(format!(r#"[{{"a":{value}}}]"#).as_bytes(), 1).expect("a record");
-        let batch = decoder.finish().expect("a batch").expect("a batch");
-        let to = super::remembered(&[("a", to)]).remembered;
-        let error = convert(&batch, decoder.columns(), &to).expect_err("a loss");
+        decoder.finish().expect("the rest");
+        let (_, batch) = decoder.next_batch().expect("a batch");
+        let to = super::remembered(&[("a", to)]).former;
+        let error = convert(&batch, decoder.columns(0), &to).expect_err("a loss");
         assert_eq!(error.to_string(), expect);
     };
     let text = |from: &str, to: &str, value: &str| {
@@ -177,12 +182,13 @@ fn conversion_refuses_what_it_would_lose() {
 fn conversion_keeps_every_column_with_values() {
     let mut decoder = Decoder::new(Options::default()).expect("a decoder");
     decoder.push(br#"[{"a":1,"b":null}]"#, 1).expect("a record");
-    let batch = decoder.finish().expect("a batch").expect("a batch");
-    let from = decoder.columns().to_vec();
-    let kept = super::remembered(&[("n", "float"), ("a", "decimal(18,4)")]).remembered;
+    decoder.finish().expect("the rest");
+    let (_, batch) = decoder.next_batch().expect("a batch");
+    let from = decoder.columns(0).to_vec();
+    let kept = super::remembered(&[("n", "float"), ("a", "decimal(18,4)")]).former;
     let turned = convert(&batch, &from, &kept).expect("nulls may go");
     assert_eq!(rows_of(&turned, &kept), [["∅", "1"]]);
-    let lost = super::remembered(&[("b", "text")]).remembered;
+    let lost = super::remembered(&[("b", "text")]).former;
     assert!(matches!(convert(&batch, &from, &lost), Err(Error::ColumnLost { column }) if column == "a"));
     assert!(matches!(convert(&batch, &from[..1], &kept), Err(Error::OtherColumns { found: 2, described: 1 })));
 }

@@ -113,7 +113,7 @@ destination: { url: ./out }
     let stream = &job.streams[0];
     assert_eq!(stream.paginator, Paginator::NextUrl { path: JsonPath::of(&["links", "next"]) });
     assert_eq!(stream.records, RecordsAt::Path(JsonPath::of(&["data"])));
-    assert_eq!(stream.columns["amount"], ColumnType::Decimal { precision: 18, scale: 4 });
+    assert_eq!(stream.fields.columns["amount"], ColumnType::Decimal { precision: 18, scale: 4 });
 }
 
 #[test]

@@ -1,0 +1,124 @@
+//! The files of a table after a merge: those in which nothing changes stay as they are, the others are written anew
+//! without the rows that are gone.
+
+use std::fs::File;
+
+use arrow::array::{BooleanArray, RecordBatch};
+use arrow::compute::filter_record_batch;
+
+use super::context::Context;
+use super::error::Error;
+use super::parts::PartWriter;
+use super::pump::stage;
+use crate::columns::convert;
+use crate::format::{Kind, read_parquet, read_parquet_columns};
+use crate::model::column::Column;
+use crate::model::manifest::Part;
+use crate::model::report::MergeCounts;
+
+/// Files of one table, in their order.
+pub(super) struct MergedParts<'a> {
+    ctx: &'a Context,
+    table: &'a str,
+    columns: &'a [Column],
+    /// A column that the files of the read have and the table has not.
+    dropped: Option<&'a str>,
+    writer: PartWriter<'a>,
+    parts: Vec<Part>,
+    kept: u64,
+    rewritten: u64,
+}
+
+impl<'a> MergedParts<'a> {
+    pub(super) fn new(ctx: &'a Context, table: &'a str, columns: &'a [Column], next_number: u64) -> Self {
+        let part_bytes_max = ctx.job.destination.part_bytes_max;
+        let writer = PartWriter::new(&ctx.store, table, &ctx.run, Kind::Parquet, part_bytes_max, next_number);
+        MergedParts { ctx, table, columns, dropped: None, writer, parts: Vec::new(), kept: 0, rewritten: 0 }
+    }
+
+    /// The same without a column of the read.
+    pub(super) fn without(mut self, column: &'a str) -> Self {
+        self.dropped = Some(column);
+        self
+    }
+
+    /// Adds a file with the columns `from`, without the rows that are gone.
+    pub(super) async fn add(&mut self, part: &Part, from: &[Column], gone: &[usize]) -> Result<(), Error> {
+        if gone.is_empty() && from == self.columns {
+            self.close().await?;
+            self.parts.push(part.clone());
+            self.kept += 1;
+            return Ok(());
+        }
+        self.rewritten += 1;
+        let kept: Vec<usize> = (0..from.len()).filter(|at| Some(from[*at].name.as_str()) != self.dropped).collect();
+        let from: Vec<Column> = kept.iter().map(|at| from[*at].clone()).collect();
+        let file: File = self.ctx.store.fetch(part).await?;
+        let mut batches = read_parquet(file).map_err(|source| unread(self.table, source))?;
+        let (mut first, mut gone) = (0, gone.iter().copied().peekable());
+        while let Some(batch) = tokio::task::block_in_place(|| batches.next()) {
+            let batch = batch.map_err(|source| unread(self.table, source))?;
+            let mut is_kept = vec![true; batch.num_rows()];
+            while let Some(row) = gone.next_if(|row| *row < first + batch.num_rows()) {
+                is_kept[row - first] = false;
+            }
+            first += batch.num_rows();
+            let closed = tokio::task::block_in_place(|| {
+                let batch = batch
+                    .project(&kept)
+                    .and_then(|batch| filter_record_batch(&batch, &BooleanArray::from(is_kept)))
+                    .map_err(|source| crate::columns::Error::Batch { source })
+                    .and_then(|batch| convert(&batch, &from, self.columns))
+                    .map_err(|source| Error::Columns { stream: self.table.to_owned(), source })?;
+                if batch.num_rows() == 0 { Ok(Vec::new()) } else { self.writer.write(&batch, self.columns) }
+            })?;
+            for file in closed {
+                self.parts.push(stage(self.ctx, self.table, file, Kind::Parquet).await?);
+            }
+        }
+        Ok(())
+    }
+
+    /// All files, whose rows must be those of the counts.
+    pub(super) async fn finish(mut self, counts: &mut MergeCounts) -> Result<Vec<Part>, Error> {
+        self.close().await?;
+        (counts.parts_kept, counts.parts_rewritten) = (self.kept, self.rewritten);
+        let rows = counts.former_rows - counts.updated + counts.read_rows - counts.repeated - counts.known;
+        let written = self.parts.iter().map(|part| part.rows).sum();
+        if rows != written {
+            return Err(Error::RowsDiffer { stream: self.table.to_owned(), rows, written });
+        }
+        Ok(self.parts)
+    }
+
+    async fn close(&mut self) -> Result<(), Error> {
+        if let Some(file) = tokio::task::block_in_place(|| self.writer.close())? {
+            self.parts.push(stage(self.ctx, self.table, file, Kind::Parquet).await?);
+        }
+        Ok(())
+    }
+}
+
+/// Some columns of a part, in the order in which the file has them.
+pub(super) async fn read_columns(
+    ctx: &Context,
+    table: &str,
+    part: &Part,
+    names: &[&str],
+) -> Result<Vec<RecordBatch>, Error> {
+    let file = ctx.store.fetch(part).await?;
+    tokio::task::block_in_place(|| read_parquet_columns(file, names)?.collect::<Result<Vec<_>, _>>())
+        .map_err(|source| unread(table, source))
+}
+
+fn unread(table: &str, source: crate::format::Error) -> Error {
+    Error::Format { stream: table.to_owned(), doing: "rereading", source }
+}
+
+/// The columns of both: the former ones first, in the types of the read, which knew them; then what is new.
+pub(super) fn united(former: &[Column], read: &[Column]) -> Vec<Column> {
+    let same = |a: &Column, b: &Column| a.name.eq_ignore_ascii_case(&b.name);
+    let known = former.iter().map(|old| read.iter().find(|new| same(old, new)).unwrap_or(old));
+    let new = read.iter().filter(|new| !former.iter().any(|old| same(old, new)));
+    known.chain(new).cloned().collect()
+}

@@ -1,0 +1,237 @@
+//! Pages into files, on two blocking threads: one turns the records of the slices into batches, slice after slice, the
+//! other turns batches into files. Each works while the next answer is on its way, and both cores have work where the
+//! API is fast.
+
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender};
+
+use arrow::array::RecordBatch;
+use tokio::sync::mpsc;
+
+use super::error::Error;
+use super::parts::{ClosedFile, PartWriter};
+use super::queue::{Closed, PageQueue, Popped};
+use super::slices::WHOLE;
+use super::watch::Watch;
+use crate::columns::{BadRecord, Compute, Decoder, Options, Reason, Warning};
+use crate::format::Kind;
+use crate::model::column::Column;
+use crate::model::slices::Slice;
+use crate::source::{Context as TemplateContext, Expressions};
+use crate::store::{Spool, Spooled, Store, layout};
+
+/// What the decoding thread works with.
+pub(super) struct Decoding {
+    pub store: Store,
+    pub stream: String,
+    pub run: String,
+    pub options: Options,
+    pub expressions: Arc<Expressions>,
+    pub template: TemplateContext,
+    pub watch: Watch,
+    /// Rows of different slices are told apart, for each slice has its cursor.
+    pub is_cut: bool,
+}
+
+/// What became of the pages.
+pub(super) struct Decoded {
+    pub tables: Vec<DecodedTable>,
+    /// Records that came, those that became no row included.
+    pub records: u64,
+    pub filtered: u64,
+    pub bad: u64,
+    pub watch: Watch,
+}
+
+/// One table after the last record.
+pub(super) struct DecodedTable {
+    pub name: String,
+    pub columns: Vec<Column>,
+    pub reasons: Vec<Reason>,
+    pub warnings: Vec<Warning>,
+    /// New fields that the contract left out.
+    pub left_out: Vec<String>,
+    pub rows: u64,
+}
+
+/// A batch on its way to its file.
+pub(super) struct Batch {
+    table: usize,
+    rows: RecordBatch,
+    columns: Vec<Column>,
+}
+
+/// A closed file with the number of its table.
+pub(super) type TableFile = (usize, ClosedFile);
+
+/// Records that became no row, in a file.
+struct Quarantine {
+    path: String,
+    spool: Option<Spool>,
+}
+
+impl Decoding {
+    /// Decodes the slices in their order. The file of bad records comes also where the rest fails.
+    pub(super) fn decode(
+        self,
+        slices: mpsc::UnboundedReceiver<Arc<PageQueue>>,
+        batches: &SyncSender<Batch>,
+    ) -> (Result<Decoded, Error>, Option<Spooled>) {
+        let mut quarantine = Quarantine { path: layout::quarantine(&self.stream, &self.run), spool: None };
+        let stream = self.stream.clone();
+        let decoded = self.decode_into(slices, batches, &mut quarantine);
+        match quarantine.spool.map(Spool::finish).transpose() {
+            Ok(file) => (decoded, file),
+            Err(source) => (decoded.and(Err(Error::Spool { stream, source })), None),
+        }
+    }
+
+    fn decode_into(
+        mut self,
+        mut slices: mpsc::UnboundedReceiver<Arc<PageQueue>>,
+        batches: &SyncSender<Batch>,
+        quarantine: &mut Quarantine,
+    ) -> Result<Decoded, Error> {
+        let stream = self.stream.clone();
+        let wrong = |source| Error::Columns { stream: stream.clone(), source };
+        let mut decoder = Decoder::new(std::mem::take(&mut self.options)).map_err(wrong)?;
+        let mut rows = vec![0; decoder.tables()];
+        let mut records = 0;
+        let mut scope = WHOLE.to_owned();
+        while let Some(queue) = slices.blocking_recv() {
+            self.begin_slice(&mut decoder, &queue.slice)?;
+            if self.is_cut {
+                scope.clone_from(&queue.slice.scope);
+            }
+            loop {
+                let popped = queue.pop().map_err(|source| Error::Spool { stream: stream.clone(), source })?;
+                let page = match popped {
+                    Popped::Page(page) => page,
+                    Popped::Closed(Closed::Whole | Closed::LeftOut) => break,
+                    Popped::Closed(Closed::Broken) => return Err(Error::Stopped),
+                };
+                let pushed = decoder.push(&page.records, page.number);
+                while let Some(bad) = decoder.next_bad() {
+                    self.set_aside(quarantine, &bad)?;
+                }
+                records += pushed.map_err(wrong)?;
+                self.send_batches(&mut decoder, batches, &scope, &mut rows)?;
+            }
+            if self.is_cut {
+                decoder.cut().map_err(wrong)?;
+                self.send_batches(&mut decoder, batches, &scope, &mut rows)?;
+            }
+        }
+        decoder.finish().map_err(wrong)?;
+        self.send_batches(&mut decoder, batches, &scope, &mut rows)?;
+        let table = |table: usize| DecodedTable {
+            name: decoder.name(table).to_owned(),
+            columns: decoder.columns(table).to_vec(),
+            reasons: decoder.reasons(table),
+            warnings: decoder.warnings(table),
+            left_out: decoder.left_out(table).to_vec(),
+            rows: rows[table],
+        };
+        let tables = (0..decoder.tables()).map(table).collect();
+        let (filtered, bad) = (decoder.filtered(), decoder.bad_count());
+        Ok(Decoded { tables, records, filtered, bad, watch: self.watch })
+    }
+
+    /// What the slice and the job's expressions add to its records.
+    fn begin_slice(&self, decoder: &mut Decoder, slice: &Slice) -> Result<(), Error> {
+        begin_slice(decoder, slice, &self.expressions, &self.template, &self.stream)
+    }
+
+    fn send_batches(
+        &mut self,
+        decoder: &mut Decoder,
+        batches: &SyncSender<Batch>,
+        scope: &str,
+        counts: &mut [u64],
+    ) -> Result<(), Error> {
+        while let Some((table, rows)) = decoder.next_batch() {
+            let columns = columns_of(decoder, table, &rows);
+            if table == 0 {
+                self.watch.look(scope, &rows, columns)?;
+            }
+            counts[table] += rows.num_rows() as u64;
+            let columns = columns.to_vec();
+            // An encoder that is gone has its own error.
+            batches.send(Batch { table, rows, columns }).map_err(|_| Error::Stopped)?;
+        }
+        Ok(())
+    }
+
+    fn set_aside(&self, quarantine: &mut Quarantine, bad: &BadRecord) -> Result<(), Error> {
+        let spool = match &mut quarantine.spool {
+            Some(spool) => spool,
+            None => quarantine.spool.insert(self.store.spool(&quarantine.path)?),
+        };
+        let BadRecord { place, reason, json } = bad;
+        let reason = serde_json::Value::from(reason.as_str());
+        let line = format!(
+            "{{\"page\":{},\"record\":{},\"reason\":{reason},\"json\":{}}}\n",
+            place.page,
+            place.record,
+            // One line, whatever blanks the record was sent with.
+            json.replace(['\n', '\r'], " "),
+        );
+        spool.write_all(line.as_bytes()).map_err(|source| Error::Spool { stream: self.stream.clone(), source })
+    }
+}
+
+/// What a slice and the job's expressions add to the records that follow.
+pub(super) fn begin_slice(
+    decoder: &mut Decoder,
+    slice: &Slice,
+    expressions: &Arc<Expressions>,
+    template: &TemplateContext,
+    stream: &str,
+) -> Result<(), Error> {
+    let mut context = template.with_slice(slice);
+    let mut constants = slice.constants.clone();
+    let added = expressions.constants(&context);
+    constants.extend(added.map_err(|source| Error::Endpoint { stream: stream.to_owned(), source })?);
+    let wrong = |source| Error::Columns { stream: stream.to_owned(), source };
+    decoder.set_constants(&constants).map_err(wrong)?;
+    if expressions.reads_records() {
+        let expressions = Arc::clone(expressions);
+        let compute: Compute = Box::new(move |record| expressions.compute(&mut context, record));
+        decoder.set_compute(compute);
+    }
+    Ok(())
+}
+
+/// The columns a batch was made with; later records may have changed them since.
+pub(super) fn columns_of<'a>(decoder: &'a Decoder, table: usize, batch: &RecordBatch) -> &'a [Column] {
+    decoder.columns_of(table, &batch.schema()).expect("the batch is this decoder's")
+}
+
+/// Where files are made.
+pub(super) struct Encoding {
+    pub store: Store,
+    pub run: String,
+    pub part_bytes_max: u64,
+    /// Names of the tables, in their order.
+    pub tables: Vec<String>,
+}
+
+impl Encoding {
+    /// Writes batches until there are no more. Gives the number of the next file of each table.
+    pub(super) fn encode(&self, batches: &Receiver<Batch>, files: &mpsc::Sender<TableFile>) -> Result<Vec<u64>, Error> {
+        let part_writer = |table| PartWriter::new(&self.store, table, &self.run, Kind::Parquet, self.part_bytes_max, 1);
+        let mut writers: Vec<PartWriter<'_>> = self.tables.iter().map(|table| part_writer(table.as_str())).collect();
+        while let Ok(Batch { table, rows, columns }) = batches.recv() {
+            for file in writers[table].write(&rows, &columns)? {
+                files.blocking_send((table, file)).map_err(|_| Error::Stopped)?;
+            }
+        }
+        for (table, writer) in writers.iter_mut().enumerate() {
+            if let Some(file) = writer.close()? {
+                files.blocking_send((table, file)).map_err(|_| Error::Stopped)?;
+            }
+        }
+        Ok(writers.iter().map(|writer| writer.next_number).collect())
+    }
+}
