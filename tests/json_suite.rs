@@ -24,20 +24,36 @@ enum Place {
     Value,
     /// Inside of a list, whose text is kept.
     Kept,
-    /// A member's value in a document that is too large for memory.
-    Large,
-    /// The same inside of a list.
-    LargeKept,
-    /// A member's value in JSON lines.
+    /// In a member that is the protocol's, and dropped.
+    Dropped,
+    /// Beside the records.
+    Around,
+    /// In JSON lines.
     Line,
+    /// The same places in a document that is too large for memory.
+    LargeValue,
+    LargeKept,
+    LargeDropped,
+    LargeAround,
 }
 
-const PLACES: [Place; 6] = [Place::Whole, Place::Value, Place::Kept, Place::Large, Place::LargeKept, Place::Line];
+const PLACES: [Place; 10] = [
+    Place::Whole,
+    Place::Value,
+    Place::Kept,
+    Place::Dropped,
+    Place::Around,
+    Place::Line,
+    Place::LargeValue,
+    Place::LargeKept,
+    Place::LargeDropped,
+    Place::LargeAround,
+];
 /// Larger than what is held in memory, in one record that comes before the document.
 const LARGE_BYTES: usize = 16 * 1024 * 1024 + 1;
 /// Documents that stand in large answers; the others differ from these inside of a token only, and tokens are read by
 /// the same code wherever they stand.
-const LARGE_EVERY: usize = 6;
+const LARGE_EVERY: usize = 1;
 
 /// Bytes of the documents that are not UTF-8, which the npm package does not keep.
 const BYTES: &[(&str, &[u8])] = &[
@@ -91,30 +107,36 @@ impl Place {
     fn stream(self) -> &'static str {
         match self {
             Place::Whole => "records: $",
-            Place::Value | Place::Kept | Place::Large | Place::LargeKept => "records: data",
             Place::Line => "format: json_lines",
+            Place::Value | Place::Kept | Place::Dropped | Place::Around => "records: data",
+            Place::LargeValue | Place::LargeKept | Place::LargeDropped | Place::LargeAround => "records: data",
         }
+    }
+
+    fn is_large(self) -> bool {
+        matches!(self, Place::LargeValue | Place::LargeKept | Place::LargeDropped | Place::LargeAround)
     }
 
     fn takes(self, at: usize, document: &Document) -> bool {
-        match self {
-            Place::Whole | Place::Value | Place::Kept => true,
-            Place::Large | Place::LargeKept => at.is_multiple_of(LARGE_EVERY),
-            // A line break would make two lines of it.
-            Place::Line => !document.bytes.contains(&b'\n'),
-        }
+        // A line break would make two lines of it.
+        let is_possible = self != Place::Line || !document.bytes.contains(&b'\n');
+        is_possible && (!self.is_large() || at.is_multiple_of(LARGE_EVERY))
     }
 
     fn body(self, document: &[u8]) -> Vec<u8> {
-        let around = |start: &[u8], end: &[u8]| [start, document, end].concat();
-        let large = || format!("{{\"data\":[{{\"first\":\"{}\"}},", "x".repeat(LARGE_BYTES)).into_bytes();
+        let around = |start: &str, end: &str| [start.as_bytes(), document, end.as_bytes()].concat();
+        let large = |end: &str| format!("{{\"data\":[{{\"first\":\"{}\"}},{{\"k\":1{end}", "x".repeat(LARGE_BYTES));
         match self {
             Place::Whole => document.to_vec(),
-            Place::Value => around(b"{\"data\":[{\"v\":", b"}]}"),
-            Place::Kept => around(b"{\"data\":[{\"v\":[", b"]}]}"),
-            Place::Large => around(&[large(), b"{\"v\":".to_vec()].concat(), b"}]}"),
-            Place::LargeKept => around(&[large(), b"{\"v\":[".to_vec()].concat(), b"]}]}"),
-            Place::Line => around(b"{\"v\":", b"}"),
+            Place::Value => around("{\"data\":[{\"k\":1,\"v\":", "}]}"),
+            Place::Kept => around("{\"data\":[{\"k\":1,\"v\":[", "]}]}"),
+            Place::Dropped => around("{\"data\":[{\"k\":1,\"__metadata\":[", "]}]}"),
+            Place::Around => around("{\"data\":[{\"k\":1}],\"note\":[", "]}"),
+            Place::Line => around("{\"k\":1,\"v\":", "}"),
+            Place::LargeValue => around(&large(",\"v\":"), "}]}"),
+            Place::LargeKept => around(&large(",\"v\":["), "]}]}"),
+            Place::LargeDropped => around(&large(",\"__metadata\":["), "]}]}"),
+            Place::LargeAround => around(&large("}],\"note\":["), "]}"),
         }
     }
 }
@@ -126,7 +148,8 @@ fn read_all(place: Place, documents: &Arc<Vec<Document>>) -> BTreeMap<String, St
         Ok(at) => ok(place.body(&of_server[at].bytes)),
         Err(_) => status(404, "{}"),
     });
-    let mut job = format!("job: test\nsource:\n  base_url: {}\nstreams:\n", server.url);
+    let mut job =
+        format!("job: test\nsource:\n  base_url: {}\n  dialect: odata\n  metadata: false\nstreams:\n", server.url);
     for at in (0..documents.len()).filter(|at| place.takes(*at, &documents[*at])) {
         writeln!(job, "  - {{ name: d{at}, path: /d{at}, paging: none, {} }}", place.stream()).expect("a string");
     }

@@ -13,6 +13,7 @@ mod scan;
 #[cfg(test)]
 mod tests;
 mod unpack;
+mod value;
 mod xml;
 
 use std::fs::File;

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::ops::Range;
 
 use super::{Error, READ_BYTES};
-use crate::limits::{ENVELOPE_BYTES_MAX, JSON_DEPTH_MAX};
+use crate::limits::ENVELOPE_BYTES_MAX;
 use crate::source::envelope::{ArrayFound, ENVELOPE_DEPTH, Envelope};
 
 /// Looks through a whole document.
@@ -131,7 +131,7 @@ pub(super) struct Scanner<R> {
     /// Place in the document.
     pub(super) at: u64,
     /// What may be copied of one value, with its name.
-    copy_max: (usize, &'static str),
+    pub(super) copy_max: (usize, &'static str),
 }
 
 impl<R: Read> Scanner<R> {
@@ -144,7 +144,7 @@ impl<R: Read> Scanner<R> {
     }
 
     /// Bytes that are at hand; none = the end.
-    fn at_hand(&mut self) -> Result<&[u8], Error> {
+    pub(super) fn at_hand(&mut self) -> Result<&[u8], Error> {
         if self.filled.is_empty() {
             let read = loop {
                 match self.input.read(&mut self.block) {
@@ -157,7 +157,7 @@ impl<R: Read> Scanner<R> {
         Ok(&self.block[self.filled.clone()])
     }
 
-    fn advance(&mut self, bytes: usize) {
+    pub(super) fn advance(&mut self, bytes: usize) {
         self.filled.start += bytes;
         self.at += bytes as u64;
     }
@@ -171,7 +171,7 @@ impl<R: Read> Scanner<R> {
         self.next().map(drop)
     }
 
-    fn next(&mut self) -> Result<Option<u8>, Error> {
+    pub(super) fn next(&mut self) -> Result<Option<u8>, Error> {
         let byte = self.peek()?;
         if byte.is_some() {
             self.advance(1);
@@ -179,7 +179,7 @@ impl<R: Read> Scanner<R> {
         Ok(byte)
     }
 
-    fn expect(&mut self, wanted: u8) -> Result<(), Error> {
+    pub(super) fn expect(&mut self, wanted: u8) -> Result<(), Error> {
         match self.next()? {
             Some(byte) if byte == wanted => Ok(()),
             _ => Err(self.wrong(&format!("`{}` is missing", char::from(wanted)))),
@@ -225,106 +225,6 @@ impl<R: Read> Scanner<R> {
                 Some(b',') => {}
                 Some(b']') => return Ok(()),
                 _ => return Err(self.wrong("a list is not closed")),
-            }
-        }
-    }
-
-    /// Skips a string with its quotes, or copies it.
-    fn string(&mut self, mut copy: Option<&mut Vec<u8>>) -> Result<(), Error> {
-        let (limit, name) = self.copy_max;
-        self.expect(b'"')?;
-        if let Some(copy) = copy.as_deref_mut() {
-            copy.push(b'"');
-        }
-        loop {
-            let hand = self.at_hand()?;
-            if hand.is_empty() {
-                return Err(self.wrong("a text is not closed"));
-            }
-            let found = memchr::memchr2(b'"', b'\\', hand);
-            let count = found.unwrap_or(hand.len());
-            if let Some(copy) = copy.as_deref_mut() {
-                copy.extend_from_slice(&hand[..count]);
-                if copy.len() > limit {
-                    return Err(Error::Large { what: "one value", limit, name });
-                }
-            }
-            self.advance(count);
-            if found.is_none() {
-                continue;
-            }
-            let mark = self.next()?.unwrap_or_default();
-            if let Some(copy) = copy.as_deref_mut() {
-                copy.push(mark);
-            }
-            if mark == b'"' {
-                return Ok(());
-            }
-            let Some(escaped) = self.next()? else { return Err(self.wrong("a text is not closed")) };
-            if let Some(copy) = copy.as_deref_mut() {
-                copy.push(escaped);
-            }
-        }
-    }
-
-    /// Skips a value, or copies it. What stands inside is checked where it is used; that it ends is checked here.
-    pub(super) fn value(&mut self, mut copy: Option<&mut Vec<u8>>) -> Result<(), Error> {
-        // One bit a level: whether it is an object.
-        let mut open: Vec<u8> = Vec::new();
-        let (limit, name) = self.copy_max;
-        loop {
-            if copy.as_ref().is_some_and(|copy| copy.len() > limit) {
-                return Err(Error::Large { what: "one value", limit, name });
-            }
-            self.space()?;
-            let Some(byte) = self.peek()? else { return Err(self.wrong("it ends in the middle")) };
-            match byte {
-                b'"' => self.string(copy.as_deref_mut())?,
-                b'{' | b'[' => {
-                    if open.len() == JSON_DEPTH_MAX {
-                        return Err(self.wrong("it is nested deeper than JSON_DEPTH_MAX"));
-                    }
-                    open.push(byte + 2);
-                    self.one(byte, copy.as_deref_mut());
-                    continue;
-                }
-                b'}' | b']' if open.last() == Some(&byte) => {
-                    open.pop();
-                    self.one(byte, copy.as_deref_mut());
-                }
-                b',' | b':' if !open.is_empty() => {
-                    self.one(byte, copy.as_deref_mut());
-                    continue;
-                }
-                b'-' | b'+' | b'.' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => self.word(copy.as_deref_mut())?,
-                _ => return Err(self.wrong("a value is expected")),
-            }
-            if open.is_empty() {
-                return Ok(());
-            }
-        }
-    }
-
-    fn one(&mut self, byte: u8, copy: Option<&mut Vec<u8>>) {
-        self.advance(1);
-        if let Some(copy) = copy {
-            copy.push(byte);
-        }
-    }
-
-    /// A number, true, false or null.
-    fn word(&mut self, mut copy: Option<&mut Vec<u8>>) -> Result<(), Error> {
-        loop {
-            let hand = self.at_hand()?;
-            let is_part = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'+' | b'.');
-            let count = hand.iter().take_while(is_part).count();
-            let is_over = count < hand.len() || hand.is_empty();
-            if let Some(copy) = copy.as_deref_mut() {
-                copy.extend_from_slice(&hand[..count]);
-            }
-            self.advance(count);
-            if is_over {
-                return Ok(());
             }
         }
     }
