@@ -4,6 +4,7 @@ use jiter::{Jiter, Peek};
 
 use super::error::{Error, Place};
 use super::table::Table;
+use super::tokens::Tokens;
 use crate::model::column::ColumnType;
 
 /// Values that every row of a child table is given, as JSON, in the order of its given columns.
@@ -66,26 +67,26 @@ impl Table {
     /// Fills the given columns of the coming row; they are the first lanes.
     pub(super) fn give(&mut self, given: &[Vec<u8>]) -> Result<(), Error> {
         for (lane, value) in given.iter().enumerate() {
-            let mut jiter = Jiter::new(value);
-            let peek = jiter.peek().map_err(|source| self.syntax(source))?;
-            self.scalar(&mut jiter, lane, peek)?;
+            let mut tokens = Tokens::new(value);
+            let peek = tokens.peek().map_err(|source| self.syntax(source))?;
+            self.scalar(&mut tokens, lane, peek)?;
         }
         Ok(())
     }
 
     /// An item that is no object, into the column for such.
-    pub(super) fn item(&mut self, jiter: &mut Jiter<'_>, peek: Peek) -> Result<(), Error> {
+    pub(super) fn item(&mut self, tokens: &mut Tokens<'_>, peek: Peek) -> Result<(), Error> {
         self.begin_record();
         let lane = self.item_lane()?;
         match (peek, lane) {
-            (Peek::Null, _) => jiter.known_null().map_err(|source| self.syntax(source)),
-            (peek, None) => jiter.known_skip(peek).map_err(|source| self.syntax(source)),
+            (Peek::Null, _) => tokens.known_null().map_err(|source| self.syntax(source)),
+            (peek, None) => tokens.known_skip(peek).map_err(|source| self.syntax(source)),
             (Peek::Array, Some(lane)) => {
-                let start = jiter.current_index();
-                jiter.known_skip(peek).map_err(|source| self.syntax(source))?;
-                self.json(lane, jiter.slice_to_current(start), 2)
+                let start = tokens.at();
+                tokens.known_skip(peek).map_err(|source| self.syntax(source))?;
+                self.json(lane, tokens.since(start), 2)
             }
-            (peek, Some(lane)) => self.scalar(jiter, lane, peek),
+            (peek, Some(lane)) => self.scalar(tokens, lane, peek),
         }
     }
 

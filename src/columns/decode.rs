@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use jiter::{Jiter, Peek};
+use jiter::Peek;
 use serde_json::Value;
 
 use crate::model::column::{Column, ColumnType, TypeOrigin};
@@ -17,6 +17,7 @@ use super::names::{folded, name_of};
 use super::options::{Options, PARENT_ROW, POSITION, TableOptions};
 use super::reason::Reason;
 use super::table::{Table, kind_word, syntax_error};
+use super::tokens::Tokens;
 
 /// What the job's expressions make of a record: values for the computed columns, or `None` where its filter leaves the
 /// record out. The error is for people.
@@ -103,26 +104,25 @@ impl Decoder {
 
     /// Reads the records of one page: the text of a JSON array of objects, or of a single object. Returns how many.
     pub(crate) fn push(&mut self, records: &[u8], page: u64) -> Result<u64, Error> {
-        let mut reading =
-            Reading { text: records, base: 0, jiter: Jiter::new(records), place: Place { page, record: 1 } };
+        let mut reading = Reading { text: records, tokens: Tokens::new(records), place: Place { page, record: 1 } };
         let mut count = 0;
-        match reading.jiter.peek().map_err(|source| syntax_error(source, reading.place))? {
+        match reading.tokens.peek().map_err(|source| syntax_error(source, reading.place))? {
             Peek::Object => {
                 self.record(&mut reading, Peek::Object)?;
                 count += 1;
             }
             Peek::Array => {
-                let mut next = reading.jiter.known_array().map_err(|source| syntax_error(source, reading.place))?;
+                let mut next = reading.tokens.known_array().map_err(|source| syntax_error(source, reading.place))?;
                 while let Some(peek) = next {
                     reading.place.record = count + 1;
                     self.record(&mut reading, peek)?;
                     count += 1;
-                    next = reading.jiter.array_step().map_err(|source| syntax_error(source, reading.place))?;
+                    next = reading.tokens.array_step().map_err(|source| syntax_error(source, reading.place))?;
                 }
             }
             _ => return Err(Error::NoRecords { page }),
         }
-        reading.jiter.finish().map_err(|source| syntax_error(source, reading.place))?;
+        reading.tokens.finish().map_err(|source| syntax_error(source, reading.place))?;
         Ok(count)
     }
 
@@ -208,7 +208,7 @@ impl Decoder {
         match self.bad_records {
             BadRecords::Fail => self.rows_of_record(reading, peek),
             BadRecords::Quarantine { max } => {
-                let start = reading.at();
+                let start = reading.tokens.at();
                 let marks: Vec<usize> = self.tables.iter().map(|known| known.table.rows).collect();
                 match self.rows_of_record(reading, peek) {
                     Err(error) if error.is_of_record() => {
@@ -226,9 +226,9 @@ impl Decoder {
     /// Sets a record aside and stands behind it.
     #[cold]
     fn keep_bad(&mut self, reading: &mut Reading<'_>, start: usize, error: &Error, max: u64) -> Result<(), Error> {
-        reading.go_to(start);
-        reading.jiter.next_skip().map_err(|source| syntax_error(source, reading.place))?;
-        let json = String::from_utf8_lossy(&reading.text[start..reading.at()]).into_owned();
+        reading.tokens.go_to(start);
+        reading.tokens.next_skip().map_err(|source| syntax_error(source, reading.place))?;
+        let json = String::from_utf8_lossy(&reading.text[start..reading.tokens.at()]).into_owned();
         let reason = crate::secret::mask(&error.to_string());
         self.bad_count += 1;
         let first = self.first_bad.get_or_insert_with(|| reason.clone());
@@ -249,14 +249,14 @@ impl Decoder {
         if peek != Peek::Object {
             return Err(Error::NoObject { place: reading.place, found: kind_word(peek) });
         }
-        let start = reading.at();
+        let start = reading.tokens.at();
         if self.compute.is_some() && !self.compute_record(reading, start)? {
             self.filtered += 1;
             return Ok(());
         }
         let own = &mut self.tables[0].table;
-        own.record(&mut reading.jiter)?;
-        let end = reading.at();
+        own.record(&mut reading.tokens)?;
+        let end = reading.tokens.at();
         if !own.found.is_empty() {
             self.rows_of_lists(reading, start..end)?;
         }
@@ -272,15 +272,15 @@ impl Decoder {
     /// Asks the job's expressions about the record; stands behind it where they leave it out.
     fn compute_record(&mut self, reading: &mut Reading<'_>, start: usize) -> Result<bool, Error> {
         let place = reading.place;
-        reading.jiter.known_skip(Peek::Object).map_err(|source| syntax_error(source, reading.place))?;
-        let text = &reading.text[start..reading.at()];
+        reading.tokens.known_skip(Peek::Object).map_err(|source| syntax_error(source, reading.place))?;
+        let text = &reading.text[start..reading.tokens.at()];
         let record: Value = serde_json::from_slice(text).map_err(|source| Error::Unread { place, source })?;
         let compute = self.compute.as_mut().expect("the caller looked");
         let Some(values) = compute(&record).map_err(|why| Error::Expression { place, why })? else {
             return Ok(false);
         };
         self.tables[0].table.set_computed(values);
-        reading.go_to(start);
+        reading.tokens.go_to(start);
         Ok(true)
     }
 
@@ -290,15 +290,14 @@ impl Decoder {
         if self.has_parent_rows {
             given.push(self.rows.to_string().into_bytes());
         }
-        self.lists_of(0, reading.text, reading.base, &given, reading.place)
+        self.lists_of(0, reading.text, &given, reading.place)
     }
 
-    /// The rows of the lists that were found in the last record of `table`, which stand in `text` behind `base`.
-    fn lists_of(&mut self, table: usize, text: &[u8], base: usize, given: &Given, place: Place) -> Result<(), Error> {
+    /// The rows of the lists that were found in the last record of `table`, which stand in `text`.
+    fn lists_of(&mut self, table: usize, text: &[u8], given: &Given, place: Place) -> Result<(), Error> {
         let found = std::mem::take(&mut self.tables[table].table.found);
         for list in &found {
-            let text = &text[base + list.at.start..base + list.at.end];
-            self.list(list.table, text, given, place)?;
+            self.list(list.table, &text[list.at.clone()], given, place)?;
         }
         // The room is kept for the next record.
         let known = &mut self.tables[table].table;
@@ -308,12 +307,12 @@ impl Decoder {
     }
 
     fn list(&mut self, table: usize, text: &[u8], given: &Given, place: Place) -> Result<(), Error> {
-        let mut jiter = Jiter::new(text);
+        let mut tokens = Tokens::new(text);
         self.tables[table].table.place = place;
-        let mut next = Some(jiter.peek().map_err(|source| syntax_error(source, place))?);
+        let mut next = Some(tokens.peek().map_err(|source| syntax_error(source, place))?);
         let is_list = next == Some(Peek::Array);
         if is_list {
-            next = jiter.known_array().map_err(|source| syntax_error(source, place))?;
+            next = tokens.known_array().map_err(|source| syntax_error(source, place))?;
         } else if self.is_odata
             && let Some(items) = super::children::results_of(text)
         {
@@ -323,11 +322,11 @@ impl Decoder {
         let mut position = 0_u64;
         while let Some(peek) = next {
             position += 1;
-            self.item(table, &mut jiter, text, peek, (given, position), place)?;
+            self.item(table, &mut tokens, text, peek, (given, position), place)?;
             if !is_list {
                 break;
             }
-            next = jiter.array_step().map_err(|source| syntax_error(source, place))?;
+            next = tokens.array_step().map_err(|source| syntax_error(source, place))?;
         }
         Ok(())
     }
@@ -335,25 +334,25 @@ impl Decoder {
     fn item(
         &mut self,
         table: usize,
-        jiter: &mut Jiter<'_>,
+        tokens: &mut Tokens<'_>,
         text: &[u8],
         peek: Peek,
         (given, position): (&Given, u64),
         place: Place,
     ) -> Result<(), Error> {
         let own = &mut self.tables[table].table;
-        let start = jiter.current_index();
+        let start = tokens.at();
         match peek {
-            Peek::Object => own.record(jiter)?,
-            peek => own.item(jiter, peek)?,
+            Peek::Object => own.record(tokens)?,
+            peek => own.item(tokens, peek)?,
         }
         let mut given = given.clone();
         given.push(position.to_string().into_bytes());
         own.give(&given)?;
-        let bytes = jiter.current_index() - start;
+        let bytes = tokens.at() - start;
         let has_lists = !own.found.is_empty();
         own.take_row(bytes);
-        if has_lists { self.lists_of(table, text, 0, &given, place) } else { Ok(()) }
+        if has_lists { self.lists_of(table, text, &given, place) } else { Ok(()) }
     }
 
     fn key_type(&self, name: &str) -> ColumnType {
@@ -364,22 +363,8 @@ impl Decoder {
 /// A page being read.
 struct Reading<'a> {
     text: &'a [u8],
-    /// Where the text of `jiter` begins.
-    base: usize,
-    jiter: Jiter<'a>,
+    tokens: Tokens<'a>,
     place: Place,
-}
-
-impl Reading<'_> {
-    fn at(&self) -> usize {
-        self.base + self.jiter.current_index()
-    }
-
-    /// Reads on from here, where a value begins. The tokenizer itself cannot go back.
-    fn go_to(&mut self, at: usize) {
-        self.base = at;
-        self.jiter = Jiter::new(&self.text[at..]);
-    }
 }
 
 /// The columns that rows of a child table are given of the stream's record; none has a value yet.

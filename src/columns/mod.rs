@@ -30,8 +30,9 @@ mod table;
 mod temporal;
 #[cfg(test)]
 mod tests;
+mod tokens;
 
-pub(crate) use convert::convert;
+pub(crate) use convert::{convert, schema_of};
 pub(crate) use decode::{BadRecord, Compute, Decoder};
 pub(crate) use error::Error;
 pub(crate) use keys::Keys;

@@ -13,6 +13,8 @@ const LOOK_AHEAD: usize = 4;
 #[derive(Debug)]
 pub(super) struct Field {
     key: Box<str>,
+    /// The key as JSON writes it, in quotes. Empty = it may be written in several ways.
+    quoted: Box<[u8]>,
     /// Number of the last record that had the member; 0 = none yet.
     pub(super) stamp: u64,
     lane: u32,
@@ -67,6 +69,19 @@ impl Node {
         self.next = 0;
     }
 
+    /// The member that probably comes next, if `is_there` finds its key, or else one of the few behind it.
+    #[inline]
+    pub(super) fn take_expected(&mut self, mut is_there: impl FnMut(&[u8]) -> bool) -> Option<usize> {
+        let ahead = self.fields.iter().enumerate().skip(self.next).take(LOOK_AHEAD);
+        for (at, field) in ahead {
+            if !field.quoted.is_empty() && is_there(&field.quoted) {
+                self.next = at + 1;
+                return Some(at);
+            }
+        }
+        None
+    }
+
     /// The member with this key. Members mostly come in the order of the record before.
     #[inline]
     pub(super) fn find(&mut self, key: &str) -> Option<usize> {
@@ -87,7 +102,9 @@ impl Node {
         let at = self.fields.len();
         let is_dropped = is_dropped || self.is_closed;
         let (lane, child, table) = (NONE, NONE, NONE);
-        self.fields.push(Field { key: key.into(), stamp: 0, lane, child, table, is_dropped, is_added: false });
+        let is_plain = !key.bytes().any(|byte| byte < b' ' || matches!(byte, b'"' | b'\\' | b'/') || byte >= 0x7f);
+        let quoted = if is_plain { format!("\"{key}\"").into_bytes().into() } else { Box::default() };
+        self.fields.push(Field { key: key.into(), quoted, stamp: 0, lane, child, table, is_dropped, is_added: false });
         self.by_key.insert(key.into(), at as u32);
         self.next = at + 1;
         at

@@ -6,7 +6,7 @@ use std::ops::Range;
 use arrow::array::{BooleanArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::SchemaRef;
-use jiter::{Jiter, JiterError, JiterErrorType, JsonErrorType, Peek};
+use jiter::{JiterError, JiterErrorType, JsonErrorType, Peek};
 
 use crate::limits::{BATCH_ROWS, FLATTEN_DEPTH_MAX, JSON_DEPTH_MAX, SAMPLE_BYTES_MAX, SAMPLE_ROWS};
 use crate::model::column::{Column, ColumnType, TypeOrigin};
@@ -21,6 +21,7 @@ use super::options::{Names, TableOptions};
 use super::raw_json::{TooDeep, compact};
 use super::reason::Reason;
 use super::shape::{FieldAt, Shape};
+use super::tokens::Tokens;
 
 /// A list of the record being read that is a table of its own.
 #[derive(Debug, Clone)]
@@ -105,11 +106,11 @@ impl Table {
         Ok(table)
     }
 
-    /// Reads the object at which `jiter` stands into the coming row; `take_row` ends it.
+    /// Reads the object at which `tokens` stand into the coming row; `take_row` ends it.
     #[inline]
-    pub(super) fn record(&mut self, jiter: &mut Jiter<'_>) -> Result<(), Error> {
+    pub(super) fn record(&mut self, tokens: &mut Tokens<'_>) -> Result<(), Error> {
         self.begin_record();
-        self.object(jiter, 0)?;
+        self.object(tokens, 0)?;
         if self.added.is_empty() { Ok(()) } else { self.stamp_added() }
     }
 
@@ -205,29 +206,35 @@ impl Table {
         self.views.last().expect("the constructor makes the first view")
     }
 
-    /// Reads the members of the object at which `jiter` stands.
-    fn object(&mut self, jiter: &mut Jiter<'_>, node: usize) -> Result<(), Error> {
+    /// Reads the members of the object at which `tokens` stand.
+    fn object(&mut self, tokens: &mut Tokens<'_>, node: usize) -> Result<(), Error> {
         self.shape.nodes[node].rewind();
-        let mut next = jiter.known_object();
+        let mut mark = b'{';
         loop {
             let known = &mut self.shape.nodes[node];
-            let field = match next {
-                Ok(Some(key)) => match known.find(key) {
-                    Some(field) => field,
-                    None => known.add(key, self.is_odata && is_odata_noise(key)),
-                },
-                Ok(None) => return Ok(()),
-                Err(source) => return Err(self.syntax(source)),
+            let field = match known.take_expected(|key| tokens.take_key(mark, key)) {
+                Some(field) => field,
+                None => {
+                    let next = if mark == b'{' { tokens.known_object() } else { tokens.next_key() };
+                    match next {
+                        Ok(Some(key)) => match known.find(key) {
+                            Some(field) => field,
+                            None => known.add(key, self.is_odata && is_odata_noise(key)),
+                        },
+                        Ok(None) => return Ok(()),
+                        Err(source) => return Err(self.syntax(source)),
+                    }
+                }
             };
-            self.member(jiter, (node, field))?;
-            next = jiter.next_key();
+            mark = b',';
+            self.member(tokens, (node, field))?;
         }
     }
 
-    fn member(&mut self, jiter: &mut Jiter<'_>, at: FieldAt) -> Result<(), Error> {
+    fn member(&mut self, tokens: &mut Tokens<'_>, at: FieldAt) -> Result<(), Error> {
         let field = &mut self.shape.nodes[at.0].fields[at.1];
         if field.is_dropped {
-            return jiter.next_skip().map_err(|source| self.syntax(source));
+            return tokens.next_skip().map_err(|source| self.syntax(source));
         }
         if field.stamp == self.stamp {
             return Err(Error::DuplicateMember { place: self.place, path: shown(&self.shape.path(at)) });
@@ -236,7 +243,7 @@ impl Table {
             self.appeared.push(at);
         }
         field.stamp = self.stamp;
-        let peek = match jiter.peek() {
+        let peek = match tokens.peek() {
             Ok(peek) => peek,
             Err(source) => return Err(self.syntax(source)),
         };
@@ -245,35 +252,35 @@ impl Table {
             if field.lane().is_none() && field.child().is_none() && field.table().is_none() {
                 self.lane_for(at)?;
             }
-            return jiter.known_null().map_err(|source| self.syntax(source));
+            return tokens.known_null().map_err(|source| self.syntax(source));
         }
         if peek == Peek::Object {
-            return self.object_member(jiter, at);
+            return self.object_member(tokens, at);
         }
         let lane = match field.lane() {
             Some(lane) => lane,
             None => match field.table() {
-                Some(table) => return self.list_member(jiter, at, table, peek),
+                Some(table) => return self.list_member(tokens, at, table, peek),
                 None => match self.lane_for(at)? {
                     Some(lane) => lane,
-                    None => return jiter.known_skip(peek).map_err(|source| self.syntax(source)),
+                    None => return tokens.known_skip(peek).map_err(|source| self.syntax(source)),
                 },
             },
         };
         if peek == Peek::Array || self.lanes[lane].keeps_json() {
-            return self.json_member(jiter, at, lane, peek);
+            return self.json_member(tokens, at, lane, peek);
         }
-        self.scalar(jiter, lane, peek)
+        self.scalar(tokens, lane, peek)
     }
 
-    /// A value without members at which `jiter` stands, into the coming row.
+    /// A value without members at which `tokens` stand, into the coming row.
     #[inline]
-    pub(super) fn scalar(&mut self, jiter: &mut Jiter<'_>, at: usize, peek: Peek) -> Result<(), Error> {
+    pub(super) fn scalar(&mut self, tokens: &mut Tokens<'_>, at: usize, peek: Peek) -> Result<(), Error> {
         let lane = &mut self.lanes[at];
         let taken = match peek {
-            Peek::String => jiter.known_str().map(|text| lane.text(self.rows, text)),
-            Peek::True | Peek::False => jiter.known_bool(peek).map(|value| lane.boolean(self.rows, value)),
-            _ => jiter.known_number_bytes(peek).map(|text| lane.number(self.rows, text)),
+            Peek::String => tokens.known_str().map(|text| lane.text(self.rows, text)),
+            Peek::True | Peek::False => tokens.known_bool(peek).map(|value| lane.boolean(self.rows, value)),
+            _ => tokens.known_number_bytes(peek).map(|text| lane.number(self.rows, text)),
         };
         match taken {
             Ok(Ok(())) => {
@@ -288,10 +295,10 @@ impl Table {
     }
 
     /// An object below the record: its members become columns, unless its column keeps it or it lies too deep.
-    fn object_member(&mut self, jiter: &mut Jiter<'_>, at: FieldAt) -> Result<(), Error> {
+    fn object_member(&mut self, tokens: &mut Tokens<'_>, at: FieldAt) -> Result<(), Error> {
         let field = self.shape.field(at);
         if let Some(table) = field.table() {
-            return self.list_member(jiter, at, table, Peek::Object);
+            return self.list_member(tokens, at, table, Peek::Object);
         }
         let mut lane = field.lane();
         if lane.is_none() && field.child().is_none() {
@@ -306,37 +313,37 @@ impl Table {
         if let Some(lane) = lane
             && self.lanes[lane].is_fixed()
         {
-            return self.json_member(jiter, at, lane, Peek::Object);
+            return self.json_member(tokens, at, lane, Peek::Object);
         }
         if self.shape.nodes[at.0].path().len() >= FLATTEN_DEPTH_MAX {
             return match self.lane_for(at)? {
-                Some(lane) => self.json_member(jiter, at, lane, Peek::Object),
-                None => jiter.known_skip(Peek::Object).map_err(|source| self.syntax(source)),
+                Some(lane) => self.json_member(tokens, at, lane, Peek::Object),
+                None => tokens.known_skip(Peek::Object).map_err(|source| self.syntax(source)),
             };
         }
         if let Some(lane) = lane {
             self.lanes[lane].is_beside_object = true;
         }
         let child = self.shape.child_of(at);
-        self.object(jiter, child)
+        self.object(tokens, child)
     }
 
     /// A list, or the only item of one, that is a table of its own: read when the record's key is known.
-    fn list_member(&mut self, jiter: &mut Jiter<'_>, at: FieldAt, table: usize, peek: Peek) -> Result<(), Error> {
+    fn list_member(&mut self, tokens: &mut Tokens<'_>, at: FieldAt, table: usize, peek: Peek) -> Result<(), Error> {
         if !matches!(peek, Peek::Array | Peek::Object) {
             return Err(Error::NoList { place: self.place, path: shown(&self.shape.path(at)), found: kind_word(peek) });
         }
-        let start = jiter.current_index();
-        jiter.known_skip(peek).map_err(|source| self.syntax(source))?;
-        self.found.push(FoundList { table, at: start..jiter.current_index() });
+        let start = tokens.at();
+        tokens.known_skip(peek).map_err(|source| self.syntax(source))?;
+        self.found.push(FoundList { table, at: start..tokens.at() });
         Ok(())
     }
 
-    fn json_member(&mut self, jiter: &mut Jiter<'_>, at: FieldAt, lane: usize, peek: Peek) -> Result<(), Error> {
-        let start = jiter.current_index();
-        jiter.known_skip(peek).map_err(|source| self.syntax(source))?;
+    fn json_member(&mut self, tokens: &mut Tokens<'_>, at: FieldAt, lane: usize, peek: Peek) -> Result<(), Error> {
+        let start = tokens.at();
+        tokens.known_skip(peek).map_err(|source| self.syntax(source))?;
         let depth = self.shape.nodes[at.0].path().len() + 1;
-        self.json(lane, jiter.slice_to_current(start), depth)
+        self.json(lane, tokens.since(start), depth)
     }
 
     /// A value that stays JSON, below so many levels, into the coming row.

@@ -44,6 +44,9 @@ impl<'a> MergedParts<'a> {
 
     /// Adds a file with the columns `from`, without the rows that are gone.
     pub(super) async fn add(&mut self, part: &Part, from: &[Column], gone: &[usize]) -> Result<(), Error> {
+        if part.rows == 0 {
+            return Ok(());
+        }
         if gone.is_empty() && from == self.columns {
             self.close().await?;
             self.parts.push(part.clone());
@@ -82,6 +85,10 @@ impl<'a> MergedParts<'a> {
     /// All files, whose rows must be those of the counts.
     pub(super) async fn finish(mut self, counts: &mut MergeCounts) -> Result<Vec<Part>, Error> {
         self.close().await?;
+        if self.parts.is_empty() && !self.columns.is_empty() {
+            let file = tokio::task::block_in_place(|| self.writer.write_empty(self.columns))?;
+            self.parts.push(stage(self.ctx, self.table, file, Kind::Parquet).await?);
+        }
         (counts.parts_kept, counts.parts_rewritten) = (self.kept, self.rewritten);
         let rows = counts.former_rows - counts.updated + counts.read_rows - counts.repeated - counts.known;
         let written = self.parts.iter().map(|part| part.rows).sum();

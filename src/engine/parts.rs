@@ -5,6 +5,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
 use super::error::Error;
+use crate::columns::schema_of;
 use crate::format::{Encoder, Kind};
 use crate::model::column::Column;
 use crate::store::{Spool, Spooled, Store};
@@ -73,6 +74,13 @@ impl<'a> PartWriter<'a> {
         let (spool, encoded) = open.encoder.finish().map_err(|source| self.format_error("closing", source))?;
         let spooled = spool.finish().map_err(|source| Error::Spool { stream: self.stream.to_owned(), source })?;
         Ok(Some(ClosedFile { spooled, rows: encoded.rows, columns: open.columns, path: open.path }))
+    }
+
+    /// A file without rows, which tells the columns of an empty table.
+    pub(super) fn write_empty(&mut self, columns: &[Column]) -> Result<ClosedFile, Error> {
+        debug_assert!(self.open.is_none(), "an empty file stands alone");
+        self.open = Some(self.open_file(schema_of(columns), columns)?);
+        Ok(self.close()?.expect("a file is open"))
     }
 
     fn open_file(&mut self, schema: SchemaRef, columns: &[Column]) -> Result<OpenFile, Error> {

@@ -11,7 +11,7 @@ use crate::columns::convert;
 use crate::format::{Kind, read_parquet};
 use crate::model::column::Column;
 use crate::model::manifest::Part;
-use crate::model::plan::Format;
+use crate::model::plan::{Format, WriteMode};
 use crate::paging::walk::WalkEnd;
 
 /// All files of a table, with one schema. Made from walks that ended, by `seal` alone.
@@ -63,16 +63,18 @@ impl SealedStream {
     }
 }
 
-/// Brings all files of a stream to its final columns and format. Of its records, `no_rows` became none.
+/// Brings all files of a stream to its final columns and format. Of its records, `no_rows` became none. A table without
+/// rows gets a file all the same, which tells its columns; where the former rows stay they have it already.
 pub(super) async fn seal(
     ctx: &Context,
+    write: WriteMode,
     tables: Vec<PumpedTable>,
     ends: Vec<WalkEnd>,
     no_rows: u64,
 ) -> Result<SealedStream, Error> {
     let mut sealed = SealedStream { tables: Vec::with_capacity(tables.len()), ends };
     for table in tables {
-        sealed.tables.push(seal_table(ctx, table).await?);
+        sealed.tables.push(seal_table(ctx, write, table).await?);
     }
     let own = &sealed.tables[0];
     let rows = sealed.records() - no_rows;
@@ -82,7 +84,7 @@ pub(super) async fn seal(
     Ok(sealed)
 }
 
-async fn seal_table(ctx: &Context, pumped: PumpedTable) -> Result<SealedTable, Error> {
+async fn seal_table(ctx: &Context, write: WriteMode, pumped: PumpedTable) -> Result<SealedTable, Error> {
     let PumpedTable { files, decoded, next_number } = pumped;
     let (name, columns) = (decoded.name, decoded.columns);
     let kind = match ctx.job.destination.format {
@@ -106,6 +108,10 @@ async fn seal_table(ctx: &Context, pumped: PumpedTable) -> Result<SealedTable, E
         }
     }
     stage_all(ctx, &name, kind, &mut parts, close(&mut writer)?).await?;
+    if parts.is_empty() && write == WriteMode::Replace && !columns.is_empty() {
+        let file = tokio::task::block_in_place(|| writer.write_empty(&columns))?;
+        parts.push(stage(ctx, &name, file, kind).await?);
+    }
     let next_number = writer.next_number;
     let sealed = SealedTable { name: name.clone(), parts, columns, next_number };
     if sealed.rows() != decoded.rows {

@@ -127,7 +127,7 @@ impl Reading<'_> {
             ));
         }
         let no_rows = filtered + quarantine.as_ref().map_or(0, |(_, records)| *records);
-        let sealed = seal(ctx, pumped.tables, pumped.ends, no_rows).await?;
+        let sealed = seal(ctx, stream.write, pumped.tables, pumped.ends, no_rows).await?;
         let merged = self.merge(&sealed).await?;
         let took: Duration = began.elapsed();
         ctx.telemetry.tell(Event::StreamSealed {
