@@ -38,11 +38,13 @@ enum Route {
     Lines,
     Csv,
     Declared,
+    /// A filter and a computed column, which read every record a second time.
+    Computed,
     /// A second run, which remembers the types of the first.
     Again,
 }
 
-const ROUTES: [Route; 8] =
+const ROUTES: [Route; 9] =
     [Route::Pages, Route::Found, Route::Odata, Route::Large, Route::Lines, Route::Csv, Route::Declared, Route::Again];
 
 struct Table {
@@ -62,6 +64,7 @@ impl Route {
             Route::Lines => json!({ "one_page": true }),
             Route::Csv => json!({ "csv": true }),
             Route::Declared => json!({ "declared": true }),
+            Route::Computed => json!({ "added": "added" }),
             Route::Again => json!({ "again": true }),
         }
     }
@@ -77,7 +80,7 @@ impl Route {
         let mut job = format!("job: test\nsource:\n  base_url: {url}{dialect}\nstreams:\n");
         for (_, table) in tables.iter().enumerate().filter(|(at, table)| self.takes(*at, table)) {
             let reading = match self {
-                Route::Pages | Route::Csv | Route::Declared | Route::Again => {
+                Route::Pages | Route::Csv | Route::Declared | Route::Computed | Route::Again => {
                     "paging: { next_url: next }, records: data"
                 }
                 Route::Found => "paging: link_header",
@@ -86,8 +89,14 @@ impl Route {
                 Route::Lines => "paging: none, format: json_lines",
             };
             let columns = if self == Route::Declared { table.declared.to_string() } else { "{}".to_owned() };
+            let added = if self == Route::Computed {
+                r#", filter: "record is mapping", add: { added: "{{ record.no_such_field or 'x' }}" }"#
+            } else {
+                ""
+            };
             let name = &table.name;
-            writeln!(job, "  - {{ name: {name}, path: /{name}, {reading}, columns: {columns} }}").expect("a string");
+            writeln!(job, "  - {{ name: {name}, path: /{name}, {reading}, columns: {columns}{added} }}")
+                .expect("a string");
         }
         let format = if self == Route::Csv { "csv" } else { "parquet" };
         job + &format!("destination: {{ url: out, format: {format} }}\npublish: {{ tables: independent }}\n")
@@ -99,7 +108,7 @@ impl Route {
         let has_next = (page + 1) * table.page_rows < table.records.len();
         let next = format!("{url}/{}?page={}", table.name, page + 1);
         match self {
-            Route::Pages | Route::Csv | Route::Declared | Route::Again => {
+            Route::Pages | Route::Csv | Route::Declared | Route::Computed | Route::Again => {
                 let next = if has_next { json!(next) } else { Value::Null };
                 ok(join(format!("{{\"next\": {next}, \"data\" : [").as_bytes(), chunk, page, b"] }\r\n"))
             }
