@@ -113,6 +113,12 @@ pub(super) fn is_kept(kind: ColumnType, number: &Number<'_>) -> bool {
     }
 }
 
+/// Whether a column whose type follows its numbers alone stays as it is. As [`is_kept`], but a number written with places
+/// after the point, if only `.0`, is none of `decimal(38,0)`'s: else the type would depend on which number came first.
+pub(super) fn stays(kind: ColumnType, number: &Number<'_>) -> bool {
+    is_kept(kind, number) && !(kind == HUGE && number.has_fraction)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -17,7 +17,7 @@
 
 use arrow::array::AsArray;
 
-use crate::model::column::ColumnType;
+use crate::model::column::{ColumnType, TypeOrigin};
 
 use super::cells::Cells;
 use super::convert::convert_array;
@@ -51,7 +51,10 @@ impl Lane {
         match self.column.kind {
             ColumnType::Null | ColumnType::Integer | ColumnType::Decimal { .. } | ColumnType::Float => {
                 self.digits.observe(number);
-                if !digits::is_kept(self.column.kind, number) {
+                // Remembered room is never taken back, not even for a spelling.
+                let is_new = self.column.origin == TypeOrigin::Inferred;
+                let stays = if is_new { digits::stays } else { digits::is_kept };
+                if !stays(self.column.kind, number) {
                     self.digits.observe_integers(self.magnitude_max);
                     self.turn_into(self.digits.kind(), number.text())?;
                 }

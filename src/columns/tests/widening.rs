@@ -51,6 +51,13 @@ fn numbers_widen_without_a_loss() {
 }
 
 #[test]
+fn the_type_of_numbers_does_not_depend_on_their_order() {
+    check("18446744073709551616", "1.0", "decimal(38,10)", ["18446744073709551616", "1"]);
+    check("1.0", "18446744073709551616", "decimal(38,10)", ["1", "18446744073709551616"]);
+    check("12345678901234567890123456789012345678", "1.0", "text", ["12345678901234567890123456789012345678", "1"]);
+}
+
+#[test]
 fn everything_widens_to_text() {
     check("true", "\"x\"", "text", ["true", "x"]);
     check("1", "\"x\"", "text", ["1", "x"]);
