@@ -7,6 +7,8 @@ mod columns;
 mod demo;
 mod engine;
 mod format;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod http;
 mod job;
 mod limits;

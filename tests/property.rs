@@ -44,8 +44,17 @@ enum Route {
     Again,
 }
 
-const ROUTES: [Route; 9] =
-    [Route::Pages, Route::Found, Route::Odata, Route::Large, Route::Lines, Route::Csv, Route::Declared, Route::Again];
+const ROUTES: [Route; 9] = [
+    Route::Pages,
+    Route::Found,
+    Route::Odata,
+    Route::Large,
+    Route::Lines,
+    Route::Csv,
+    Route::Declared,
+    Route::Computed,
+    Route::Again,
+];
 
 struct Table {
     name: String,

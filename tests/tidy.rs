@@ -10,6 +10,7 @@ use std::process::Command;
 /// Rooms by floor; a room imports lower floors, and of its own floor only what is named behind it.
 const FLOORS: &[(&str, u8, &[&str])] = &[
     ("cli", 5, &[]),
+    ("fuzzing", 5, &[]),
     ("demo", 4, &[]),
     ("engine", 3, &[]),
     ("job", 2, &[]),

@@ -8,6 +8,8 @@ mod envelope;
 mod error;
 mod expressions;
 mod fetch;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod metadata;
 mod page;
 mod records;
