@@ -3,7 +3,7 @@
 //!
 //! `HAUL_PROPERTY_TIMES=20` makes twenty times as many tables, `HAUL_PROPERTY_SEED` others.
 
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::print_stdout)]
 
 mod support;
 
