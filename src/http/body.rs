@@ -3,12 +3,13 @@
 
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
-use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
+use http::HeaderMap;
 
 use super::coding::decoded;
+use super::deadline::{Deadline, StepLimit};
 use super::error::Error;
 use crate::limits::{BODY_MEMORY_BYTES, EXCERPT_CHARS_MAX};
 use crate::secret::SafeUrl;
@@ -96,26 +97,24 @@ impl<'a> Kept<'a> {
     }
 }
 
-/// Reads a body to its end and decompresses it. The bound holds for both forms, so a compression bomb stops here too.
+/// Reads a body to its end and decompresses it as `headers` say, which are the response's. The bound holds for both forms,
+/// so a compression bomb stops here too.
 pub(super) async fn read_bounded(
     response: reqwest::Response,
+    headers: &HeaderMap,
     url: &SafeUrl,
     bound: BodyBound,
-    stall_max: Duration,
+    stall: StepLimit,
+    deadline: &mut Deadline<'_>,
 ) -> Result<Body, Error> {
-    let headers = response.headers().clone();
     let mut body = Kept::new(url, bound, response.content_length().unwrap_or(0).min(bound.bytes_max));
     let mut chunks = response.bytes_stream();
     loop {
-        let chunk = tokio::time::timeout(stall_max, chunks.next()).await.map_err(|_| Error::TimedOut {
-            url: url.clone(),
-            waited: stall_max,
-            limit: "`source.network.stall_timeout`",
-        })?;
-        let Some(chunk) = chunk else { break };
+        let Some(chunk) = deadline.step(stall, chunks.next()).await? else { break };
         body.push(&chunk.map_err(|source| Error::Broken { url: url.clone(), source: source.without_url() })?)?;
     }
-    decoded(body.finish()?, &headers, url, bound).await
+    let body = body.finish()?;
+    deadline.rest(decoded(body, headers, url, bound)).await?
 }
 
 /// The first words of a server's text on one line, for an error.
