@@ -89,8 +89,8 @@ pub(crate) const PAGES_QUEUED_MAX: usize = 2;
 /// Up to here a page's records are taken out of its answer while they wait, so that they hold no more memory than their
 /// own; 60 records of half a kilobyte are 32 KiB.
 pub(crate) const PAGE_SMALL_BYTES: usize = 128 * 1024;
-/// Records of small pages that wait: many small ones need no more than a few large ones.
-pub(crate) const QUEUE_SMALL_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Records of small pages that wait: two pages of a thousand records are as much.
+pub(crate) const QUEUE_SMALL_BYTES_MAX: usize = 1024 * 1024;
 /// The decoder is woken for so many of them: waking a thread costs more than decoding 32 KiB.
 pub(crate) const QUEUE_WAKE_BYTES: usize = 256 * 1024;
 /// And at the first page that comes so long after one that waits: where an API is slow, decoding lags one page behind.

@@ -1,6 +1,6 @@
 //! The pages of one slice between its reader and the writer. Slices are written in their order, whatever order they are
-//! read in: that keeps the output the same. A reader that is ahead of its turn keeps two large pages or some mebibytes of
-//! small ones in memory and the rest in a temporary file.
+//! read in: that keeps the output the same. A reader that is ahead of its turn keeps two large pages and a mebibyte of small
+//! ones in memory and the rest in a temporary file.
 //!
 //! Waking a thread costs more than decoding a small page. So the writer is woken when there is work worth it, takes all
 //! there is, and wakes the reader when there is room worth it.

@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
+use std::pin::pin;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
@@ -137,7 +138,7 @@ pub(super) async fn read_bounded(
         body.push_piece(chunk.map_err(|source| Error::Broken { url: url.clone(), source: source.without_url() })?)?;
     }
     let body = body.finish()?;
-    deadline.rest(decoded(body, headers, url, bound)).await?
+    deadline.rest(pin!(decoded(body, headers, url, bound))).await?
 }
 
 /// The first words of a server's text on one line, for an error.

@@ -1,6 +1,7 @@
 //! The HTTP client of a source's pages: pooled, paced, and kept on the source's origin.
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -142,7 +143,8 @@ impl Client {
         self.unless_cancelled(async {
             let _permit = self.pace.enter().await?;
             self.counters.attempts.fetch_add(1, Ordering::Relaxed);
-            self.exchange(request, bound).await
+            // By far the largest part of all futures around it, which are moved and nested many times.
+            Box::pin(self.exchange(request, bound)).await
         })
         .await
     }
@@ -193,14 +195,14 @@ impl Client {
         }
         let mut deadline = Deadline::new(&asked, Some(self.waits.total));
         let first_byte = StepLimit { waited: self.waits.first_byte, name: "`source.network.first_byte_timeout`" };
-        let sent = deadline.step(first_byte, sent.send()).await?;
+        let sent = deadline.step(first_byte, pin!(sent.send())).await?;
         let mut response = sent.map_err(|source| sending_error(&asked, self.waits, source))?;
         self.is_reached.store(true, Ordering::Relaxed);
         let url = response.url().clone();
         let status = response.status();
         let headers = std::mem::take(response.headers_mut());
         let connection = response.extensions().get::<HttpInfo>().map(HttpInfo::local_addr);
-        let asked_wait = deadline.rest(self.pace.heed(status, &headers)).await?;
+        let asked_wait = deadline.rest(pin!(self.pace.heed(status, &headers))).await?;
         let stall = StepLimit { waited: self.waits.stall, name: "`source.network.stall_timeout`" };
         let body = match read_bounded(response, &headers, &asked, bound, stall, &mut deadline).await {
             // Over is over, whatever the status.

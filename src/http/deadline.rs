@@ -2,7 +2,7 @@
 //! one; a timer for each, made and dropped for each chunk of a body, would be most of what a small page costs here.
 
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -35,18 +35,25 @@ impl<'a> Deadline<'a> {
         Deadline { url, began: Instant::now(), total, timer: None }
     }
 
-    /// A step that may take so long.
-    pub(super) async fn step<T>(&mut self, limit: StepLimit, work: impl Future<Output = T>) -> Result<T, Error> {
-        self.run(Some(limit), work).await
+    /// A step that may take so long. The work is pinned by the caller: moved in here it would take its room twice.
+    pub(super) fn step<T>(
+        &mut self,
+        limit: StepLimit,
+        work: impl Future<Output = T> + Unpin,
+    ) -> impl Future<Output = Result<T, Error>> {
+        self.run(Some(limit), work)
     }
 
     /// A step that only the whole request limits.
-    pub(super) async fn rest<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Error> {
-        self.run(None, work).await
+    pub(super) fn rest<T>(&mut self, work: impl Future<Output = T> + Unpin) -> impl Future<Output = Result<T, Error>> {
+        self.run(None, work)
     }
 
-    async fn run<T>(&mut self, limit: Option<StepLimit>, work: impl Future<Output = T>) -> Result<T, Error> {
-        let mut work = pin!(work);
+    async fn run<T>(
+        &mut self,
+        limit: Option<StepLimit>,
+        mut work: impl Future<Output = T> + Unpin,
+    ) -> Result<T, Error> {
         // Of two that end together the step is the news: `min_by_key` gives the first one.
         let step = limit.map(|limit| (Instant::now() + limit.waited, Some(limit)));
         let all = self.total.map(|total| (self.began + total, None));
@@ -57,7 +64,7 @@ impl<'a> Deadline<'a> {
         let mut is_set = false;
         let done = poll_fn(|context| {
             // What is done at once needs no timer.
-            if let Poll::Ready(done) = work.as_mut().poll(context) {
+            if let Poll::Ready(done) = Pin::new(&mut work).poll(context) {
                 return Poll::Ready(Some(done));
             }
             let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(end)));
@@ -79,7 +86,8 @@ impl<'a> Deadline<'a> {
 
 #[cfg(test)]
 mod tests {
-    use std::future::pending;
+    use std::future::{pending, ready};
+    use std::pin::pin;
 
     use super::*;
 
@@ -90,7 +98,7 @@ mod tests {
     async fn check(total: Option<Duration>, first: Duration, second: Duration, expect: &str) {
         let url = SafeUrl::new("http://h/".parse().unwrap());
         let mut deadline = Deadline::new(&url, total);
-        let waits = tokio::task::yield_now();
+        let waits = pin!(tokio::task::yield_now());
         deadline.step(StepLimit { waited: first, name: "FIRST" }, waits).await.unwrap();
         let error = deadline.step(StepLimit { waited: second, name: "SECOND" }, pending::<()>()).await.unwrap_err();
         let told = match &error {
@@ -100,7 +108,7 @@ mod tests {
         };
         assert_eq!(told, expect, "{total:?} {first:?} {second:?}");
         // What has come already is taken, however late it is.
-        deadline.rest(async {}).await.unwrap();
+        deadline.rest(ready(())).await.unwrap();
     }
 
     #[tokio::test]
@@ -119,7 +127,7 @@ mod tests {
                 tokio::task::consume_budget().await;
             }
         };
-        let ended: Result<(), Error> = Deadline::new(&url, Some(MOMENT)).rest(busy).await;
+        let ended: Result<(), Error> = Deadline::new(&url, Some(MOMENT)).rest(pin!(busy)).await;
         assert!(matches!(ended, Err(Error::TooSlow { .. })));
     }
 }

@@ -125,15 +125,14 @@ impl TokenChannel {
             TokenError::Ambiguous(Error::TimedOut { url, waited, limit })
         };
         let waits = self.network.waits();
-        let mut response =
-            within(TOKEN_WAIT_MAX, sent).await.ok_or_else(timed_out)?.map_err(|source| {
-                match sending_error(&asked, waits, source) {
-                    error @ (Error::Unreachable { .. } | Error::NoConnection { .. } | Error::AddressRefused { .. }) => {
-                        TokenError::NotSent(error)
-                    }
-                    error => TokenError::Ambiguous(error),
+        let mut response = within(TOKEN_WAIT_MAX, sent).await.ok_or_else(timed_out)?.map_err(|source| {
+            match sending_error(&asked, waits, source) {
+                error @ (Error::Unreachable { .. } | Error::NoConnection { .. } | Error::AddressRefused { .. }) => {
+                    TokenError::NotSent(error)
                 }
-            })?;
+                error => TokenError::Ambiguous(error),
+            }
+        })?;
         let status = response.status();
         let headers = std::mem::take(response.headers_mut());
         let bound = BodyBound { bytes_max: TOKEN_BYTES_MAX, limit: "TOKEN_BYTES_MAX" };
