@@ -1,8 +1,5 @@
 //! Records in one SQLite file: rollback journal and full sync, because a record that was acknowledged must survive the
 //! power going out; a write costs some milliseconds and happens a few times a run.
-//!
-//! The journal's file stays: a commit writes zeros over its head and syncs that, which says the same as a file that is
-//! gone and a synced folder, and leaves the file system less to write (SQLite's `zeroJournalHdr`).
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -31,7 +28,7 @@ impl SqliteRecords {
         connection.busy_timeout(STATE_WAIT_MAX).map_err(wrong)?;
         connection
             .execute_batch(
-                "PRAGMA journal_mode = PERSIST;
+                "PRAGMA journal_mode = DELETE;
                  PRAGMA synchronous = EXTRA;
                  CREATE TABLE IF NOT EXISTS records (
                      key TEXT PRIMARY KEY,
