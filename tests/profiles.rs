@@ -147,7 +147,7 @@ fn expected() -> Value {
 
 #[track_caller]
 fn check(destination: &str) -> Workplace {
-    let place = Workplace::new();
+    let place = Workplace::new().expects_analytics();
     let report = run(&place, &records(), COLUMNS, destination).expect_code(0).json();
     assert_eq!(report["tables"]["items"]["warnings"], Value::Null, "{destination}: {report}");
     let (found, expected) = (rows(&place), expected());
@@ -251,13 +251,13 @@ fn every_change_of_a_value_is_counted() {
     let cut = ("t", "text_truncated");
 
     for destination in ["", "format: csv"] {
-        let place = Workplace::new();
+        let place = Workplace::new().expects_analytics();
         let done = run(&place, &beyond(), BEYOND, destination).expect_code(0);
         assert_eq!(warnings(&done), expect(&[&limits[..], &[cut]].concat()), "{destination}");
         assert_eq!(first(&place), json!([32_000, null, null, "12345678901234567890.5000000000"]));
     }
 
-    let place = Workplace::new();
+    let place = Workplace::new().expects_analytics();
     let done = run(&place, &beyond(), BEYOND, "wide_decimals: float").expect_code(0);
     assert_eq!(warnings(&done), expect(&[&limits[..], &[cut, ("w", "decimal_rounded")]].concat()));
     assert_eq!(first(&place), json!([32_000, null, null, "1.2345678901234567e+19"]));
@@ -265,7 +265,7 @@ fn every_change_of_a_value_is_counted() {
     assert!(types.contains(&("w".to_owned(), "DOUBLE".to_owned())), "{types:?}");
 
     for destination in ["profile: analytics", "profile: analytics\nformat: csv"] {
-        let place = Workplace::new();
+        let place = Workplace::new().expects_analytics();
         let done = run(&place, &beyond(), BEYOND, destination).expect_code(0);
         assert_eq!(warnings(&done), expect(&[("i", "fraction_truncated")]), "{destination}");
         assert_eq!(first(&place), json!([40_000, "1850-01-01", "inf", "12345678901234567890.5000000000"]));
@@ -276,7 +276,7 @@ fn every_change_of_a_value_is_counted() {
 fn changes_are_told_to_people_and_long_texts_can_be_refused() {
     let body = beyond().to_string();
     let server = Server::start(move |_, _| ok(body.clone()));
-    let place = Workplace::new();
+    let place = Workplace::new().expects_analytics();
     let file = place.file("job.yaml", &with_destination(&server.url, BEYOND, "wide_decimals: float"));
     place.haul(&["run", &file]).expect_code(0).expect_says(&[
         "warning: table `items`, column `t`: 1 value cut to the 32,000 characters that Power BI keeps",
@@ -285,13 +285,13 @@ fn changes_are_told_to_people_and_long_texts_can_be_refused() {
         "column `i`: 1 value without some digits of the second",
         "column `w`: 1 value rounded to the nearest double",
     ]);
-    let place = Workplace::new();
+    let place = Workplace::new().expects_analytics();
     let file = place.file("job.yaml", &with_destination(&server.url, BEYOND, "long_text: fail"));
     place.haul(&["run", &file]).expect_code(1).expect_says(&[
         "column `t`: record 1 of page 1 has a text of 40000 characters, of which the readers keep 32000: `xxxx",
         "`long_text: truncate` under `destination`",
     ]);
-    let place = Workplace::new();
+    let place = Workplace::new().expects_analytics();
     let formulas = json!([{ "a": "=1" }, { "a": "-1" }, { "a": "x" }]);
     let done = run(&place, &formulas, "", "format: csv\ncsv: { guard_formulas: true, datetime_format: \"%F %T\" }");
     assert_eq!(warnings(&done), [("a".to_owned(), "formula_guarded".to_owned(), 2)]);
@@ -304,7 +304,7 @@ fn decimals_that_become_wide_late_are_counted_once() {
         .map(|id| if id < 22_000 { json!({ "id": id, "w": 1.5 }) } else { json!({ "id": id, "w": "wide" }) })
         .collect();
     let body = records.to_string().replace("\"wide\"", "12345678901234567.123456789");
-    let place = Workplace::new();
+    let place = Workplace::new().expects_analytics();
     let server = Server::start(move |_, _| ok(body.clone()));
     let file = place.file("job.yaml", &with_destination(&server.url, "", "wide_decimals: float"));
     let done = place.haul(&["run", &file, "--json"]).expect_code(0);
@@ -329,7 +329,7 @@ fn parts_are_never_larger_than_they_may_be() {
         ("part_mib: 1\nprofile: analytics", "parquet"),
         ("part_mib: 1\nformat: csv", "csv"),
     ] {
-        let place = Workplace::new();
+        let place = Workplace::new().expects_analytics();
         run(&place, &records, "", destination).expect_code(0);
         let manifest = manifest(&place);
         let parts = manifest["tables"]["items"]["parts"].as_array().expect("parts");
@@ -367,7 +367,7 @@ fn merged_tables_keep_the_form_of_their_files() {
         ("wide_decimals: float", "TIMESTAMP", "DOUBLE"),
     ] {
         let (server, held) = growing();
-        let place = Workplace::new();
+        let place = Workplace::new().expects_analytics();
         let file = place.file("job.yaml", &with_destination(&server.url, GROWING, destination));
         *held.lock().expect("records") = (0..20).map(|id| grown(id, id + 1)).collect();
         let first = place.haul(&["run", &file, "--json"]).expect_code(0);
@@ -393,7 +393,7 @@ fn merged_tables_keep_the_form_of_their_files() {
 fn rows_of_two_profiles_never_stand_in_one_table() {
     let (server, held) = growing();
     *held.lock().expect("records") = (0..5).map(|id| grown(id, id + 1)).collect();
-    let place = Workplace::new();
+    let place = Workplace::new().expects_analytics();
     let file = |destination: &str| place.file("job.yaml", &with_destination(&server.url, GROWING, destination));
     place.haul(&["run", &file("")]).expect_code(0);
     let before = place.contents("out/test/_snapshots");
@@ -424,7 +424,7 @@ fn keys_are_never_rounded() {
     let (server, held) = growing();
     *held.lock().expect("records") = records.to_vec();
     let stream = GROWING.replace("columns: { w", "columns: { id: \"decimal(38,0)\", w");
-    let place = Workplace::new();
+    let place = Workplace::new().expects_analytics();
     let file = place.file("job.yaml", &with_destination(&server.url, &stream, "wide_decimals: float"));
     place.haul(&["run", &file]).expect_code(2).expect_says(&[
         "column `id` of its key is decimal(38,0), of which the files keep the nearest double only",

@@ -3,7 +3,6 @@
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
-use super::decode;
 use super::envelope::{Envelope, items_of};
 use super::page::{PageReading, Trust, open_page};
 use crate::http::{Body, Reply};
@@ -47,7 +46,8 @@ pub(crate) fn records_of(answer: &[u8]) -> Option<Bytes> {
     let count = page.facts.records;
     let records = page.pieces().ok()?.next_piece().ok()??;
     if records.starts_with(b"[") {
-        let items = items_of(&records).expect("the records were read before");
+        // What is wrong inside a record is the decoder's to tell.
+        let items = items_of(&records).ok()?;
         assert_eq!(items.len() as u64, count, "the facts count the records");
     }
     Some(records)
@@ -64,8 +64,12 @@ fn compare_readers(answer: &[u8]) {
         // Their limits of depth count from other places.
         return;
     }
-    match (Envelope::read(plain), decode::scan(answer)) {
-        (Ok(whole), Ok(scanned)) if plain.len() == answer.len() => {
+    if std::str::from_utf8(plain).is_err() {
+        // Of a document in a file only the decoder tells.
+        return;
+    }
+    match (Envelope::read(plain), Envelope::read_large(plain)) {
+        (Ok(whole), Ok(scanned)) => {
             assert_eq!(whole, Envelope { objects: whole.objects.clone(), ..scanned });
         }
         (whole, scanned) => assert_eq!(whole.is_ok(), scanned.is_ok(), "{whole:?} {scanned:?}"),
