@@ -147,6 +147,9 @@ impl Decoder {
     /// the tables'.
     pub(crate) fn finish(&mut self) -> Result<(), Error> {
         self.cut()?;
+        // Columns that the job adds are there without a record, too.
+        self.tables[0].table.renew_order();
+        self.tables[0].table.renew_view();
         // A parent's column has at least the types of what its children were given of it, for it saw more.
         let types: Vec<ColumnType> = self.key.iter().map(|name| self.key_type(name)).collect();
         for known in self.tables.iter_mut().skip(1) {
