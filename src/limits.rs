@@ -101,7 +101,7 @@ pub(crate) const COLUMN_NAME_CHARS_MAX: usize = 128;
 pub(crate) const FLATTEN_DEPTH_MAX: usize = 8;
 /// Lists in lists in lists that become tables.
 pub(crate) const CHILD_TABLES_DEPTH_MAX: usize = 3;
-/// Characters of one text value that Power BI keeps.
+/// UTF-16 units of one text value: a model of Power BI keeps 32,766 and cuts the rest in silence.
 pub(crate) const POWERBI_TEXT_CHARS_MAX: usize = 32_000;
 
 /// Records looked at before a column's inferred type is first written.
@@ -116,6 +116,8 @@ pub(crate) const ROW_GROUP_ROWS: usize = 131_072;
 pub(crate) const ROW_GROUP_BYTES: usize = 32 * 1024 * 1024;
 /// Size of one part; Power Query must buffer a whole part (`Binary.Buffer`).
 pub(crate) const PART_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// The same for engines that read a file in pieces: large enough for few requests, small enough to be made anew.
+pub(crate) const PART_BYTES_DEFAULT_ANALYTICS: u64 = 256 * 1024 * 1024;
 /// Bytes of one block of an upload.
 pub(crate) const UPLOAD_BLOCK_BYTES: usize = 8 * 1024 * 1024;
 

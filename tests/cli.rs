@@ -118,7 +118,7 @@ fn preview_shows_rows_and_types_and_guesses_paging() {
     let done = done.expect_says(&["amount: decimal(18,4)", "at: date", "2024-01-31", "next_url"]);
     assert!(!done.stdout.is_empty());
     let json = place.haul(&["preview", &file, "items", "--rows", "1", "--json"]).expect_code(0).json();
-    assert_eq!(json["streams"][0]["rows"].as_array().expect("rows").len(), 1);
+    assert_eq!(json["tables"][0]["rows"].as_array().expect("rows").len(), 1);
     assert!(!place.path("out").exists(), "a preview publishes nothing");
 }
 

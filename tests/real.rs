@@ -115,6 +115,10 @@ fn rotating_tokens_odata_to_azure_read_anonymously() {
     assert_eq!(service.reuses(), 0, "a refresh token was used twice");
 
     local_and_csv_give_the_same_rows(&service, &place, &base, &sas);
+    // What lies in the workplace at the end is held against the profile of Power BI.
+    let copy = place.path("copy").display().to_string();
+    output_of("blob.py", &["get", "--url", azurite.url(), "--container", "reports", "--to", &copy]);
+    assert!(place.path("copy/exports/sales/orders/current.parquet").exists(), "nothing was copied");
 
     let logout = place.haul(&["logout", &file]).expect_code(0).expect_says(&["revoked"]);
     let after = place.haul(&["run", &file]).expect_code(5);

@@ -159,7 +159,7 @@ fn show_tables(output: Output, demo: &DemoFolder) -> Result<(), Failure> {
             Failure::failed(format!("`{}` cannot be read", file.display())).cause(error)
         };
         let Ok(opened) = std::fs::File::open(&file) else { continue };
-        let mut batches = read_parquet(opened).map_err(|error| wrong(&error))?;
+        let mut batches = read_parquet(opened, &[]).map_err(|error| wrong(&error))?;
         if let Some(batch) = batches.next() {
             let batch = batch.map_err(|error| wrong(&error))?;
             output.line(format!("\n{table}: the first of {} columns", batch.num_columns()));

@@ -164,7 +164,7 @@ fn notes_of(output: Output, name: &str, table: &TableReport) {
         output.note(format!("warning: table `{name}` keeps its former rows: {error}"));
     }
     for warning in &table.warnings {
-        let (column, kind) = (&warning.column, warning.kind.replace('_', " "));
-        output.note(format!("warning: table `{name}`, column `{column}`: {} values {kind}", count(warning.count)));
+        let (column, values) = (&warning.column, counted(warning.count, "value"));
+        output.note(format!("warning: table `{name}`, column `{column}`: {values} {}", warning.kind.told()));
     }
 }

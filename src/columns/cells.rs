@@ -12,8 +12,8 @@ use arrow::datatypes::{
 
 use crate::model::column::ColumnType;
 
-/// The Arrow type that stores a column's values. `Null` is stored as text; both kinds of timestamp are UTC or wall
-/// clock without a zone, because Power BI would shift anything else.
+/// The Arrow type of a column's values in memory, whoever reads the files: what a file stores instead, the room that
+/// writes and reads files decides. `Null` is text; both kinds of timestamp are UTC or wall clock without a zone.
 pub(crate) fn arrow_type(kind: ColumnType) -> DataType {
     match kind {
         ColumnType::Boolean => DataType::Boolean,

@@ -9,10 +9,10 @@ use serde_json::Value;
 
 use crate::model::column::{Column, ColumnType, TypeOrigin};
 use crate::model::fields::{BadRecords, ChildPlan, FieldPlan};
+use crate::model::warning::Warning;
 
 use super::children::{Given, key_of};
 use super::error::{Error, Place};
-use super::lane::Warning;
 use super::names::{folded, name_of};
 use super::options::{Options, PARENT_ROW, POSITION, TableOptions};
 use super::reason::Reason;
@@ -73,6 +73,7 @@ impl Decoder {
             former: &options.former,
             is_odata: options.is_odata,
             contract: options.contract,
+            limits: options.limits,
             given: Vec::new(),
             first_child: 1,
         })?;
@@ -404,6 +405,7 @@ fn add_children(tables: &mut Vec<Known>, fields: &FieldPlan, given: &[Column], o
             former,
             is_odata: options.is_odata,
             contract: options.contract,
+            limits: options.limits,
             given: own,
             first_child: number + 1,
         })?;

@@ -26,6 +26,10 @@ impl fmt::Display for Place {
 pub(crate) enum Error {
     #[error("column `{column}` is {kind}, but {place} has `{value}`: {why}")]
     Value { column: String, kind: ColumnType, value: String, why: &'static str, place: Place },
+    #[error(
+        "column `{column}`: {place} has a text of {units} characters, of which the readers keep {limit}: `{value}`"
+    )]
+    LongText { column: String, value: String, units: usize, limit: usize, place: Place },
     #[error("{place} is no valid JSON")]
     Syntax { place: Place, source: jiter::JiterError },
     #[error("{place} holds text that is not UTF-8")]
@@ -75,11 +79,19 @@ pub(crate) enum Error {
 pub(super) struct Refusal {
     pub(super) value: String,
     pub(super) why: &'static str,
+    /// Of a text that is too long, as UTF-16 counts it; 0 = that is not why.
+    pub(super) long_units: usize,
 }
 
 impl Refusal {
     pub(super) fn of(value: &str, why: &'static str) -> Box<Self> {
-        Box::new(Refusal { value: excerpt(value), why })
+        Box::new(Refusal { value: excerpt(value), why, long_units: 0 })
+    }
+
+    /// Of a text that is longer than its readers keep.
+    #[cold]
+    pub(super) fn of_long(text: &str) -> Box<Self> {
+        Box::new(Refusal { value: excerpt(text), why: "", long_units: text.encode_utf16().count() })
     }
 }
 
@@ -101,6 +113,7 @@ impl Error {
     pub(crate) fn is_of_record(&self) -> bool {
         match self {
             Error::Value { .. }
+            | Error::LongText { .. }
             | Error::NotUtf8 { .. }
             | Error::TooDeep { .. }
             | Error::NoObject { .. }
@@ -130,6 +143,11 @@ impl Error {
             Error::Value { column, .. } => {
                 Some(format!("declare another type under the stream's `columns`, for example `{column}: text`"))
             }
+            Error::LongText { .. } => Some(
+                "`long_text: truncate` under `destination` cuts such texts and counts them; `profile: analytics` keeps \
+                 them whole"
+                    .to_owned(),
+            ),
             Error::SameName { first, .. } => {
                 Some(format!("give one of them another name, for example `rename: {{ \"{first}\": other }}`, or leave it out under `drop`"))
             }

@@ -5,7 +5,7 @@
 //! | `text` | numbers as spelled, booleans, arrays and objects as JSON |
 //! | `json` | every value as the JSON it was sent as |
 //! | `integer`, `decimal` | numbers in strings, with OData's suffix (`12.5M`, `1L`); every digit must fit |
-//! | `float` | the same, rounded to the nearest double; `INF`, `-INF`, `NaN` and overflow become null |
+//! | `float` | the same, rounded to the nearest double; overflow becomes null, and so do `INF`, `-INF` and `NaN` for Power BI |
 //! | `boolean` | the strings `true` and `false` |
 //! | `date` | timestamps at midnight of their own clock |
 //! | `datetime` | dates, and instants as UTC's wall clock |
@@ -17,7 +17,7 @@ use crate::model::column::ColumnType;
 
 use super::digits;
 use super::error::Refusal;
-use super::lane::{Lane, WarningKind};
+use super::lane::Lane;
 use super::number::Number;
 use super::temporal;
 
@@ -86,8 +86,10 @@ impl Lane {
     }
 
     fn number_in_text(&mut self, row: usize, text: &str) -> Result<(), Box<Refusal>> {
-        if self.column.kind == ColumnType::Float && matches!(text, "INF" | "-INF" | "NaN") {
-            self.warn(WarningKind::FloatNotFinite);
+        if self.column.kind == ColumnType::Float
+            && let Some(value) = not_finite(text)
+        {
+            self.put_not_finite(row, value);
             return Ok(());
         }
         let digits = text.strip_suffix(['M', 'm', 'L', 'l', 'D', 'd', 'F', 'f']).unwrap_or(text);
@@ -110,5 +112,15 @@ impl Lane {
         }
         self.put_moment(row, &moment);
         Ok(())
+    }
+}
+
+/// What OData spells in strings, because JSON has no number for it.
+fn not_finite(text: &str) -> Option<f64> {
+    match text {
+        "INF" => Some(f64::INFINITY),
+        "-INF" => Some(f64::NEG_INFINITY),
+        "NaN" => Some(f64::NAN),
+        _ => None,
     }
 }

@@ -61,7 +61,9 @@ impl Table {
         }
         let mut former = BTreeSet::new();
         for column in options.former {
-            former.insert(folded(&self.names.of_former(column)?));
+            let name = folded(&self.names.of_former(column)?);
+            self.known.extend(self.by_name.get(&name));
+            former.insert(name);
         }
         self.former = (!former.is_empty()).then_some(former);
         Ok(())
@@ -132,7 +134,8 @@ impl Table {
         Ok(lane)
     }
 
-    pub(super) fn add_lane(&mut self, lane: Lane) -> Result<usize, Error> {
+    pub(super) fn add_lane(&mut self, mut lane: Lane) -> Result<usize, Error> {
+        lane.limits = self.limits;
         let column = &lane.column;
         if self.lanes.len() == COLUMNS_MAX {
             return Err(Error::ManyColumns { path: shown(&column.path), limit: COLUMNS_MAX });

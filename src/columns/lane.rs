@@ -2,8 +2,9 @@
 
 use arrow::array::ArrayRef;
 
-use crate::limits::POWERBI_TEXT_CHARS_MAX;
 use crate::model::column::{Column, ColumnType, TypeOrigin};
+use crate::model::destination::{LongText, NotFinite, ValueLimits};
+use crate::model::warning::{Warning, WarningKind};
 
 use super::cells::{Cells, put};
 use super::digits::Digits;
@@ -12,46 +13,6 @@ use super::number::{Number, power_of_ten, short_decimal, short_integer};
 use super::reason::{Decided, Turn};
 use super::shape::FieldAt;
 use super::temporal::{self, Moment};
-
-/// What was changed in values on the way into a column.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum WarningKind {
-    /// A text was longer than Power BI keeps, and was cut.
-    TextTruncated,
-    /// A date outside of the years 1900 to 9999 became null.
-    DateOutOfRange,
-    /// A number that is not finite became null.
-    FloatNotFinite,
-    /// Digits finer than a microsecond were cut.
-    FractionTruncated,
-}
-
-impl WarningKind {
-    /// The word in a report.
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            WarningKind::TextTruncated => "text_truncated",
-            WarningKind::DateOutOfRange => "date_out_of_range",
-            WarningKind::FloatNotFinite => "float_not_finite",
-            WarningKind::FractionTruncated => "fraction_truncated",
-        }
-    }
-}
-
-const WARNING_KINDS: [WarningKind; 4] = [
-    WarningKind::TextTruncated,
-    WarningKind::DateOutOfRange,
-    WarningKind::FloatNotFinite,
-    WarningKind::FractionTruncated,
-];
-
-/// How many values of a column were changed, and how.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Warning {
-    pub(crate) column: String,
-    pub(crate) kind: WarningKind,
-    pub(crate) count: u64,
-}
 
 /// A column that is being filled.
 ///
@@ -81,7 +42,9 @@ pub(super) struct Lane {
     /// What gave the column its first type, and its present one.
     pub(super) first: Option<Box<Decided>>,
     pub(super) last: Option<Box<Decided>>,
-    counts: [u64; WARNING_KINDS.len()],
+    /// What the table's readers take.
+    pub(super) limits: ValueLimits,
+    counts: [u64; WarningKind::ALL.len()],
 }
 
 impl Lane {
@@ -99,7 +62,8 @@ impl Lane {
             turned: None,
             first: None,
             last: None,
-            counts: [0; WARNING_KINDS.len()],
+            limits: ValueLimits::default(),
+            counts: [0; WarningKind::ALL.len()],
             column,
         }
     }
@@ -129,6 +93,7 @@ impl Lane {
     /// A JSON string at `row`.
     #[inline]
     pub(super) fn text(&mut self, row: usize, text: &str) -> Result<(), Box<Refusal>> {
+        self.check_length(text)?;
         if self.column.kind == ColumnType::Text {
             self.put_text(row, text);
             return Ok(());
@@ -178,6 +143,7 @@ impl Lane {
 
     /// A value that stays JSON at `row`.
     pub(super) fn json(&mut self, row: usize, json: &str) -> Result<(), Box<Refusal>> {
+        self.check_length(json)?;
         if self.is_fixed() { self.fixed_json(row, json) } else { self.infer_json(row, json) }
     }
 
@@ -200,20 +166,27 @@ impl Lane {
 
     /// Changes so far, in the order of [`WarningKind`].
     pub(super) fn warnings(&self) -> impl Iterator<Item = Warning> + '_ {
-        WARNING_KINDS.into_iter().zip(self.counts).filter(|(_, count)| *count > 0).map(|(kind, count)| Warning {
+        WarningKind::ALL.into_iter().zip(self.counts).filter(|(_, count)| *count > 0).map(|(kind, count)| Warning {
             column: self.column.name.clone(),
             kind,
             count,
         })
     }
 
-    /// Adds text to a column that stores text, cut to what Power BI keeps.
+    /// Refuses what is too long where the job does not want it cut.
+    #[inline]
+    fn check_length(&self, text: &str) -> Result<(), Box<Refusal>> {
+        if self.limits.long_text == LongText::Fail && self.limits.cut_of(text).is_some() {
+            return Err(Refusal::of_long(text));
+        }
+        Ok(())
+    }
+
+    /// Adds text to a column that stores text, cut to what the table's readers keep.
     #[inline]
     pub(super) fn put_text(&mut self, row: usize, text: &str) {
         let mut kept = text;
-        if text.len() > POWERBI_TEXT_CHARS_MAX
-            && let Some((end, _)) = text.char_indices().nth(POWERBI_TEXT_CHARS_MAX)
-        {
+        if let Some(end) = self.limits.cut_of(text) {
             kept = &text[..end];
             self.warn(WarningKind::TextTruncated);
         }
@@ -254,12 +227,20 @@ impl Lane {
         put!(builder, row, value);
     }
 
-    /// Adds a date or timestamp to a column of one of these types; what Power BI does not show stays null.
+    /// Adds what a source sent as `INF`, `-INF` or `NaN`.
+    pub(super) fn put_not_finite(&mut self, row: usize, value: f64) {
+        match (self.limits.not_finite, &mut self.cells) {
+            (NotFinite::Kept, Cells::Float(builder)) => put!(builder, row, value),
+            _ => self.warn(WarningKind::FloatNotFinite),
+        }
+    }
+
+    /// Adds a date or timestamp to a column of one of these types; what the table's readers do not show stays null.
     pub(super) fn put_moment(&mut self, row: usize, moment: &Moment) {
         if moment.is_cut {
             self.warn(WarningKind::FractionTruncated);
         }
-        if !temporal::is_micros_shown(moment.utc_micros) {
+        if !self.limits.shows_day(temporal::day_of(moment.utc_micros)) {
             return self.warn(WarningKind::DateOutOfRange);
         }
         match &mut self.cells {

@@ -36,7 +36,6 @@ pub(crate) use convert::{convert, schema_of};
 pub(crate) use decode::{BadRecord, Compute, Decoder};
 pub(crate) use error::Error;
 pub(crate) use keys::Keys;
-pub(crate) use lane::Warning;
 pub(crate) use names::name_of as column_name;
 pub(crate) use options::{Options, PARENT_ROW, POSITION};
 pub(crate) use reason::Reason;

@@ -193,6 +193,8 @@ pub(super) fn write_float(value: f64, out: &mut String) {
     let shortest = format!("{value:e}");
     match Number::parse(&shortest) {
         Some(number) => number.write_exactly(out),
+        // As OData spells it: `INF`, `-INF`, `NaN`.
+        None if value.is_infinite() => out.push_str(&shortest.to_ascii_uppercase()),
         None => out.push_str(&shortest),
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::names::name_of;
 use super::{Error, names};
 use crate::model::column::{Column, ColumnType};
+use crate::model::destination::ValueLimits;
 use crate::model::fields::{Contract, FieldPath, FieldPlan};
 
 /// What is known of a stream's tables before its first record.
@@ -29,6 +30,8 @@ pub(crate) struct Options {
     pub(crate) computed: Vec<String>,
     /// Child tables get the number of the stream's row as [`PARENT_ROW`].
     pub(crate) has_parent_rows: bool,
+    /// What the tables' readers take.
+    pub(crate) limits: ValueLimits,
 }
 
 /// Place of an item in its list, from 1.
@@ -43,6 +46,7 @@ pub(super) struct TableOptions<'a> {
     pub(super) former: &'a [Column],
     pub(super) is_odata: bool,
     pub(super) contract: Contract,
+    pub(super) limits: ValueLimits,
     /// Columns that every row is given from outside; they stand first.
     pub(super) given: Vec<Column>,
     /// Number of the first child table; the others follow with their own children between them.

@@ -10,12 +10,14 @@ use jiter::{JiterError, JiterErrorType, JsonErrorType, Peek};
 
 use crate::limits::{BATCH_ROWS, FLATTEN_DEPTH_MAX, JSON_DEPTH_MAX, SAMPLE_BYTES_MAX, SAMPLE_ROWS};
 use crate::model::column::{Column, ColumnType, TypeOrigin};
+use crate::model::destination::ValueLimits;
 use crate::model::fields::Contract;
+use crate::model::warning::Warning;
 
 use super::added::Added;
 use super::convert::schema_of;
 use super::error::{Error, Place, Refusal, excerpt, shown};
-use super::lane::{Lane, Warning};
+use super::lane::Lane;
 use super::names::folded;
 use super::options::{Names, TableOptions};
 use super::raw_json::{TooDeep, compact};
@@ -46,7 +48,11 @@ pub(super) struct Table {
     pub(super) appeared: Vec<FieldAt>,
     /// Lanes in the order of the columns, from the first batch on; before it, those that are given.
     order: Vec<usize>,
+    /// Lanes known beforehand, those of the last snapshot first and in its order, for fields that never appear.
+    pub(super) known: Vec<usize>,
     is_odata: bool,
+    /// What the table's readers take.
+    pub(super) limits: ValueLimits,
     /// Columns that the job adds, the computed ones last.
     pub(super) added: Vec<Added>,
     pub(super) computed: usize,
@@ -79,7 +85,9 @@ impl Table {
             former: None,
             appeared: Vec::new(),
             order: Vec::new(),
+            known: Vec::new(),
             is_odata: options.is_odata,
+            limits: options.limits,
             added: Vec::new(),
             computed: 0,
             found: Vec::new(),
@@ -278,7 +286,10 @@ impl Table {
     pub(super) fn scalar(&mut self, tokens: &mut Tokens<'_>, at: usize, peek: Peek) -> Result<(), Error> {
         let lane = &mut self.lanes[at];
         let taken = match peek {
-            Peek::String => tokens.known_str().map(|text| lane.text(self.rows, text)),
+            Peek::String => match tokens.take_str() {
+                Some(text) => Ok(lane.text(self.rows, text)),
+                None => tokens.known_str().map(|text| lane.text(self.rows, text)),
+            },
             Peek::True | Peek::False => tokens.known_bool(peek).map(|value| lane.boolean(self.rows, value)),
             _ => tokens.known_number_bytes(peek).map(|text| lane.number(self.rows, text)),
         };
@@ -390,7 +401,7 @@ impl Table {
             is_placed[*lane] = true;
         }
         let appeared = self.appeared.drain(..).filter_map(|at| self.shape.field(at).lane());
-        for lane in appeared.chain(0..self.lanes.len()) {
+        for lane in appeared.chain(self.known.iter().copied()).chain(0..self.lanes.len()) {
             if !is_placed[lane] {
                 is_placed[lane] = true;
                 self.order.push(lane);
@@ -401,6 +412,10 @@ impl Table {
     pub(super) fn refused(&self, lane: usize, refusal: Refusal) -> Error {
         let Column { name, kind, .. } = &self.lanes[lane].column;
         let value = excerpt(&refusal.value);
+        if refusal.long_units > 0 {
+            let (column, units, limit) = (name.clone(), refusal.long_units, self.limits.text_units_max);
+            return Error::LongText { column, value, units, limit, place: self.place };
+        }
         Error::Value { column: name.clone(), kind: *kind, value, why: refusal.why, place: self.place }
     }
 

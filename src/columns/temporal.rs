@@ -11,10 +11,6 @@ use std::fmt::Write;
 
 /// Microseconds of one day.
 const DAY_MICROS: i64 = 86_400_000_000;
-/// 1900-01-01 in days since 1970-01-01; Power Query shows nothing earlier.
-const DAY_FIRST: i64 = -25_567;
-/// 9999-12-31 in days since 1970-01-01.
-const DAY_LAST: i64 = 2_932_896;
 /// Milliseconds beyond this are no date of four-digit years, and would overflow as microseconds.
 const MILLIS_MAX: i64 = 400_000_000_000_000;
 
@@ -44,14 +40,9 @@ impl Moment {
     }
 }
 
-/// Whether Power BI can show the day (years 1900 to 9999).
-pub(super) fn is_day_shown(days: i64) -> bool {
-    (DAY_FIRST..=DAY_LAST).contains(&days)
-}
-
-/// Whether Power BI can show the day of this microsecond.
-pub(super) fn is_micros_shown(micros: i64) -> bool {
-    is_day_shown(micros.div_euclid(DAY_MICROS))
+/// Days since 1970 of this microsecond.
+pub(super) fn day_of(micros: i64) -> i64 {
+    micros.div_euclid(DAY_MICROS)
 }
 
 /// Microseconds of a day's first moment.
@@ -284,15 +275,6 @@ mod tests {
         check("/Date(1706695230123-0060)/", Some((Shape::Instant, "2024-01-31T10:00:30.123Z")));
         for text in ["/Date()/", "/Date(1+)/", "/Date(x)/", "/Date(1)", "/Date(99999999999999999999)/"] {
             check(text, None);
-        }
-    }
-
-    #[test]
-    fn the_shown_range_ends_with_its_years() {
-        for (text, expect) in [("1899-12-31", false), ("1900-01-01", true), ("9999-12-31", true), ("0000-01-01", false)]
-        {
-            let moment = parse(text).expect("a date");
-            assert_eq!(is_micros_shown(moment.utc_micros), expect, "{text}");
         }
     }
 }

@@ -1,11 +1,14 @@
-//! The tokens of a page's records. jiter reads them; what it cannot do is go to another place, and take a key that is
-//! known beforehand for what it is: most members come in the order of the record before, so their keys need no parsing.
+//! The tokens of a page's records. jiter reads them; what it cannot do is go to another place, take a key that is known
+//! beforehand for what it is (most members come in the order of the record before, so their keys need no parsing), and
+//! look for the end of a string in a text that was found to be UTF-8 as a whole.
 
 use jiter::{Jiter, JiterError, JiterResult, Peek};
 
 /// Where reading stands in a text.
 pub(super) struct Tokens<'a> {
     text: &'a [u8],
+    /// The same. Absent = it is not all UTF-8; then each string is looked at by itself.
+    utf8: Option<&'a str>,
     /// Where the text of `jiter` begins.
     base: usize,
     jiter: Jiter<'a>,
@@ -13,7 +16,7 @@ pub(super) struct Tokens<'a> {
 
 impl<'a> Tokens<'a> {
     pub(super) fn new(text: &'a [u8]) -> Self {
-        Tokens { text, base: 0, jiter: Jiter::new(text) }
+        Tokens { text, utf8: simdutf8::basic::from_utf8(text).ok(), base: 0, jiter: Jiter::new(text) }
     }
 
     /// Number of the next byte in the text.
@@ -52,6 +55,22 @@ impl<'a> Tokens<'a> {
         }
         self.go_to(colon + 1);
         true
+    }
+
+    /// The string that begins here, if its characters stand for themselves; stays where it is otherwise.
+    #[inline]
+    pub(super) fn take_str(&mut self) -> Option<&'a str> {
+        let text = self.utf8?;
+        let start = self.at() + 1;
+        let rest = text.as_bytes().get(start..)?;
+        let length = memchr::memchr2(b'"', b'\\', rest)?;
+        // Control characters are no JSON; jiter says so.
+        let has_control = rest[..length].iter().fold(false, |found, byte| found | (*byte < b' '));
+        if rest[length] != b'"' || has_control {
+            return None;
+        }
+        self.go_to(start + length + 1);
+        text.get(start..start + length)
     }
 
     #[inline]
@@ -143,6 +162,23 @@ mod tests {
         assert_eq!(tokens.next_key().expect("the end"), None);
         assert!(!tokens.take_key(b',', b"\"d\""));
         tokens.finish().expect("the end");
+    }
+
+    #[test]
+    fn plain_strings_are_taken_whole() {
+        let check = |text: &[u8], expect: Option<&str>| {
+            let mut tokens = Tokens::new(text);
+            let at = tokens.at();
+            assert_eq!(tokens.take_str(), expect, "{text:?}");
+            let end = expect.map_or(at, |expect| expect.len() + 2);
+            assert_eq!(tokens.at(), end, "{text:?}");
+        };
+        check(b"\"\"", Some(""));
+        check("\"a\u{e4}\u{1f600}\",".as_bytes(), Some("a\u{e4}\u{1f600}"));
+        check(br#""a\"b""#, None);
+        check(b"\"a\nb\"", None);
+        check(b"\"a", None);
+        check(b"\"\xff\"", None);
     }
 
     #[test]

@@ -53,6 +53,12 @@ pub(crate) enum Error {
     Budget { stream: String, name: &'static str, reached: String },
     #[error("stream `{stream}` has no column `{column}`, which its key names")]
     NoKey { stream: String, column: String },
+    #[error(
+        "stream `{stream}`: column `{column}` of its key is {kind}, of which the files keep the nearest double only"
+    )]
+    RoundedKey { stream: String, column: String, kind: ColumnType },
+    #[error("stream `{stream}`: its rows were written as `{former}`, and the job now says `{now}`")]
+    OtherForm { stream: String, former: String, now: String },
     #[error("stream `{stream}` is not incremental{}", if known.is_empty() { "; no stream of the job is".to_owned() } else { format!("; these are: {known}") })]
     NotIncremental { stream: String, known: String },
     #[error("`{value}` is no value for the cursor of stream `{stream}`")]
@@ -91,6 +97,8 @@ impl Error {
         match self {
             Error::Interrupted => Class::Interrupted,
             Error::UnknownStream { .. }
+            | Error::OtherForm { .. }
+            | Error::RoundedKey { .. }
             | Error::NotIncremental { .. }
             | Error::CursorValue { .. }
             | Error::NothingPublished => Class::Usage,
@@ -154,6 +162,14 @@ impl Error {
                     .to_owned(),
             ),
             Error::Budget { .. } => Some("the walk may go round; if not, raise the stream's `budget`".to_owned()),
+            Error::RoundedKey { column, .. } => Some(format!(
+                "two keys could become one: declare `{column}: text` under `columns`, or `wide_decimals: exact`"
+            )),
+            Error::OtherForm { .. } => Some(
+                "`haul run --full` reads the table anew in the new form: what the former one changed in values is not \
+                 in its files; or keep the former words"
+                    .to_owned(),
+            ),
             Error::NoKey { .. } => Some("`key` names columns of the table; `haul preview` shows them".to_owned()),
             Error::NewChild { .. } => Some("`haul run --full` reads the stream whole, once".to_owned()),
             Error::TooManyParents { .. } => Some("read several in one request with `for_each.batch`".to_owned()),

@@ -12,16 +12,20 @@ use super::seal::SealedTable;
 use super::watch::{cursor_column, cursor_values};
 use crate::columns::Keys;
 use crate::model::column::Column;
+use crate::model::destination::{Format, Profile, WideDecimals};
 use crate::model::incremental::CursorValue;
 use crate::model::manifest::{Part, TableManifest};
 use crate::model::plan::{Stream, WriteMode};
 use crate::model::report::MergeCounts;
+use crate::model::warning::Warning;
 
 /// A table with the new rows in it.
 pub(super) struct Merged {
     pub parts: Vec<Part>,
     pub columns: Vec<Column>,
     pub counts: MergeCounts,
+    /// Values that the rewritten files do not hold as they were.
+    pub warnings: Vec<Warning>,
 }
 
 /// The rows that a read meets.
@@ -30,6 +34,29 @@ pub(super) struct Former<'a> {
     pub columns: &'a [Column],
     pub parts: &'a [Part],
     pub rows: u64,
+}
+
+/// Refuses rows of another form: what one profile changed in its values would stand unseen beside what another keeps.
+pub(super) fn check_form(ctx: &Context, stream: &Stream, former: Option<&TableManifest>) -> Result<(), Error> {
+    let destination = &ctx.job.destination;
+    match former {
+        Some(former) if stream.write != WriteMode::Replace && !former.is_of_form(&destination.format) => {
+            let former = form_words(&former.format, former.profile, former.wide_decimals);
+            let wide_decimals = match &destination.format {
+                Format::Parquet(form) => form.wide_decimals,
+                Format::Csv(_) => WideDecimals::Exact,
+            };
+            let now = form_words(destination.format.extension(), destination.profile, wide_decimals);
+            Err(Error::OtherForm { stream: stream.name.clone(), former, now })
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// A form in the words of the job file.
+fn form_words(format: &str, profile: Profile, wide_decimals: WideDecimals) -> String {
+    let decimals = if wide_decimals.is_exact() { "" } else { ", wide_decimals: float" };
+    format!("format: {format}, profile: {profile}{decimals}")
 }
 
 impl<'a> Former<'a> {
@@ -99,6 +126,13 @@ impl<'a> Merge<'a> {
             for name in &stream.key {
                 let column =
                     named(name).ok_or_else(|| Error::NoKey { stream: stream.name.clone(), column: name.clone() })?;
+                if ctx.job.destination.format.rounds(column.kind) {
+                    return Err(Error::RoundedKey {
+                        stream: stream.name.clone(),
+                        column: column.name,
+                        kind: column.kind,
+                    });
+                }
                 key.push(column);
             }
             Some(Keys::new(key).map_err(wrong)?)
@@ -136,8 +170,8 @@ impl<'a> Merge<'a> {
         for (part, from, gone) in former.chain(new) {
             parts.add(part, from, gone).await?;
         }
-        let parts = parts.finish(&mut counts).await?;
-        Ok((Merged { parts, columns: self.columns, counts }, decided))
+        let (parts, warnings) = parts.finish(&mut counts).await?;
+        Ok((Merged { parts, columns: self.columns, counts, warnings }, decided))
     }
 
     /// The newest row of every key of the read; the others of it are gone.
@@ -209,7 +243,7 @@ impl<'a> Merge<'a> {
     /// The key and cursor columns of a part.
     async fn key_batches(&self, part: &Part, columns: &[Column]) -> Result<Vec<RecordBatch>, Error> {
         let wanted: Vec<&str> = self.key_columns(columns).map(|column| column.name.as_str()).collect();
-        read_columns(self.ctx, &self.stream.name, part, &wanted).await
+        read_columns(self.ctx, &self.stream.name, part, &wanted, columns).await
     }
 
     fn key_columns<'c>(&self, columns: &'c [Column]) -> impl Iterator<Item = &'c Column> {

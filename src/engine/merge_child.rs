@@ -31,7 +31,7 @@ pub(super) async fn merge_child(
     for part in former.parts {
         let mut gone = Vec::new();
         if let Some(keys) = &keys {
-            let batches = read_columns(ctx, read.name(), part, &keys.names()).await?;
+            let batches = read_columns(ctx, read.name(), part, &keys.names(), former.columns).await?;
             gone = keys.rows_replaced(&batches, former.columns)?;
         }
         counts.updated += gone.len() as u64;
@@ -39,14 +39,14 @@ pub(super) async fn merge_child(
     }
     let replaced: BTreeSet<u64> = decided.gone.iter().copied().collect();
     for part in read.parts() {
-        let batches = read_columns(ctx, read.name(), part, &[PARENT_ROW]).await?;
+        let batches = read_columns(ctx, read.name(), part, &[PARENT_ROW], read.columns()).await?;
         let gone = rows_of(&batches, &replaced);
         counts.known += gone.len() as u64;
         parts.add(part, read.columns(), &gone).await?;
     }
     counts.inserted = counts.read_rows - counts.known;
-    let parts = parts.finish(&mut counts).await?;
-    Ok(Merged { parts, columns, counts })
+    let (parts, warnings) = parts.finish(&mut counts).await?;
+    Ok(Merged { parts, columns, counts, warnings })
 }
 
 /// Rows whose record is no longer there.

@@ -11,10 +11,11 @@ use super::error::Error;
 use super::parts::PartWriter;
 use super::pump::stage;
 use crate::columns::convert;
-use crate::format::{Kind, read_parquet, read_parquet_columns};
+use crate::format::{read_parquet, read_parquet_columns};
 use crate::model::column::Column;
 use crate::model::manifest::Part;
 use crate::model::report::MergeCounts;
+use crate::model::warning::Warning;
 
 /// Files of one table, in their order.
 pub(super) struct MergedParts<'a> {
@@ -31,8 +32,8 @@ pub(super) struct MergedParts<'a> {
 
 impl<'a> MergedParts<'a> {
     pub(super) fn new(ctx: &'a Context, table: &'a str, columns: &'a [Column], next_number: u64) -> Self {
-        let part_bytes_max = ctx.job.destination.part_bytes_max;
-        let writer = PartWriter::new(&ctx.store, table, &ctx.run, Kind::Parquet, part_bytes_max, next_number);
+        let (format, part_bytes_max) = (ctx.job.destination.format.clone(), ctx.job.destination.part_bytes_max);
+        let writer = PartWriter::new(&ctx.store, table, &ctx.run, format, part_bytes_max, next_number);
         MergedParts { ctx, table, columns, dropped: None, writer, parts: Vec::new(), kept: 0, rewritten: 0 }
     }
 
@@ -55,9 +56,9 @@ impl<'a> MergedParts<'a> {
         }
         self.rewritten += 1;
         let kept: Vec<usize> = (0..from.len()).filter(|at| Some(from[*at].name.as_str()) != self.dropped).collect();
-        let from: Vec<Column> = kept.iter().map(|at| from[*at].clone()).collect();
         let file: File = self.ctx.store.fetch(part).await?;
-        let mut batches = read_parquet(file).map_err(|source| unread(self.table, source))?;
+        let mut batches = read_parquet(file, from).map_err(|source| unread(self.table, source))?;
+        let from: Vec<Column> = kept.iter().map(|at| from[*at].clone()).collect();
         let (mut first, mut gone) = (0, gone.iter().copied().peekable());
         while let Some(batch) = tokio::task::block_in_place(|| batches.next()) {
             let batch = batch.map_err(|source| unread(self.table, source))?;
@@ -76,18 +77,18 @@ impl<'a> MergedParts<'a> {
                 if batch.num_rows() == 0 { Ok(Vec::new()) } else { self.writer.write(&batch, self.columns) }
             })?;
             for file in closed {
-                self.parts.push(stage(self.ctx, self.table, file, Kind::Parquet).await?);
+                self.parts.push(stage(self.ctx, self.table, file, &self.ctx.job.destination.format).await?);
             }
         }
         Ok(())
     }
 
-    /// All files, whose rows must be those of the counts.
-    pub(super) async fn finish(mut self, counts: &mut MergeCounts) -> Result<Vec<Part>, Error> {
+    /// All files, whose rows must be those of the counts, and what they do not hold as it was.
+    pub(super) async fn finish(mut self, counts: &mut MergeCounts) -> Result<(Vec<Part>, Vec<Warning>), Error> {
         self.close().await?;
         if self.parts.is_empty() && !self.columns.is_empty() {
             let file = tokio::task::block_in_place(|| self.writer.write_empty(self.columns))?;
-            self.parts.push(stage(self.ctx, self.table, file, Kind::Parquet).await?);
+            self.parts.push(stage(self.ctx, self.table, file, &self.ctx.job.destination.format).await?);
         }
         (counts.parts_kept, counts.parts_rewritten) = (self.kept, self.rewritten);
         let rows = counts.former_rows - counts.updated + counts.read_rows - counts.repeated - counts.known;
@@ -95,26 +96,27 @@ impl<'a> MergedParts<'a> {
         if rows != written {
             return Err(Error::RowsDiffer { stream: self.table.to_owned(), rows, written });
         }
-        Ok(self.parts)
+        Ok((self.parts, self.writer.warnings))
     }
 
     async fn close(&mut self) -> Result<(), Error> {
         if let Some(file) = tokio::task::block_in_place(|| self.writer.close())? {
-            self.parts.push(stage(self.ctx, self.table, file, Kind::Parquet).await?);
+            self.parts.push(stage(self.ctx, self.table, file, &self.ctx.job.destination.format).await?);
         }
         Ok(())
     }
 }
 
-/// Some columns of a part, in the order in which the file has them.
+/// Some columns of a part that was written with `columns`, in the order in which the file has them.
 pub(super) async fn read_columns(
     ctx: &Context,
     table: &str,
     part: &Part,
     names: &[&str],
+    columns: &[Column],
 ) -> Result<Vec<RecordBatch>, Error> {
     let file = ctx.store.fetch(part).await?;
-    tokio::task::block_in_place(|| read_parquet_columns(file, names)?.collect::<Result<Vec<_>, _>>())
+    tokio::task::block_in_place(|| read_parquet_columns(file, names, columns)?.collect::<Result<Vec<_>, _>>())
         .map_err(|source| unread(table, source))
 }
 

@@ -1,14 +1,20 @@
 //! Batches into files: a file is closed when it is large enough or when the columns changed, because a file has one
 //! schema from its first row to its last. Works on a blocking thread.
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array, RecordBatch};
 use arrow::datatypes::SchemaRef;
 
 use super::error::Error;
 use crate::columns::schema_of;
-use crate::format::{Encoder, Kind};
+use crate::format::Encoder;
 use crate::model::column::Column;
+use crate::model::destination::Format;
+use crate::model::warning::{Warning, add_warnings};
 use crate::store::{Spool, Spooled, Store};
+
+/// A timestamp with all its digits, its mark, quotes and a delimiter; no other field but a text is longer, other than
+/// decimals, which take 16 bytes in memory.
+const CSV_FIELD_BYTES: u64 = 32;
 
 /// A closed file with the columns it holds.
 pub(super) struct ClosedFile {
@@ -23,10 +29,12 @@ pub(super) struct PartWriter<'a> {
     pub store: &'a Store,
     pub stream: &'a str,
     pub run: &'a str,
-    pub kind: Kind,
+    pub format: Format,
     pub part_bytes_max: u64,
     /// Number of the next file; grows over all writers of one stream, so that no name is used twice.
     pub next_number: u64,
+    /// Values that the closed files do not hold as they came.
+    pub warnings: Vec<Warning>,
     open: Option<OpenFile>,
 }
 
@@ -42,17 +50,25 @@ impl<'a> PartWriter<'a> {
         store: &'a Store,
         stream: &'a str,
         run: &'a str,
-        kind: Kind,
+        format: Format,
         part_bytes_max: u64,
         next_number: u64,
     ) -> Self {
-        PartWriter { store, stream, run, kind, part_bytes_max, next_number, open: None }
+        PartWriter { store, stream, run, format, part_bytes_max, next_number, warnings: Vec::new(), open: None }
     }
 
     /// Writes a batch; returns the files that this closed, in order.
     pub(super) fn write(&mut self, batch: &RecordBatch, columns: &[Column]) -> Result<Vec<ClosedFile>, Error> {
         let mut closed = Vec::new();
-        if self.open.as_ref().is_some_and(|open| open.schema != batch.schema()) {
+        let bytes = bytes_at_most(batch, &self.format);
+        if bytes > self.part_bytes_max && batch.num_rows() > 1 {
+            let half = batch.num_rows() / 2;
+            closed.extend(self.write(&batch.slice(0, half), columns)?);
+            closed.extend(self.write(&batch.slice(half, batch.num_rows() - half), columns)?);
+            return Ok(closed);
+        }
+        let is_too_much = |open: &OpenFile| open.encoder.bytes_written_estimate() + bytes > self.part_bytes_max;
+        if self.open.as_ref().is_some_and(|open| open.schema != batch.schema() || is_too_much(open)) {
             closed.extend(self.close()?);
         }
         let mut open = match self.open.take() {
@@ -60,11 +76,7 @@ impl<'a> PartWriter<'a> {
             None => self.open_file(batch.schema(), columns)?,
         };
         open.encoder.write(batch).map_err(|source| self.format_error("writing", source))?;
-        let is_full = open.encoder.bytes_written_estimate() >= self.part_bytes_max;
         self.open = Some(open);
-        if is_full {
-            closed.extend(self.close()?);
-        }
         Ok(closed)
     }
 
@@ -73,6 +85,7 @@ impl<'a> PartWriter<'a> {
         let Some(open) = self.open.take() else { return Ok(None) };
         let (spool, encoded) = open.encoder.finish().map_err(|source| self.format_error("closing", source))?;
         let spooled = spool.finish().map_err(|source| Error::Spool { stream: self.stream.to_owned(), source })?;
+        add_warnings(&mut self.warnings, encoded.warnings);
         Ok(Some(ClosedFile { spooled, rows: encoded.rows, columns: open.columns, path: open.path }))
     }
 
@@ -87,10 +100,10 @@ impl<'a> PartWriter<'a> {
         if columns.is_empty() {
             return Err(Error::NoColumns { stream: self.stream.to_owned() });
         }
-        let path = crate::store::layout::part(self.stream, self.run, self.next_number, self.kind.extension());
+        let path = crate::store::layout::part(self.stream, self.run, self.next_number, self.format.extension());
         self.next_number += 1;
         let spool = self.store.spool(&path)?;
-        let encoder = Encoder::open(self.kind, std::sync::Arc::clone(&schema), spool)
+        let encoder = Encoder::open(&self.format, columns, std::sync::Arc::clone(&schema), spool)
             .map_err(|source| self.format_error("opening", source))?;
         Ok(OpenFile { encoder, schema, columns: columns.to_vec(), path })
     }
@@ -100,10 +113,22 @@ impl<'a> PartWriter<'a> {
     }
 }
 
+/// Bytes that a batch takes in a file, at most. They follow from its values and not from the buffers that these share, so
+/// that the same rows give the same files.
+fn bytes_at_most(batch: &RecordBatch, format: &Format) -> u64 {
+    let bytes = |values: &dyn Array| values.to_data().get_slice_memory_size().unwrap_or(0) as u64;
+    let in_memory = batch.columns().iter().map(|values| bytes(values.as_ref())).sum();
+    match format {
+        Format::Parquet(_) => in_memory,
+        // Every byte of a text may be a quote.
+        Format::Csv(_) => 2 * in_memory + (batch.num_rows() * batch.num_columns()) as u64 * CSV_FIELD_BYTES,
+    }
+}
+
 /// Reopens a closed file and proves that it holds the rows that were written to it.
-pub(super) fn verify(stream: &str, file: &ClosedFile, kind: Kind) -> Result<(), Error> {
-    match kind {
-        Kind::Parquet => {
+pub(super) fn verify(stream: &str, file: &ClosedFile, format: &Format) -> Result<(), Error> {
+    match format {
+        Format::Parquet(_) => {
             let facts = crate::format::footer_facts(file.spooled.path()).map_err(|source| Error::Format {
                 stream: stream.to_owned(),
                 doing: "verifying",
@@ -115,6 +140,6 @@ pub(super) fn verify(stream: &str, file: &ClosedFile, kind: Kind) -> Result<(), 
             Ok(())
         }
         // CSV has no footer; its size and checksum are proved by the store.
-        Kind::Csv => Ok(()),
+        Format::Csv(_) => Ok(()),
     }
 }

@@ -20,13 +20,14 @@ use super::slices::Planned;
 use super::watch::Watch;
 use super::write::{DecodedTable, Decoding, Encoding, TableFile};
 use crate::columns::Options;
-use crate::format::Kind;
 use crate::limits::{BATCHES_QUEUED_MAX, SLICES_IN_FLIGHT_MAX};
 use crate::model::column::Column;
+use crate::model::destination::Format;
 use crate::model::incremental::{CursorScope, CursorValue};
 use crate::model::manifest::Part;
-use crate::model::plan::{Changes, Format, Stream};
+use crate::model::plan::{Changes, Stream};
 use crate::model::slices::{FailingSlices, Slice};
+use crate::model::warning::add_warnings;
 use crate::paging::walk::{TotalProof, WalkEnd};
 use crate::source::{Context as TemplateContext, Endpoint, Expressions, ReportSteps};
 use crate::store::{Spooled, layout};
@@ -112,6 +113,7 @@ impl Pumping<'_> {
             store: ctx.store.clone(),
             run: ctx.run.clone(),
             part_bytes_max: ctx.job.destination.part_bytes_max,
+            format: ctx.job.destination.format.staging(),
             tables: names.clone(),
         };
         let decoding = self.decoding()?;
@@ -130,7 +132,7 @@ impl Pumping<'_> {
         };
         // Whoever stopped halts the readers: its error is the cause, theirs the echo.
         let files = files?;
-        let (decoded, next_numbers, ends) = match (encoded, decoded, read) {
+        let (decoded, encoded, ends) = match (encoded, decoded, read) {
             (Err(error), _, _) if !matches!(error, Error::Stopped) => return Err(error),
             (_, Err(Error::Stopped), Err(error)) => return Err(error),
             (encoded, decoded, read) => (decoded?, encoded?, read?),
@@ -156,8 +158,10 @@ impl Pumping<'_> {
         if decoded.records != rows {
             return Err(Error::RowsDiffer { stream: stream.name.clone(), rows, written: decoded.records });
         }
-        let tables = decoded.tables.into_iter().zip(files).zip(next_numbers);
-        pumped.tables.extend(tables.map(|((decoded, files), next_number)| PumpedTable { files, decoded, next_number }));
+        for ((mut decoded, files), encoded) in decoded.tables.into_iter().zip(files).zip(encoded) {
+            add_warnings(&mut decoded.warnings, encoded.warnings);
+            pumped.tables.push(PumpedTable { files, decoded, next_number: encoded.next_number });
+        }
         Ok(pumped)
     }
 
@@ -343,9 +347,10 @@ async fn stage_files(
     let mut staged: Vec<Vec<StagedFile>> = tables.iter().map(|_| Vec::new()).collect();
     while let Some((table, file)) = files.recv().await {
         let columns = file.columns.clone();
-        let place = match ctx.job.destination.format {
-            Format::Parquet => StagedAt::Store(stage(ctx, &tables[table], file, Kind::Parquet).await?),
-            Format::Csv => StagedAt::Spool(file.spooled),
+        let format = &ctx.job.destination.format;
+        let place = match format {
+            Format::Parquet(_) => StagedAt::Store(stage(ctx, &tables[table], file, format).await?),
+            Format::Csv(_) => StagedAt::Spool(file.spooled),
         };
         staged[table].push(StagedFile { columns, place });
     }
@@ -353,8 +358,8 @@ async fn stage_files(
 }
 
 /// Verifies a closed file and puts it into the store.
-pub(super) async fn stage(ctx: &Context, stream: &str, file: ClosedFile, kind: Kind) -> Result<Part, Error> {
-    tokio::task::block_in_place(|| verify(stream, &file, kind))?;
+pub(super) async fn stage(ctx: &Context, stream: &str, file: ClosedFile, format: &Format) -> Result<Part, Error> {
+    tokio::task::block_in_place(|| verify(stream, &file, format))?;
     let part = ctx.store.stage(file.spooled, &file.path, file.rows).await?;
     ctx.telemetry.tell(Event::PartStaged { stream: stream.to_owned(), rows: part.rows, bytes: part.bytes });
     Ok(part)

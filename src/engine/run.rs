@@ -17,9 +17,8 @@ use super::slices::Backfill;
 use super::stream::Reading;
 use super::tables::{failed_report, kept_report, table_manifests, table_reports};
 use crate::clock::Clock;
-use crate::format::Kind;
 use crate::model::manifest::{FORMAT_VERSION, Manifest, Status, StatusTable, TableManifest};
-use crate::model::plan::{Format, Stream, Tables};
+use crate::model::plan::{Stream, Tables};
 use crate::model::report::{Outcome, RunReport, SourceReport, TableOutcome, TableReport};
 use crate::store::Current;
 use crate::telemetry::Event;
@@ -296,21 +295,22 @@ async fn publish(
             report.warnings.push(format!(
                 "table `{name}` is empty and has no known column, so it has no file: declare its `columns`"
             ));
-        } else if ctx.job.alias
-            && let Err(error) = write_alias(ctx, &name, table, kind(ctx.job.destination.format)).await
+            continue;
+        }
+        // The snapshot is published and whole; what fails here shows the former rows until the next run.
+        if ctx.job.alias
+            && let Err(error) = write_alias(ctx, &name, table).await
         {
-            // The snapshot is published and whole; the alias shows the former rows until the next run.
             report.warnings.push(format!("the alias of table `{name}` is not up to date: {}", text_of(&error)));
+        }
+        if let Some(list) = table.column_list()
+            && let Err(error) = ctx.store.write_columns(&name, &list).await
+        {
+            let why = text_of(&Error::from(error));
+            report.warnings.push(format!("the list of columns of table `{name}` is not up to date: {why}"));
         }
     }
     Ok(Outcome::Published)
-}
-
-fn kind(format: Format) -> Kind {
-    match format {
-        Format::Parquet => Kind::Parquet,
-        Format::Csv => Kind::Csv,
-    }
 }
 
 async fn write_status(ctx: &Context, report: &RunReport) -> Result<(), Error> {

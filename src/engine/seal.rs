@@ -8,10 +8,12 @@ use super::error::Error;
 use super::parts::{ClosedFile, PartWriter};
 use super::pump::{PumpedTable, StagedAt, stage};
 use crate::columns::convert;
-use crate::format::{Kind, read_parquet};
+use crate::format::read_parquet;
 use crate::model::column::Column;
+use crate::model::destination::Format;
 use crate::model::manifest::Part;
-use crate::model::plan::{Format, WriteMode};
+use crate::model::plan::WriteMode;
+use crate::model::warning::Warning;
 use crate::paging::walk::WalkEnd;
 
 /// All files of a table, with one schema. Made from walks that ended, by `seal` alone.
@@ -19,6 +21,7 @@ pub(super) struct SealedTable {
     name: String,
     parts: Vec<Part>,
     columns: Vec<Column>,
+    warnings: Vec<Warning>,
     next_number: u64,
 }
 
@@ -33,6 +36,11 @@ impl SealedTable {
 
     pub(super) fn columns(&self) -> &[Column] {
         &self.columns
+    }
+
+    /// Values that the files written here do not hold as they were.
+    pub(super) fn warnings(&self) -> &[Warning] {
+        &self.warnings
     }
 
     /// Number of the next file of this table and run.
@@ -87,33 +95,30 @@ pub(super) async fn seal(
 async fn seal_table(ctx: &Context, write: WriteMode, pumped: PumpedTable) -> Result<SealedTable, Error> {
     let PumpedTable { files, decoded, next_number } = pumped;
     let (name, columns) = (decoded.name, decoded.columns);
-    let kind = match ctx.job.destination.format {
-        Format::Parquet => Kind::Parquet,
-        Format::Csv => Kind::Csv,
-    };
+    let format = &ctx.job.destination.format;
     let mut writer =
-        PartWriter::new(&ctx.store, &name, &ctx.run, kind, ctx.job.destination.part_bytes_max, next_number);
+        PartWriter::new(&ctx.store, &name, &ctx.run, format.clone(), ctx.job.destination.part_bytes_max, next_number);
     let mut parts = Vec::new();
     for staged in files {
         let is_final = staged.columns == columns;
         match staged.place {
             StagedAt::Store(part) if is_final => {
-                stage_all(ctx, &name, kind, &mut parts, close(&mut writer)?).await?;
+                stage_all(ctx, &name, format, &mut parts, close(&mut writer)?).await?;
                 parts.push(part);
             }
             place => {
                 let file = open(ctx, &name, &place).await?;
-                rewrite(ctx, kind, file, (&staged.columns, &columns), &mut writer, &mut parts).await?;
+                rewrite(ctx, format, file, (&staged.columns, &columns), &mut writer, &mut parts).await?;
             }
         }
     }
-    stage_all(ctx, &name, kind, &mut parts, close(&mut writer)?).await?;
+    stage_all(ctx, &name, format, &mut parts, close(&mut writer)?).await?;
     if parts.is_empty() && write == WriteMode::Replace && !columns.is_empty() {
         let file = tokio::task::block_in_place(|| writer.write_empty(&columns))?;
-        parts.push(stage(ctx, &name, file, kind).await?);
+        parts.push(stage(ctx, &name, file, format).await?);
     }
-    let next_number = writer.next_number;
-    let sealed = SealedTable { name: name.clone(), parts, columns, next_number };
+    let PartWriter { next_number, warnings, .. } = writer;
+    let sealed = SealedTable { name: name.clone(), parts, columns, warnings, next_number };
     if sealed.rows() != decoded.rows {
         return Err(Error::RowsDiffer { stream: name, rows: decoded.rows, written: sealed.rows() });
     }
@@ -131,7 +136,7 @@ async fn open(ctx: &Context, table: &str, place: &StagedAt) -> Result<File, Erro
 
 async fn rewrite(
     ctx: &Context,
-    kind: Kind,
+    format: &Format,
     file: File,
     (from, to): (&[Column], &[Column]),
     writer: &mut PartWriter<'_>,
@@ -139,14 +144,14 @@ async fn rewrite(
 ) -> Result<(), Error> {
     let table = writer.stream.to_owned();
     let unread = |source| Error::Format { stream: table.clone(), doing: "rereading", source };
-    let mut batches = read_parquet(file).map_err(unread)?;
+    let mut batches = read_parquet(file, from).map_err(unread)?;
     while let Some(batch) = tokio::task::block_in_place(|| batches.next()) {
         let closed = tokio::task::block_in_place(|| {
             let batch = convert(&batch.map_err(unread)?, from, to)
                 .map_err(|source| Error::Columns { stream: table.clone(), source })?;
             writer.write(&batch, to)
         })?;
-        stage_all(ctx, &table, kind, parts, closed).await?;
+        stage_all(ctx, &table, format, parts, closed).await?;
     }
     Ok(())
 }
@@ -158,12 +163,12 @@ fn close(writer: &mut PartWriter<'_>) -> Result<Vec<ClosedFile>, Error> {
 async fn stage_all(
     ctx: &Context,
     table: &str,
-    kind: Kind,
+    format: &Format,
     parts: &mut Vec<Part>,
     closed: Vec<ClosedFile>,
 ) -> Result<(), Error> {
     for file in closed {
-        parts.push(stage(ctx, table, file, kind).await?);
+        parts.push(stage(ctx, table, file, format).await?);
     }
     Ok(())
 }

@@ -9,17 +9,18 @@ use tokio_util::sync::CancellationToken;
 
 use super::context::Context;
 use super::error::Error;
-use super::merge::{Former, Merge, Merged};
+use super::merge::{Former, Merge, Merged, check_form};
 use super::merge_child::merge_child;
 use super::parents::ParentRows;
 use super::pump::{LeftOut, PumpedTable, Pumping, prepare};
 use super::seal::{SealedStream, SealedTable, seal};
 use super::slices::{Backfill, Planned, Planning};
-use crate::columns::{self, Options, Reason, Warning};
+use crate::columns::{self, Options, Reason};
 use crate::model::column::{Column, TypeOrigin};
 use crate::model::incremental::{CursorScope, CursorValue, Incremental, StoredCursor};
 use crate::model::manifest::{Part, TableManifest};
 use crate::model::plan::{Dialect, Stream, WriteMode};
+use crate::model::warning::{Warning, add_warnings};
 use crate::paging::walk::WalkEnd;
 use crate::source::{Context as TemplateContext, Endpoint, fetched_columns};
 use crate::telemetry::Event;
@@ -90,6 +91,7 @@ impl Reading<'_> {
     /// Reads the stream whole, or from its cursors on.
     pub(super) async fn read(self) -> Result<ReadStream, Error> {
         let (ctx, stream) = (self.ctx, self.stream);
+        check_form(ctx, stream, self.former_table())?;
         let began = Instant::now();
         ctx.telemetry.tell(Event::StreamBegan { stream: stream.name.clone() });
         let template = template(ctx);
@@ -137,12 +139,10 @@ impl Reading<'_> {
             took,
         });
         let tables = sealed.tables.into_iter().zip(merged).zip(told);
-        let tables = tables.map(|((sealed, merged), (warnings, reasons, fields_left_out))| ReadTable {
-            sealed,
-            merged,
-            warnings,
-            reasons,
-            fields_left_out,
+        let tables = tables.map(|((sealed, merged), (mut warnings, reasons, fields_left_out))| {
+            add_warnings(&mut warnings, sealed.warnings().iter().cloned());
+            add_warnings(&mut warnings, merged.iter().flat_map(|merged: &Merged| merged.warnings.clone()));
+            ReadTable { sealed, merged, warnings, reasons, fields_left_out }
         });
         let (tables, ends) = (tables.collect(), sealed.ends);
         Ok(ReadStream { tables, ends, left_out, cursors, without_cursor, parents, filtered, quarantine })
@@ -196,7 +196,7 @@ impl Reading<'_> {
                 let endpoint = prepare(self.ctx, self.stream, &template.with_slice(slice))?;
                 options(self.ctx, self.stream, &endpoint, self.former).await
             }
-            None => Ok(known(self.stream, self.former, Vec::new(), self.ctx.job.source.dialect)),
+            None => Ok(known(self.ctx, self.stream, self.former, Vec::new())),
         }
     }
 }
@@ -249,14 +249,14 @@ pub(super) async fn options(
     former: Option<&BTreeMap<String, TableManifest>>,
 ) -> Result<Options, Error> {
     let fetched = if ctx.job.source.has_metadata { fetch_columns(ctx, stream, endpoint).await? } else { Vec::new() };
-    Ok(known(stream, former, fetched, ctx.job.source.dialect))
+    Ok(known(ctx, stream, former, fetched))
 }
 
 fn known(
+    ctx: &Context,
     stream: &Stream,
     former: Option<&BTreeMap<String, TableManifest>>,
     fetched: Vec<Column>,
-    dialect: Dialect,
 ) -> Options {
     let columns_of = |table: &str| former.and_then(|tables| tables.get(table)).map(|table| table.columns.clone());
     let children = stream.fields.tables();
@@ -268,12 +268,13 @@ fn known(
             .iter()
             .filter_map(|child| Some((child.table.clone(), columns_of(&child.table)?)))
             .collect(),
-        is_odata: dialect == Dialect::Odata,
+        is_odata: ctx.job.source.dialect == Dialect::Odata,
         contract: stream.contract,
         name: stream.name.clone(),
         key: stream.key.clone(),
         computed: Vec::new(),
         has_parent_rows: stream.write != WriteMode::Replace && !children.is_empty(),
+        limits: ctx.job.destination.limits,
     }
 }
 

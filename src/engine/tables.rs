@@ -9,14 +9,14 @@ use super::stream::{ReadStream, ReadTable};
 use crate::columns::{POSITION, Reason};
 use crate::limits::SLICES_NAMED_MAX;
 use crate::model::column::Column;
+use crate::model::destination::{Format, WideDecimals};
 use crate::model::manifest::{ParentLink, TableManifest};
 use crate::model::plan::Stream;
-use crate::model::report::{
-    LeftOutSlice, Quarantine, SchemaChange, TableOutcome, TableReport, ValueWarning, WalkReport,
-};
+use crate::model::report::{LeftOutSlice, Quarantine, SchemaChange, TableOutcome, TableReport, WalkReport};
 
 /// The tables of a stream as the manifest of their snapshot lists them.
 pub(super) fn table_manifests(ctx: &Context, stream: &Stream, read: &ReadStream) -> BTreeMap<String, TableManifest> {
+    let format = &ctx.job.destination.format;
     let manifest = |(number, table): (usize, &ReadTable)| {
         let (key, parent) = if number == 0 { (stream.key.clone(), None) } else { keys_of_child(stream, table) };
         let manifest = TableManifest {
@@ -26,7 +26,16 @@ pub(super) fn table_manifests(ctx: &Context, stream: &Stream, read: &ReadStream)
             parent,
             rows: table.rows(),
             bytes: table.bytes(),
-            format: ctx.job.destination.format.extension().to_owned(),
+            format: format.extension().to_owned(),
+            profile: ctx.job.destination.profile,
+            wide_decimals: match format {
+                Format::Parquet(form) => form.wide_decimals,
+                Format::Csv(_) => WideDecimals::Exact,
+            },
+            csv: match format {
+                Format::Parquet(_) => None,
+                Format::Csv(form) => Some((**form).clone()),
+            },
             as_of: ctx.started_at,
             parts: table.parts().to_vec(),
             walks: walks(read),
@@ -80,11 +89,6 @@ pub(super) fn table_reports(
     let mut reports = BTreeMap::new();
     for (number, table) in read.tables.iter().enumerate() {
         let name = table.sealed.name().to_owned();
-        let warnings = table.warnings.iter().map(|warning| ValueWarning {
-            column: warning.column.clone(),
-            kind: warning.kind.word().to_owned(),
-            count: warning.count,
-        });
         let former = former.and_then(|tables| tables.get(&name));
         let mut report = TableReport {
             rows: table.rows(),
@@ -94,7 +98,7 @@ pub(super) fn table_reports(
             merge: table.merged.as_ref().map(|merged| merged.counts),
             schema_changes: former.map(|former| changes_of(&former.columns, table)).unwrap_or_default(),
             fields_left_out: table.fields_left_out.clone(),
-            warnings: warnings.collect(),
+            warnings: table.warnings.clone(),
             error: None,
             ..empty_report()
         };

@@ -14,10 +14,11 @@ use super::parts::{ClosedFile, PartWriter};
 use super::queue::{Closed, PageQueue, Popped};
 use super::slices::WHOLE;
 use super::watch::Watch;
-use crate::columns::{BadRecord, Compute, Decoder, Options, Reason, Warning};
-use crate::format::Kind;
+use crate::columns::{BadRecord, Compute, Decoder, Options, Reason};
 use crate::model::column::Column;
+use crate::model::destination::Format;
 use crate::model::slices::Slice;
+use crate::model::warning::Warning;
 use crate::source::{Context as TemplateContext, Expressions};
 use crate::store::{Spool, Spooled, Store, layout};
 
@@ -208,19 +209,34 @@ pub(super) fn columns_of<'a>(decoder: &'a Decoder, table: usize, batch: &RecordB
     decoder.columns_of(table, &batch.schema()).expect("the batch is this decoder's")
 }
 
+/// One table after its last batch.
+pub(super) struct EncodedTable {
+    /// Number of the next file.
+    pub next_number: u64,
+    /// Values that the files do not hold as they were.
+    pub warnings: Vec<Warning>,
+}
+
 /// Where files are made.
 pub(super) struct Encoding {
     pub store: Store,
     pub run: String,
     pub part_bytes_max: u64,
+    /// As the files wait for the final columns.
+    pub format: Format,
     /// Names of the tables, in their order.
     pub tables: Vec<String>,
 }
 
 impl Encoding {
-    /// Writes batches until there are no more. Gives the number of the next file of each table.
-    pub(super) fn encode(&self, batches: &Receiver<Batch>, files: &mpsc::Sender<TableFile>) -> Result<Vec<u64>, Error> {
-        let part_writer = |table| PartWriter::new(&self.store, table, &self.run, Kind::Parquet, self.part_bytes_max, 1);
+    /// Writes batches until there are no more.
+    pub(super) fn encode(
+        &self,
+        batches: &Receiver<Batch>,
+        files: &mpsc::Sender<TableFile>,
+    ) -> Result<Vec<EncodedTable>, Error> {
+        let part_writer =
+            |table| PartWriter::new(&self.store, table, &self.run, self.format.clone(), self.part_bytes_max, 1);
         let mut writers: Vec<PartWriter<'_>> = self.tables.iter().map(|table| part_writer(table.as_str())).collect();
         while let Ok(Batch { table, rows, columns }) = batches.recv() {
             for file in writers[table].write(&rows, &columns)? {
@@ -232,6 +248,10 @@ impl Encoding {
                 files.blocking_send((table, file)).map_err(|_| Error::Stopped)?;
             }
         }
-        Ok(writers.iter().map(|writer| writer.next_number).collect())
+        let encoded = |writer| {
+            let PartWriter { next_number, warnings, .. } = writer;
+            EncodedTable { next_number, warnings }
+        };
+        Ok(writers.into_iter().map(encoded).collect())
     }
 }

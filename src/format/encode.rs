@@ -9,28 +9,17 @@ use parquet::arrow::ArrowWriter;
 use super::csv::CsvWriter;
 use super::error::{Error, shown};
 use super::parquet::open_writer;
-
-/// The kinds of files we write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Parquet,
-    Csv,
-}
-
-impl Kind {
-    /// Ending of a file of this kind, without the dot.
-    pub(crate) fn extension(self) -> &'static str {
-        match self {
-            Kind::Parquet => "parquet",
-            Kind::Csv => "csv",
-        }
-    }
-}
+use super::storage::Storage;
+use crate::model::column::Column;
+use crate::model::destination::Format;
+use crate::model::warning::Warning;
 
 /// What a finished file holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Encoded {
     pub(crate) rows: u64,
+    /// Values that the file does not hold as they were in memory.
+    pub(crate) warnings: Vec<Warning>,
 }
 
 /// Writes batches of one schema into one file.
@@ -44,16 +33,20 @@ pub(crate) struct Encoder<W: Write + Send> {
 }
 
 enum Form<W: Write + Send> {
-    Parquet(Box<ArrowWriter<W>>),
-    Csv(CsvWriter<W>),
+    Parquet { writer: Box<ArrowWriter<W>>, storage: Storage, lost: Vec<u64> },
+    Csv(Box<CsvWriter<W>>),
 }
 
 impl<W: Write + Send> Encoder<W> {
-    /// Begins a file; a CSV file gets its header at once.
-    pub(crate) fn open(kind: Kind, schema: SchemaRef, sink: W) -> Result<Self, Error> {
-        let form = match kind {
-            Kind::Parquet => Form::Parquet(Box::new(open_writer(&schema, sink)?)),
-            Kind::Csv => Form::Csv(CsvWriter::open(&schema, sink)?),
+    /// Begins a file; a CSV file gets its header at once. `columns` are those of `schema`, in its order.
+    pub(crate) fn open(format: &Format, columns: &[Column], schema: SchemaRef, sink: W) -> Result<Self, Error> {
+        let form = match format {
+            Format::Parquet(form) => {
+                let storage = Storage::of(*form, columns, &schema);
+                let writer = Box::new(open_writer(form.profile, storage.schema(), sink)?);
+                Form::Parquet { writer, lost: vec![0; columns.len()], storage }
+            }
+            Format::Csv(form) => Form::Csv(Box::new(CsvWriter::open(form, columns, sink)?)),
         };
         Ok(Encoder { form, schema, rows: 0 })
     }
@@ -64,8 +57,9 @@ impl<W: Write + Send> Encoder<W> {
             return Err(Error::OtherSchema { expected: shown(&self.schema), found: shown(batch.schema_ref()) });
         }
         match &mut self.form {
-            Form::Parquet(writer) => {
-                writer.write(batch).map_err(|source| Error::Parquet { doing: "add a batch to", source })?;
+            Form::Parquet { writer, storage, lost } => {
+                let batch = storage.stored(batch, lost)?;
+                writer.write(&batch).map_err(|source| Error::Parquet { doing: "add a batch to", source })?;
             }
             Form::Csv(writer) => writer.write(batch)?,
         }
@@ -76,20 +70,21 @@ impl<W: Write + Send> Encoder<W> {
     /// Bytes that the file would have about now, those that wait in an unfinished row group included.
     pub(crate) fn bytes_written_estimate(&self) -> u64 {
         match &self.form {
-            Form::Parquet(writer) => (writer.bytes_written() + writer.in_progress_size()) as u64,
+            Form::Parquet { writer, .. } => (writer.bytes_written() + writer.in_progress_size()) as u64,
             Form::Csv(writer) => writer.bytes_written(),
         }
     }
 
     /// Completes the file and gives the sink back; it was flushed, not synced.
     pub(crate) fn finish(self) -> Result<(W, Encoded), Error> {
-        let mut sink = match self.form {
-            Form::Parquet(writer) => {
-                writer.into_inner().map_err(|source| Error::Parquet { doing: "complete", source })?
+        let (mut sink, warnings) = match self.form {
+            Form::Parquet { writer, storage, lost } => {
+                let sink = writer.into_inner().map_err(|source| Error::Parquet { doing: "complete", source })?;
+                (sink, storage.warnings(&lost).collect())
             }
             Form::Csv(writer) => writer.into_inner(),
         };
         sink.flush().map_err(|source| Error::Io { doing: "flush", source })?;
-        Ok((sink, Encoded { rows: self.rows }))
+        Ok((sink, Encoded { rows: self.rows, warnings }))
     }
 }

@@ -15,6 +15,8 @@ pub(crate) enum Error {
         "input {input} of a joined Parquet file does not have its columns: the file has {expected}, the input {found}"
     )]
     OtherInput { input: usize, expected: String, found: String },
+    #[error("column `{column}` holds {value}, which is no decimal of its type")]
+    NoDecimal { column: String, value: f64 },
     #[error("column `{column}` has the Arrow type {found}, which no CSV file of ours holds")]
     UnknownType { column: String, found: String },
 }

@@ -1,20 +1,24 @@
 //! From record batches to files and back.
 //!
-//! Comes in: Arrow batches of one schema, and somewhere to write. Goes out: the bytes of a Parquet or CSV file that
-//! Power BI reads, and what a finished file says about itself. The same batches give the same bytes.
+//! Comes in: Arrow batches of one schema, the form of the files, and somewhere to write. Goes out: the bytes of a Parquet
+//! or CSV file for the profile's readers, and what a finished file says about itself. The same batches give the same
+//! bytes.
 //!
 //! It does not know: where batches come from, what a file is called, where it is stored.
 
 mod concat;
 mod csv;
+mod double;
 mod encode;
 mod error;
 mod parquet;
 mod read;
+mod spelling;
+mod storage;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use concat::concat;
-pub(crate) use encode::{Encoder, Kind};
+pub(crate) use encode::Encoder;
 pub(crate) use error::Error;
 pub(crate) use read::{footer_facts, read_parquet, read_parquet_columns};

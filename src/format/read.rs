@@ -11,8 +11,10 @@ use parquet::arrow::arrow_reader::{
 };
 
 use crate::limits::BATCH_ROWS;
+use crate::model::column::Column;
 
 use super::error::Error;
+use super::storage::{restored, restored_schema};
 
 /// What a finished file says about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,18 +22,20 @@ pub(crate) struct FooterFacts {
     pub(crate) rows: u64,
     /// Size of the file.
     pub(crate) bytes: u64,
+    /// As the file stores the columns.
     pub(crate) schema: SchemaRef,
 }
 
-/// The batches of a Parquet file, in order, [`BATCH_ROWS`] rows each but for the last.
+/// The batches of a Parquet file, in order, [`BATCH_ROWS`] rows each but for the last, with the types that the columns
+/// have in memory.
 pub(crate) struct ParquetBatches {
     schema: SchemaRef,
     inner: ParquetRecordBatchReader,
 }
 
 impl ParquetBatches {
-    pub(crate) fn schema(&self) -> &SchemaRef {
-        &self.schema
+    fn of(inner: ParquetRecordBatchReader, columns: &[Column]) -> Self {
+        ParquetBatches { schema: restored_schema(&inner.schema(), columns), inner }
     }
 }
 
@@ -39,22 +43,23 @@ impl Iterator for ParquetBatches {
     type Item = Result<RecordBatch, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        Some(self.inner.next()?.map_err(|source| Error::Batch { source }))
+        let batch = self.inner.next()?.map_err(|source| Error::Batch { source });
+        Some(batch.and_then(|batch| restored(&batch, &self.schema)))
     }
 }
 
-/// Opens a Parquet file for reading. The types are those it was written from.
-pub(crate) fn read_parquet(file: File) -> Result<ParquetBatches, Error> {
+/// Opens a Parquet file of ours, written with these columns; what is not among them has the type that the file stores.
+pub(crate) fn read_parquet(file: File, columns: &[Column]) -> Result<ParquetBatches, Error> {
     let metadata = load_footer(&file)?;
-    let inner = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata.clone())
+    let inner = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata)
         .with_batch_size(BATCH_ROWS)
         .build()
         .map_err(|source| Error::Parquet { doing: "read", source })?;
-    Ok(ParquetBatches { schema: SchemaRef::clone(metadata.schema()), inner })
+    Ok(ParquetBatches::of(inner, columns))
 }
 
-/// Opens a Parquet file for reading some of its columns, in the order of the file.
-pub(crate) fn read_parquet_columns(file: File, names: &[&str]) -> Result<ParquetBatches, Error> {
+/// The same for reading some of its columns only, in the order of the file.
+pub(crate) fn read_parquet_columns(file: File, names: &[&str], columns: &[Column]) -> Result<ParquetBatches, Error> {
     let metadata = load_footer(&file)?;
     let mask = ProjectionMask::columns(metadata.metadata().file_metadata().schema_descr(), names.iter().copied());
     let inner = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata)
@@ -62,7 +67,7 @@ pub(crate) fn read_parquet_columns(file: File, names: &[&str]) -> Result<Parquet
         .with_projection(mask)
         .build()
         .map_err(|source| Error::Parquet { doing: "read", source })?;
-    Ok(ParquetBatches { schema: inner.schema(), inner })
+    Ok(ParquetBatches::of(inner, columns))
 }
 
 /// Reopens a finished file and reads its footer.

@@ -9,13 +9,16 @@ use object_store::azure::AzureConfigKey;
 use object_store::gcp::GoogleConfigKey;
 use url::Url;
 
+use super::check_csv::check_csv;
 use super::problem::{Problems, did_you_mean, wrong};
-use super::spec::{DestinationSpec, FormatSpec};
+use super::spec::{DestinationSpec, FormatSpec, LongTextSpec, ProfileSpec, WideDecimalsSpec};
 use super::value::{check_text, holds_user, is_secret_option, literal_secret, reference};
 use super::yaml::join;
-use crate::limits::PART_BYTES_MAX;
-use crate::model::plan::{Destination, Format, Place};
+use crate::limits::{PART_BYTES_DEFAULT_ANALYTICS, PART_BYTES_MAX};
+use crate::model::destination::{Destination, Format, LongText, ParquetForm, Profile, ValueLimits, WideDecimals};
+use crate::model::plan::Place;
 
+const MIB: u64 = 1024 * 1024;
 const PLACES: &str = "a folder, az://container/prefix, s3://bucket/prefix, gs://bucket/prefix";
 
 /// `None` = the problems say why. `base` is where relative folders start.
@@ -37,15 +40,67 @@ pub(super) fn check_destination(
             options.insert(name.clone(), text);
         }
     }
-    Some(Destination {
-        place: place?,
-        format: match spec.format {
-            FormatSpec::Parquet => Format::Parquet,
-            FormatSpec::Csv => Format::Csv,
-        },
-        options,
-        part_bytes_max: spec.part_mib.map_or(PART_BYTES_MAX, |mib| mib * 1024 * 1024),
-    })
+    let profile = match spec.profile {
+        ProfileSpec::Powerbi => Profile::Powerbi,
+        ProfileSpec::Analytics => Profile::Analytics,
+    };
+    let limits = check_limits(spec, profile, problems);
+    let format = check_format(spec, profile, problems);
+    let part_bytes_max = check_part(spec, profile, problems);
+    Some(Destination { place: place?, profile, format: format?, limits, options, part_bytes_max })
+}
+
+fn check_limits(spec: &DestinationSpec, profile: Profile, problems: &mut Problems<'_>) -> ValueLimits {
+    if spec.long_text.is_some() && profile == Profile::Analytics {
+        let draft = wrong("the profile `analytics` keeps texts of any length");
+        problems.at("destination.long_text", draft.hint("remove `long_text`, or write `profile: powerbi`"));
+    }
+    let long_text = match spec.long_text {
+        None | Some(LongTextSpec::Truncate) => LongText::Truncate,
+        Some(LongTextSpec::Fail) => LongText::Fail,
+    };
+    ValueLimits::of(profile, long_text)
+}
+
+/// `None` = the problems say why.
+fn check_format(spec: &DestinationSpec, profile: Profile, problems: &mut Problems<'_>) -> Option<Format> {
+    let is_rounded = spec.wide_decimals == Some(WideDecimalsSpec::Float);
+    if is_rounded && (profile, spec.format) != (Profile::Powerbi, FormatSpec::Parquet) {
+        let draft = wrong("every reader of this form takes all digits of a decimal").found("`float`").allowed("exact");
+        let hint = "`wide_decimals: float` is for `format: parquet` with `profile: powerbi`";
+        problems.at("destination.wide_decimals", draft.hint(hint));
+    }
+    match (spec.format, &spec.csv) {
+        (FormatSpec::Parquet, Some(_)) => {
+            let draft = wrong("the files are Parquet, which has none of these options");
+            problems.at("destination.csv", draft.hint("write `format: csv`, or remove `csv`"));
+            None
+        }
+        (FormatSpec::Parquet, None) => Some(Format::Parquet(ParquetForm {
+            profile,
+            wide_decimals: if is_rounded { WideDecimals::Float } else { WideDecimals::Exact },
+        })),
+        (FormatSpec::Csv, csv) => {
+            let mut form = check_csv(csv.as_ref(), problems)?;
+            // Power Query takes a marked timestamp for one with a zone, and shifts it.
+            form.utc_mark = profile == Profile::Analytics && form.datetime_format.is_none();
+            Some(Format::Csv(Box::new(form)))
+        }
+    }
+}
+
+fn check_part(spec: &DestinationSpec, profile: Profile, problems: &mut Problems<'_>) -> u64 {
+    let default = match profile {
+        Profile::Powerbi => PART_BYTES_MAX,
+        Profile::Analytics => PART_BYTES_DEFAULT_ANALYTICS,
+    };
+    let Some(mib) = spec.part_mib else { return default };
+    if profile == Profile::Powerbi && mib > PART_BYTES_MAX / MIB {
+        let draft = wrong("Power Query holds a whole file in memory").found(format!("{mib}"));
+        let hint = "`profile: analytics` allows files up to 4096 MiB";
+        problems.at("destination.part_mib", draft.allowed(format!("1 to {}", PART_BYTES_MAX / MIB)).hint(hint));
+    }
+    mib * MIB
 }
 
 /// An address with a user, or with the signature of a SAS or a presigned URL.

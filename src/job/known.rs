@@ -19,6 +19,7 @@ const SECTIONS: &[(&str, &str)] = &[
     ("/$defs/LimitsSpec/properties", "`source.limits`"),
     ("/$defs/NetworkSpec/properties", "`source.network`"),
     ("/$defs/DestinationSpec/properties", "`destination`"),
+    ("/$defs/CsvFormSpec/properties", "`destination.csv`"),
     ("/$defs/PublishSpec/properties", "`publish`"),
     ("/$defs/Oauth2Spec/properties", "`source.auth.oauth2`"),
     ("/$defs/KeySpec/properties", "`source.auth.key`"),

@@ -5,6 +5,7 @@
 
 mod check;
 mod check_auth;
+mod check_csv;
 mod check_destination;
 mod check_entra;
 mod check_fields;

@@ -240,10 +240,19 @@ pub(crate) struct DestinationSpec {
     /// Format of the files. Default `parquet`.
     #[serde(default)]
     pub format: FormatSpec,
+    /// Who reads the tables: what values may be, and how Parquet stores them. Default `powerbi`.
+    #[serde(default)]
+    pub profile: ProfileSpec,
+    /// What becomes of texts of more than 32,000 characters, which Power BI would cut in silence. Default `truncate`. Not for `analytics`, which keeps them.
+    pub long_text: Option<LongTextSpec>,
+    /// How Parquet for Power BI stores decimals of more than 18 digits. Default `exact`.
+    pub wide_decimals: Option<WideDecimalsSpec>,
+    /// How CSV files are written. Default: UTF-8 with BOM, commas, CRLF, ISO dates.
+    pub csv: Option<CsvFormSpec>,
     /// Options of the store by their object_store names, for example `account_name`, `access_key: ${AZURE_KEY}`, `endpoint`. Missing ones are read from the usual environment variables (`AZURE_…`, `AWS_…`, `GOOGLE_…`).
     #[serde(default)]
     pub options: BTreeMap<String, String>,
-    /// Largest size of one file in MiB. Default 64, because Power Query holds a whole file in memory.
+    /// Largest size of one file in MiB. For `powerbi` at most 64, which is the default, because Power Query holds a whole file in memory; for `analytics` 256.
     #[schemars(range(min = 1, max = 4096))]
     pub part_mib: Option<u64>,
 }
@@ -252,11 +261,94 @@ pub(crate) struct DestinationSpec {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum FormatSpec {
-    /// Parquet that every version of Power BI reads.
+    /// Parquet.
     #[default]
     Parquet,
-    /// CSV: UTF-8 with BOM, RFC 4180, ISO dates.
+    /// CSV: UTF-8 with BOM, RFC 4180, ISO dates, or as `csv` says; beside it `columns.json` with names and types.
     Csv,
+}
+
+/// Who reads the tables.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ProfileSpec {
+    /// Power BI, with every version and gateway of it: Parquet 1.0 with Snappy, UTC as wall clock, texts up to 32,000 characters, years 1900 to 9999, finite numbers.
+    #[default]
+    Powerbi,
+    /// DuckDB, Polars, Spark and others of today: Parquet 2 with zstd and page index, instants marked as UTC, values without those limits.
+    Analytics,
+}
+
+/// What becomes of a text that is too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum LongTextSpec {
+    /// It is cut, and the run tells how many were.
+    Truncate,
+    /// The run fails and names the record.
+    Fail,
+}
+
+/// How decimals of more than 18 digits are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum WideDecimalsSpec {
+    /// As DECIMAL, with all digits.
+    Exact,
+    /// As DOUBLE, for readers that take no DECIMAL of 16 bytes; the run tells how many values lost digits.
+    Float,
+}
+
+/// How CSV files are written.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CsvFormSpec {
+    /// Between fields: `,`, `;`, `|` or `tab`. Default `,`.
+    pub delimiter: Option<String>,
+    /// Whether the file begins with a byte order mark, by which Excel knows UTF-8. Default true.
+    pub bom: Option<bool>,
+    /// End of a line: `crlf` or `lf`. Default `crlf`.
+    pub line_end: Option<LineEndSpec>,
+    /// Whether the first line names the columns. Default true.
+    pub header: Option<bool>,
+    /// Which fields stand in quotes: `needed`, `strings` or `all`. Default `needed`.
+    pub quotes: Option<QuotesSpec>,
+    /// What stands for null, never in quotes. Default: nothing. An empty text is always `""`.
+    pub null_text: Option<String>,
+    /// Default `true`.
+    pub true_text: Option<String>,
+    /// Default `false`.
+    pub false_text: Option<String>,
+    /// `.` or `,`. Default `.`.
+    pub decimal_point: Option<String>,
+    /// Spelling of dates as strftime has it, for example `%d-%m-%Y`. Default ISO.
+    pub date_format: Option<String>,
+    /// Spelling of timestamps as strftime has it, for example `%Y-%m-%d %H:%M:%S`. Default ISO.
+    pub datetime_format: Option<String>,
+    /// Whether texts that a spreadsheet would take for a formula (`=`, `+`, `-`, `@`, tab or line break first) get a `'` before them. Default false.
+    pub guard_formulas: Option<bool>,
+}
+
+/// End of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum LineEndSpec {
+    /// As Windows ends lines, and as RFC 4180 says.
+    Crlf,
+    /// As everything else does.
+    Lf,
+}
+
+/// Which fields stand in quotes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum QuotesSpec {
+    /// Those that could not be read otherwise.
+    Needed,
+    /// All texts, and the header.
+    Strings,
+    /// All but nulls.
+    All,
 }
 
 /// How tables are published.

@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::column::Column;
+use super::column::{Column, ColumnType};
+use super::csv_form::CsvForm;
+use super::destination::{Format, ParquetForm, Profile, WideDecimals};
 use super::incremental::StoredCursor;
 use super::report::{LeftOutSlice, Outcome, TableOutcome, WalkReport};
 
@@ -59,6 +61,15 @@ pub(crate) struct TableManifest {
     pub rows: u64,
     pub bytes: u64,
     pub format: String,
+    /// Who the files are made for.
+    #[serde(default)]
+    pub profile: Profile,
+    /// How Parquet stores decimals of more than 18 digits.
+    #[serde(default, skip_serializing_if = "WideDecimals::is_exact")]
+    pub wide_decimals: WideDecimals,
+    /// How the files are written, where they are CSV.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub csv: Option<CsvForm>,
     /// When the walk that made these parts began. Older than `published_at` when a table kept its former parts.
     pub as_of: DateTime<Utc>,
     pub parts: Vec<Part>,
@@ -84,6 +95,45 @@ pub(crate) struct ParentLink {
     pub table: String,
     /// Columns of this table, each with the column of the parent's key that it repeats.
     pub columns: BTreeMap<String, String>,
+}
+
+impl TableManifest {
+    /// Whether rows of this form can stand in the same table.
+    pub(crate) fn is_of_form(&self, format: &Format) -> bool {
+        self.format == format.extension()
+            && match format {
+                Format::Parquet(ParquetForm { profile, wide_decimals }) => {
+                    self.profile == *profile && self.wide_decimals == *wide_decimals
+                }
+                Format::Csv(form) => self.csv.as_ref() == Some(&**form),
+            }
+    }
+}
+
+/// `<table>/columns.json`: what a CSV file cannot say of itself.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct ColumnList<'a> {
+    pub format_version: u32,
+    pub columns: Vec<ListedColumn<'a>>,
+    pub key: &'a [String],
+    pub csv: &'a CsvForm,
+}
+
+/// A column's name and type, in the order of the fields.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct ListedColumn<'a> {
+    pub name: &'a str,
+    #[serde(rename = "type")]
+    pub kind: ColumnType,
+}
+
+impl TableManifest {
+    /// The list of a CSV table's columns. `None` = its files are Parquet and hold their types themselves.
+    pub(crate) fn column_list(&self) -> Option<ColumnList<'_>> {
+        let columns = self.columns.iter().map(|column| ListedColumn { name: &column.name, kind: column.kind });
+        let csv = self.csv.as_ref()?;
+        Some(ColumnList { format_version: FORMAT_VERSION, columns: columns.collect(), key: &self.key, csv })
+    }
 }
 
 /// One immutable file.

@@ -5,6 +5,8 @@
 pub(crate) mod answer;
 pub(crate) mod column;
 pub(crate) mod credential;
+pub(crate) mod csv_form;
+pub(crate) mod destination;
 pub(crate) mod fields;
 pub(crate) mod incremental;
 pub(crate) mod json_path;
@@ -16,3 +18,4 @@ pub(crate) mod report;
 pub(crate) mod request;
 pub(crate) mod slices;
 pub(crate) mod time_format;
+pub(crate) mod warning;

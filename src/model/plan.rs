@@ -8,6 +8,7 @@ use url::Url;
 use crate::limits::{PAGES_MAX, WALK_BYTES_MAX, WALK_TIME_MAX};
 use crate::model::answer::{AnswerFormat, Packing};
 use crate::model::credential::{Entra, Oauth2, Session, Windows};
+use crate::model::destination::Destination;
 use crate::model::fields::{Contract, FieldPlan};
 use crate::model::incremental::Incremental;
 use crate::model::json_path::JsonPath;
@@ -246,15 +247,6 @@ pub(crate) enum RecordsAt {
     Each { list: JsonPath, inner: JsonPath },
 }
 
-#[derive(Debug, Clone)]
-pub(crate) struct Destination {
-    pub place: Place,
-    pub format: Format,
-    /// Options by their object_store name.
-    pub options: BTreeMap<String, TextSource>,
-    pub part_bytes_max: u64,
-}
-
 /// A store and the prefix below which the job's folder stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Place {
@@ -262,20 +254,4 @@ pub(crate) enum Place {
     Local(std::path::PathBuf),
     /// `az`, `s3` or `gs`.
     Remote(Url),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Format {
-    Parquet,
-    Csv,
-}
-
-impl Format {
-    /// Ending of a file of this format, without the dot.
-    pub(crate) fn extension(self) -> &'static str {
-        match self {
-            Format::Parquet => "parquet",
-            Format::Csv => "csv",
-        }
-    }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::column::ColumnType;
 use super::incremental::StoredCursor;
+use super::warning::Warning;
 use crate::paging::walk::EndReason;
 
 /// How a run ended.
@@ -82,14 +83,6 @@ pub(crate) struct LeftOutSlice {
     pub error: String,
 }
 
-/// Values that could not be kept as they came.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct ValueWarning {
-    pub column: String,
-    pub kind: String,
-    pub count: u64,
-}
-
 /// A column that is new, gone or of another type than in the last snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "change")]
@@ -153,8 +146,9 @@ pub(crate) struct TableReport {
     pub fields_left_out: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub schema_changes: Vec<SchemaChange>,
+    /// Values that could not be kept as they came.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub warnings: Vec<ValueWarning>,
+    pub warnings: Vec<Warning>,
     /// Why the table failed. Absent = it did not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,

@@ -11,7 +11,7 @@ use url::Url;
 use super::decode::{self, Document, Pieces};
 use super::envelope::Envelope;
 use super::error::Error;
-use super::records::{Located, at_path, each, error_body, facts_of, found, shown, unreadable};
+use super::records::{Located, at_path, each, error_body, facts_of, found, last_record, shown, unreadable};
 use super::signs::{sign_of_next, sign_of_total};
 use crate::http::{Body, Reply, excerpt};
 use crate::model::answer::{AnswerFormat, Packing};
@@ -149,20 +149,33 @@ fn open_whole(reply: Reply, at: &RecordsAt, reading: &PageReading<'_>, trust: Tr
     let Body::Memory(body) = reply.body else { unreachable!("the document is in memory") };
     // A byte order mark is not JSON (RFC 8259 section 8.1), but .NET services send it.
     let body = if body.starts_with(b"\xef\xbb\xbf") { body.slice(3..) } else { body };
-    let envelope = Envelope::read(&body).map_err(|error| unreadable(&body, reply.status, &error))?;
+    let envelope = Envelope::read(&body).map_err(|error| unreadable(&body, reply.status, error))?;
     check_around(&envelope, at, &body, trust)?;
+    let document = body.clone();
     let (body, located) = match at {
         RecordsAt::Each { list, inner } => {
             let all = each(&body, reply.status, &envelope, list, inner)?;
-            let whole = Envelope::read(&all).map_err(|error| unreadable(&all, reply.status, &error))?;
+            let whole = Envelope::read(&all).map_err(|error| unreadable(&all, reply.status, error))?;
             let located = at_path(&whole, &JsonPath::default())?;
             (all, located)
         }
         RecordsAt::Path(path) => (body, at_path(&envelope, path)?),
         RecordsAt::Found => (body, found(&envelope)?),
     };
-    let last = located.last.clone().map(|last| &body[last]);
-    let mut facts = facts_of(&envelope, reading.wants, &reply.headers, &body, last);
+    let decoded = match at {
+        RecordsAt::Each { list, .. } => at_path(&envelope, list)?.records,
+        RecordsAt::Path(_) | RecordsAt::Found => located.records.clone(),
+    };
+    for list in envelope.lists_beside(&decoded) {
+        let proved = decode::prove(&document[list.clone()], list.start);
+        proved.map_err(|error| unreadable(&document, reply.status, error))?;
+    }
+    let last = match located.last.clone() {
+        Some(at) => last_record(reading.wants, &body[at.clone()], at.start)
+            .map_err(|error| unreadable(&body, reply.status, error))?,
+        None => None,
+    };
+    let mut facts = facts_of(&envelope, reading.wants, &reply.headers, &body, last.as_ref());
     add_signs(&mut facts, &envelope, reading.wants, &reply.headers, &located);
     let records = body.slice(located.records.clone());
     if located.count > 0 {
@@ -182,7 +195,7 @@ fn open_large(
     trust: Trust,
 ) -> Result<Page, Error> {
     document.seek(SeekFrom::Start(0)).map_err(decode::Error::from)?;
-    let envelope = decode::scan(&mut document)?;
+    let envelope = Envelope::read_large(&mut document)?;
     let nothing = Bytes::new();
     check_around(&envelope, at, &nothing, trust)?;
     let located = match at {
@@ -193,12 +206,18 @@ fn open_large(
             return Err(Error::NoRecords { why });
         }
     };
-    let mut last = Vec::new();
-    if let Some(at) = located.last.clone() {
-        document.seek(SeekFrom::Start(at.start as u64)).map_err(decode::Error::from)?;
-        (&mut document).take(at.len() as u64).read_to_end(&mut last).map_err(decode::Error::from)?;
+    for list in envelope.lists_beside(&located.records) {
+        document.seek(SeekFrom::Start(list.start as u64)).map_err(decode::Error::from)?;
+        decode::prove((&mut document).take(list.len() as u64), list.start)?;
     }
-    let mut facts = facts_of(&envelope, reading.wants, &reply.headers, &nothing, Some(last.as_slice()));
+    let mut last = None;
+    if let Some(at) = located.last.clone() {
+        let mut record = Vec::new();
+        document.seek(SeekFrom::Start(at.start as u64)).map_err(decode::Error::from)?;
+        (&mut document).take(at.len() as u64).read_to_end(&mut record).map_err(decode::Error::from)?;
+        last = last_record(reading.wants, &record, at.start)?;
+    }
+    let mut facts = facts_of(&envelope, reading.wants, &reply.headers, &nothing, last.as_ref());
     add_signs(&mut facts, &envelope, reading.wants, &reply.headers, &located);
     let trace = PageTrace { url: reply.url, at: located.at, is_list: true };
     Ok(Page { records: Records::Document(document, located.records), facts, trace })

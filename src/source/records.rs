@@ -5,7 +5,8 @@ use std::ops::Range;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
-use super::envelope::{ArrayFound, Envelope, Scalar, items_of, scalar_in_record};
+use super::decode;
+use super::envelope::{ArrayFound, Envelope, Scalar, items_of, usize_of};
 use super::error::Error;
 use super::signs::next_in_link_header;
 use crate::http::excerpt;
@@ -56,7 +57,7 @@ pub(super) fn error_body(envelope: &Envelope, at: &RecordsAt, body: &Bytes) -> O
     Some(told(path, words(bytes)))
 }
 
-pub(super) fn unreadable(body: &Bytes, status: StatusCode, error: &jiter::JiterError) -> Error {
+pub(super) fn unreadable(body: &Bytes, status: StatusCode, error: decode::Error) -> Error {
     let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
     match first {
         None => Error::Empty { status },
@@ -68,9 +69,10 @@ pub(super) fn unreadable(body: &Bytes, status: StatusCode, error: &jiter::JiterE
             let what = if start.contains("<html") || start.contains("<!doctype html") { "HTML" } else { "XML" };
             Error::NotJson { what, excerpt: excerpt(&without_tags(body)) }
         }
-        Some(b'{' | b'[' | b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n') => {
-            Error::Malformed { why: error.error_type.to_string(), at: error.index, bytes: body.len() }
-        }
+        Some(b'{' | b'[' | b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n') => match error {
+            decode::Error::Json { why, at } => Error::Malformed { why, at: usize_of(at), bytes: body.len() },
+            error => error.into(),
+        },
         Some(_) => Error::NotJson { what: "text", excerpt: excerpt(body) },
     }
 }
@@ -120,10 +122,10 @@ pub(super) fn each(
         }
         all.extend_from_slice(item);
     };
-    for item in items_of(&body[items]).map_err(|error| unreadable(body, status, &error))? {
-        let inside = Envelope::read(item).map_err(|error| unreadable(body, status, &error))?;
+    for item in items_of(&body[items]).map_err(|error| unreadable(body, status, error))? {
+        let inside = Envelope::read(item).map_err(|error| unreadable(body, status, error))?;
         if let Some(array) = inside.arrays.iter().find(|array| array.path == inner.members()) {
-            for record in items_of(&item[array.bytes.clone()]).map_err(|error| unreadable(body, status, &error))? {
+            for record in items_of(&item[array.bytes.clone()]).map_err(|error| unreadable(body, status, error))? {
                 add(record);
             }
         } else if inner.members().is_empty() {
@@ -189,24 +191,33 @@ pub(super) fn found(envelope: &Envelope) -> Result<Located, Error> {
     }
 }
 
+/// The last record of a page, where paging asks for something inside it. `at` is where it stands.
+pub(super) fn last_record(wants: &Wants, record: &[u8], at: usize) -> Result<Option<Envelope>, decode::Error> {
+    if wants.last_value.is_none() && !matches!(wants.cursor, Some(CursorFrom::LastRecord(_))) {
+        return Ok(None);
+    }
+    match Envelope::read(record) {
+        Ok(record) => Ok(Some(record)),
+        Err(decode::Error::Json { why, at: inside }) => Err(decode::Error::Json { why, at: at as u64 + inside }),
+        Err(error) => Err(error),
+    }
+}
+
 pub(super) fn facts_of(
     envelope: &Envelope,
     wants: &Wants,
     headers: &HeaderMap,
     body: &Bytes,
-    last: Option<&[u8]>,
+    last: Option<&Envelope>,
 ) -> PageFacts {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim).map(str::to_owned);
     let body_link = wants.next_links.iter().find_map(|path| link_at(envelope, path));
     let header_link = || if wants.link_header { next_in_link_header(headers) } else { None };
-    let last_value = wants.last_value.as_ref().zip(last);
-    let last_value = last_value.and_then(|(path, last)| scalar_in_record(last, path)?.token());
+    let in_last = |path: &JsonPath| last.and_then(|last| last.scalar(path)).and_then(Scalar::token);
     let cursor = wants.cursor.as_ref().and_then(|from| match from {
         CursorFrom::Body(path) => envelope.scalar(path).and_then(Scalar::token),
         CursorFrom::Header(name) => header(name).filter(|token| !token.is_empty()),
-        CursorFrom::LastRecord(path) => {
-            last.and_then(|last| scalar_in_record(last, path)).and_then(|scalar| scalar.token())
-        }
+        CursorFrom::LastRecord(path) => in_last(path),
     });
     let unreadable_next = match &wants.cursor {
         Some(CursorFrom::Body(path)) => unreadable_at(envelope, body, path),
@@ -221,7 +232,7 @@ pub(super) fn facts_of(
         unreadable_next,
         next_link: body_link.or_else(header_link),
         cursor,
-        last_value,
+        last_value: wants.last_value.as_ref().and_then(in_last),
         total: wants.totals.iter().find_map(|at| match at {
             TotalAt::Odata => {
                 ODATA_COUNTS.iter().find_map(|path| envelope.scalar(&JsonPath::of(path)).and_then(Scalar::count))

@@ -9,7 +9,7 @@ use crate::http::{Body, Reply};
 use crate::model::answer::{AnswerFormat, Packing};
 use crate::model::json_path::JsonPath;
 use crate::model::plan::RecordsAt;
-use crate::paging::Paginator;
+use crate::paging::{CursorFrom, CursorSend, Flag, Paginator};
 
 fn open(body: &str, at: RecordsAt, paginator: &Paginator, link: Option<&str>) -> Result<Page, Error> {
     let mut headers = HeaderMap::new();
@@ -61,6 +61,38 @@ fn records_are_found_where_they_stand() {
     check_records(r#"{"data":[{}]"#, "data", None);
     check_records("<html><title>Sign in</title>", "", None);
     check_records("", "", None);
+}
+
+#[test]
+fn what_is_broken_around_records_makes_the_page_unreadable_and_what_is_inside_is_left_to_the_decoder() {
+    let unreadable = |body: &str, paginator: &Paginator| match open(body, RecordsAt::Found, paginator, None) {
+        Ok(_) => None,
+        Err(error) => Some((error.is_unreadable_page(), error.to_string())),
+    };
+    let check = |body: &str, says: &str| {
+        let said = format!("the answer is no whole JSON document: {says} of {}", body.len());
+        assert_eq!(unreadable(body, &Paginator::Single), Some((true, said)), "{body}");
+    };
+    check(r#"{"data":[{"id":1},{"id":2"#, "it ends in the middle at byte 25");
+    check(r#"{"data":[{"id":1},{"id":"2}]}"#, "it ends in the middle at byte 29");
+    check(r#"{"data":[{"id":1}{"id":2}]}"#, "a comma is expected at byte 18");
+    check(r#"{"data":[{"id":1}],"next":"/2"#, "a text is not closed at byte 29");
+    check(r#"{"data":[{"id":1}]}]"#, "something follows it at byte 19");
+    check(r#"{"data":[{"id":[1}]}]}"#, "a bracket closes what is not open at byte 17");
+    check(r#"{"data":[{"id":NaN}]}"#, "a value is expected at byte 15");
+    check(r#"{"data":[{"id":1}],"next":01}"#, "invalid number at byte 27");
+    let inside = r#"[{"id":1},{"id":01}]"#;
+    assert_eq!(unreadable(inside, &Paginator::Single), None);
+    // Where the walk goes on is asked of the last record: it must be readable.
+    let last = Paginator::Cursor {
+        from: CursorFrom::LastRecord(JsonPath::of(&["id"])),
+        send: CursorSend::Param("after".to_owned()),
+        has_more: None,
+        flag: Flag::Optional,
+        total: None,
+    };
+    let said = "the answer is no whole JSON document: invalid number at byte 17 of 20".to_owned();
+    assert_eq!(unreadable(inside, &last), Some((true, said)));
 }
 
 #[test]

@@ -7,6 +7,7 @@
 //! <table>/data/<run ulid>-<nnn>.parquet immutable parts
 //! <table>/quarantine/<run ulid>.jsonl    records of a run that became no row, with the reason
 //! <table>/current.parquet               alias: the whole table under one fixed name
+//! <table>/columns.json                  names and types of a CSV table's columns
 //! ```
 
 /// The pointer.
@@ -39,4 +40,9 @@ pub(crate) fn quarantine(table: &str, run: &str) -> String {
 /// Path of a table's alias below the job's folder.
 pub(crate) fn alias(table: &str, extension: &str) -> String {
     format!("{table}/current.{extension}")
+}
+
+/// Path of a CSV table's list of columns below the job's folder.
+pub(crate) fn columns(table: &str) -> String {
+    format!("{table}/columns.json")
 }

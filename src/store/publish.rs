@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use super::error::Error;
 use super::layout;
 use super::open::{Backend, Found, Store, below};
-use crate::model::manifest::{FORMAT_VERSION, Manifest, Pointer, Status};
+use crate::model::manifest::{ColumnList, FORMAT_VERSION, Manifest, Pointer, Status};
 
 /// Tries of a swap whose outcome was unknown and whose pointer turned out unchanged.
 const SWAP_TRIES_MAX: usize = 5;
@@ -116,6 +116,11 @@ impl Store {
     /// Writes the status of the last run; the next run repairs what is missed here.
     pub(crate) async fn write_status(&self, status: &Status) -> Result<(), Error> {
         self.overwrite(layout::STATUS, text_of(status)).await
+    }
+
+    /// Writes what a table's CSV files cannot say of themselves; the next run repairs what is missed here.
+    pub(crate) async fn write_columns(&self, table: &str, list: &ColumnList<'_>) -> Result<(), Error> {
+        self.overwrite(&layout::columns(table), text_of(list)).await
     }
 
     async fn load_manifest(&self, path: &str) -> Result<Manifest, Error> {

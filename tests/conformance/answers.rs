@@ -68,7 +68,7 @@ fn no_json() {
             "bytes that are no UTF-8",
             says(b"[{\"id\":0,\"name\":\"\xff\xfe\"}]".to_vec()),
             "",
-            fails(&["record 1 of page 1 is no valid JSON"]).requests(1),
+            fails(&["no whole JSON document", "not UTF-8", "byte 17"]).requests(3),
         ),
         case(
             "nesting without end",

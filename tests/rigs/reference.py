@@ -197,9 +197,12 @@ class Column:
         self.warnings[kind] = self.warnings.get(kind, 0) + 1
 
     def cut(self, text):
-        if len(text) > TEXT_CHARS:
-            self.warn("text_truncated")
-        return text[:TEXT_CHARS]
+        units = text.encode("utf-16-le")
+        if len(units) <= 2 * TEXT_CHARS:
+            return text
+        self.warn("text_truncated")
+        # Half a character is left out.
+        return units[: 2 * TEXT_CHARS].decode("utf-16-le", "ignore")
 
     def shown(self, moment, wanted):
         """Microseconds of a moment that Power BI can show, else None."""

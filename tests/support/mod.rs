@@ -3,6 +3,7 @@
 
 #![allow(dead_code, missing_docs, unreachable_pub)]
 
+pub mod footer;
 pub mod provider;
 pub mod rigs;
 pub mod scene;
@@ -22,11 +23,12 @@ use tempfile::TempDir;
 /// A folder of its own for one test: job files, state, output.
 ///
 /// Secrets of tests have `canary` in them. When the test is over, every file that haul wrote and everything that it
-/// printed is searched for that word.
+/// printed is searched for that word, and every Parquet file is held against the profile of Power BI.
 pub struct Workplace {
     folder: TempDir,
     env: Vec<(String, String)>,
     is_mounted: bool,
+    is_analytics: bool,
     /// Written by the test itself.
     own: Mutex<Vec<PathBuf>>,
     said: Mutex<Vec<String>>,
@@ -46,6 +48,7 @@ impl Workplace {
             folder: TempDir::new().expect("a temporary folder"),
             env: Vec::new(),
             is_mounted: false,
+            is_analytics: false,
             own: Mutex::default(),
             said: Mutex::default(),
         }
@@ -68,6 +71,12 @@ impl Workplace {
     /// An environment variable of every later call.
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Its jobs write for another profile than Power BI's.
+    pub fn expects_analytics(mut self) -> Self {
+        self.is_analytics = true;
         self
     }
 
@@ -108,9 +117,8 @@ impl Workplace {
 
     fn search_for_canaries(&self) {
         let spellings = spellings("canary");
-        let found = |text: &[u8]| {
-            spellings.iter().find(|spelling| text.windows(spelling.len()).any(|window| window == spelling.as_bytes()))
-        };
+        let found =
+            |text: &[u8]| spellings.iter().find(|spelling| memchr::memmem::find(text, spelling.as_bytes()).is_some());
         for said in self.said.lock().expect("a list").iter() {
             assert_eq!(found(said.as_bytes()), None, "a secret was printed: {said}");
         }
@@ -120,6 +128,19 @@ impl Workplace {
             let is_own = own.iter().any(|own| own == file);
             assert!(is_own || found(&content).is_none(), "a secret is in {}", file.display());
         });
+    }
+
+    fn check_footers(&self) {
+        let own = self.own.lock().expect("a list");
+        let mut breaches = Vec::new();
+        walk(self.folder.path(), &mut |file| {
+            let content = std::fs::read(file).unwrap_or_default();
+            if footer::is_parquet(file, &content) && !own.iter().any(|own| own == file) {
+                let found = footer::breaches(file);
+                breaches.extend(found.into_iter().map(|breach| format!("{}: {breach}", file.display())));
+            }
+        });
+        assert!(breaches.is_empty(), "files differ from the profile of Power BI:\n{}", breaches.join("\n"));
     }
 
     /// A call under `strace`, which does to it what its own arguments say.
@@ -147,7 +168,7 @@ impl Workplace {
         walk(self.folder.path(), &mut |file| {
             let content = std::fs::read(file).unwrap_or_default();
             for secret in &secrets {
-                let found = content.windows(secret.len()).any(|window| window == secret.as_bytes());
+                let found = memchr::memmem::find(&content, secret.as_bytes()).is_some();
                 assert!(!found, "a secret is in {}", file.display());
             }
         });
@@ -182,6 +203,9 @@ impl Drop for Workplace {
     fn drop(&mut self) {
         if !std::thread::panicking() {
             self.search_for_canaries();
+            if !self.is_analytics {
+                self.check_footers();
+            }
         }
         if self.is_mounted {
             as_root("umount", &[&self.path("state").to_string_lossy()]);

@@ -1,7 +1,7 @@
 //! Declared and fetched types: what they take, and what they refuse.
 
 use super::{check_error, check_with, declared, decode};
-use crate::columns::lane::WarningKind;
+use crate::model::warning::WarningKind;
 
 fn check(word: &str, value: &str, expect: &str) {
     check_with(declared(&[("a", word)]), &format!(r#"[{{"a":{value}}}]"#), &format!("a {word}"), expect);

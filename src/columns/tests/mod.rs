@@ -4,6 +4,7 @@ mod children;
 mod errors;
 mod fixed;
 mod inferred;
+mod limits;
 mod nesting;
 mod oracle;
 mod widening;
@@ -13,10 +14,10 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use super::convert::{convert, convert_array};
 use super::decode::Decoder;
 use super::error::Error;
-use super::lane::Warning;
 use super::options::Options;
 use crate::model::column::{Column, ColumnType, TypeOrigin};
 use crate::model::fields::FieldPlan;
+use crate::model::warning::Warning;
 
 /// Everything that came of some records.
 pub(super) struct Table {

@@ -7,19 +7,18 @@ use arrow::array::{
     TimestampMicrosecondArray,
 };
 
-use super::{encoded, every_type};
-use crate::format::{Encoder, Kind};
+use super::{csv_as_usual, encoded, every_type, open};
 
 fn check(values: ArrayRef, expect: &[&str]) {
     let batch = RecordBatch::try_from_iter_with_nullable([("a", values, true)]).expect("a batch");
-    let text = String::from_utf8(encoded(Kind::Csv, &[batch])).expect("UTF-8");
+    let text = String::from_utf8(encoded(&csv_as_usual(), &[batch])).expect("UTF-8");
     let lines = format!("\u{FEFF}a\r\n{}\r\n", expect.join("\r\n"));
     assert_eq!(text, lines);
 }
 
 #[test]
 fn the_whole_file_is_as_documented() {
-    let text = String::from_utf8(encoded(Kind::Csv, &[every_type()])).expect("UTF-8");
+    let text = String::from_utf8(encoded(&csv_as_usual(), &[every_type()])).expect("UTF-8");
     let expect = "\u{FEFF}id,name,open,amount,huge,wide,rate,day,at\r\n\
         7,\"Müller, \"\"Ä\"\"\r\nB\",true,12.5000,184467440737095516150,0.0000000001,0.1,2024-01-31,2024-01-31T12:00:00\r\n\
         ,,,,,,,,\r\n\
@@ -87,7 +86,7 @@ fn timestamps_show_the_digits_they_have() {
 #[test]
 fn an_empty_table_is_a_header() {
     assert_eq!(
-        encoded(Kind::Csv, &[every_type().slice(0, 0)]),
+        encoded(&csv_as_usual(), &[every_type().slice(0, 0)]),
         "\u{FEFF}id,name,open,amount,huge,wide,rate,day,at\r\n".as_bytes()
     );
 }
@@ -95,7 +94,7 @@ fn an_empty_table_is_a_header() {
 #[test]
 fn the_estimate_is_the_size() {
     let batch = every_type();
-    let mut encoder = Encoder::open(Kind::Csv, batch.schema(), Vec::new()).expect("a file");
+    let mut encoder = open(&csv_as_usual(), &batch);
     encoder.write(&batch).expect("a batch written");
     let estimate = encoder.bytes_written_estimate();
     assert_eq!(encoder.finish().expect("a file").0.len() as u64, estimate);
@@ -105,7 +104,7 @@ fn the_estimate_is_the_size() {
 fn other_arrow_types_are_refused() {
     let values: ArrayRef = Arc::new(Int32Array::from(vec![1]));
     let batch = RecordBatch::try_from_iter_with_nullable([("a", values, true)]).expect("a batch");
-    let mut encoder = Encoder::open(Kind::Csv, batch.schema(), Vec::new()).expect("a file");
+    let mut encoder = open(&csv_as_usual(), &batch);
     let error = encoder.write(&batch).expect_err("an unknown type");
     assert_eq!(error.to_string(), "column `a` has the Arrow type Int32, which no CSV file of ours holds");
 }

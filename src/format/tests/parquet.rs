@@ -1,47 +1,14 @@
 //! Parquet files against the Power BI profile: footers, pages, types, joined files.
 
-use std::fs::File;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::compute::concat_batches;
 use parquet::basic::{Compression, ConvertedType, Encoding, LogicalType, PageType, Repetition, TimeUnit, Type};
-use parquet::file::metadata::ParquetMetaData;
-use parquet::file::reader::{FileReader, SerializedFileReader};
 
-use super::{encoded, every_type, many, on_disk};
+use super::{check_read_back, csv_as_usual, encoded, every_type, many, metadata_of, on_disk, open, pages_of, powerbi};
 use crate::format::read::FooterFacts;
-use crate::format::{Encoder, Kind, concat, footer_facts, read_parquet};
+use crate::format::{concat, footer_facts};
 use crate::limits::{ROW_GROUP_BYTES, ROW_GROUP_ROWS};
-
-fn read_back(bytes: &[u8]) -> RecordBatch {
-    let (_kept, file) = on_disk(bytes);
-    let batches = read_parquet(file).expect("a Parquet file");
-    let schema = Arc::clone(batches.schema());
-    let batches: Vec<RecordBatch> = batches.map(|batch| batch.expect("a batch")).collect();
-    concat_batches(&schema, &batches).expect("one batch")
-}
-
-fn metadata_of(bytes: &[u8]) -> ParquetMetaData {
-    let (_kept, file) = on_disk(bytes);
-    SerializedFileReader::new(file).expect("a Parquet file").metadata().clone()
-}
-
-/// Page types and sizes of every column chunk.
-fn pages_of(file: File) -> Vec<(PageType, usize, Encoding)> {
-    let reader = SerializedFileReader::new(file).expect("a Parquet file");
-    let mut pages = Vec::new();
-    for group in 0..reader.num_row_groups() {
-        let group = reader.get_row_group(group).expect("a row group");
-        for column in 0..group.num_columns() {
-            for page in group.get_column_page_reader(column).expect("pages") {
-                let page = page.expect("a page");
-                pages.push((page.page_type(), page.buffer().len(), page.encoding()));
-            }
-        }
-    }
-    pages
-}
 
 /// What the Power BI profile promises of every file, whatever is in it.
 fn check_profile(bytes: &[u8]) {
@@ -78,15 +45,15 @@ fn check_profile(bytes: &[u8]) {
 #[test]
 fn what_was_written_is_read_back() {
     let batch = every_type();
-    assert_eq!(read_back(&encoded(Kind::Parquet, std::slice::from_ref(&batch))), batch);
-    assert_eq!(read_back(&encoded(Kind::Parquet, &[many(0, 1000), many(1000, 20_000)])), many(0, 21_000));
+    check_read_back(&encoded(&powerbi(), std::slice::from_ref(&batch)), &batch);
+    check_read_back(&encoded(&powerbi(), &[many(0, 1000), many(1000, 20_000)]), &many(0, 21_000));
     let empty = batch.slice(0, 0);
-    assert_eq!(read_back(&encoded(Kind::Parquet, std::slice::from_ref(&empty))), empty);
+    check_read_back(&encoded(&powerbi(), std::slice::from_ref(&empty)), &empty);
 }
 
 #[test]
 fn the_footer_is_the_profile_of_power_bi() {
-    let bytes = encoded(Kind::Parquet, &[every_type()]);
+    let bytes = encoded(&powerbi(), &[every_type()]);
     check_profile(&bytes);
     let metadata = metadata_of(&bytes);
     let micros = LogicalType::timestamp(false, TimeUnit::MICROS);
@@ -114,7 +81,7 @@ fn the_footer_is_the_profile_of_power_bi() {
 #[test]
 fn row_groups_are_bounded_by_rows() {
     let rows = ROW_GROUP_ROWS as i64;
-    let bytes = encoded(Kind::Parquet, &[many(0, 100_000), many(100_000, rows)]);
+    let bytes = encoded(&powerbi(), &[many(0, 100_000), many(100_000, rows)]);
     check_profile(&bytes);
     let groups: Vec<i64> = metadata_of(&bytes).row_groups().iter().map(|group| group.num_rows()).collect();
     assert_eq!(groups, [rows, 100_000]);
@@ -127,19 +94,19 @@ fn row_groups_and_pages_are_bounded_by_bytes() {
     let values: arrow::array::ArrayRef = Arc::new(arrow::array::StringArray::from(texts));
     let batch = RecordBatch::try_from_iter_with_nullable([("a", values, true)]).expect("a batch");
     let slices: Vec<RecordBatch> = (0..16).map(|at| batch.slice(at * 1000, 1000)).collect();
-    let bytes = encoded(Kind::Parquet, &slices);
+    let bytes = encoded(&powerbi(), &slices);
     check_profile(&bytes);
     let groups = metadata_of(&bytes);
     assert!(groups.num_row_groups() > 1 || bytes.len() < ROW_GROUP_BYTES);
     for group in groups.row_groups() {
         assert!(group.compressed_size() <= (ROW_GROUP_BYTES + ROW_GROUP_BYTES / 8) as i64);
     }
-    assert_eq!(read_back(&bytes), batch);
+    check_read_back(&bytes, &batch);
 }
 
 #[test]
 fn the_estimate_counts_what_waits() {
-    let mut encoder = Encoder::open(Kind::Parquet, many(0, 1).schema(), Vec::new()).expect("a file");
+    let mut encoder = open(&powerbi(), &many(0, 1));
     encoder.write(&many(0, 50_000)).expect("a batch written");
     let estimate = encoder.bytes_written_estimate();
     let size = encoder.finish().expect("a file").0.len() as u64;
@@ -149,7 +116,7 @@ fn the_estimate_counts_what_waits() {
 #[test]
 fn a_finished_file_tells_its_facts() {
     let batch = every_type();
-    let bytes = encoded(Kind::Parquet, &[batch.clone(), batch.clone()]);
+    let bytes = encoded(&powerbi(), &[batch.clone(), batch.clone()]);
     let (kept, _file) = on_disk(&bytes);
     let facts = footer_facts(kept.path()).expect("a footer");
     assert_eq!(facts, FooterFacts { rows: 6, bytes: bytes.len() as u64, schema: batch.schema() });
@@ -163,34 +130,34 @@ fn a_finished_file_tells_its_facts() {
 fn files_are_joined_without_decoding() {
     let rows = ROW_GROUP_ROWS as i64;
     let parts = [many(0, 10), many(10, rows + 5), many(rows + 15, 0), many(rows + 15, 7)];
-    let files: Vec<_> = parts.iter().map(|part| on_disk(&encoded(Kind::Parquet, std::slice::from_ref(part)))).collect();
+    let files: Vec<_> = parts.iter().map(|part| on_disk(&encoded(&powerbi(), std::slice::from_ref(part)))).collect();
     let inputs = files.iter().map(|(kept, _)| kept.reopen().expect("the file again")).collect();
-    let bytes = concat(Kind::Parquet, inputs, Vec::new()).expect("a joined file");
+    let bytes = concat(&powerbi(), inputs, Vec::new()).expect("a joined file");
     check_profile(&bytes);
-    assert_eq!(read_back(&bytes), many(0, rows + 22));
+    check_read_back(&bytes, &many(0, rows + 22));
     assert_eq!(metadata_of(&bytes).num_row_groups(), 4);
-    let every = on_disk(&encoded(Kind::Parquet, &[every_type()]));
-    let bytes = concat(Kind::Parquet, vec![every.1], Vec::new()).expect("a joined file");
+    let every = on_disk(&encoded(&powerbi(), &[every_type()]));
+    let bytes = concat(&powerbi(), vec![every.1], Vec::new()).expect("a joined file");
     check_profile(&bytes);
-    assert_eq!(read_back(&bytes), every_type());
+    check_read_back(&bytes, &every_type());
 }
 
 #[test]
 fn csv_files_are_joined_under_one_header() {
-    let files = [many(0, 3), many(3, 2)].map(|part| on_disk(&encoded(Kind::Csv, &[part])).1);
-    let joined = concat(Kind::Csv, files.into(), Vec::new()).expect("a joined file");
-    assert_eq!(joined, encoded(Kind::Csv, &[many(0, 5)]));
+    let files = [many(0, 3), many(3, 2)].map(|part| on_disk(&encoded(&csv_as_usual(), &[part])).1);
+    let joined = concat(&csv_as_usual(), files.into(), Vec::new()).expect("a joined file");
+    assert_eq!(joined, encoded(&csv_as_usual(), &[many(0, 5)]));
 }
 
 #[test]
 fn files_of_other_columns_are_not_joined() {
-    let files = [many(0, 1), every_type()].map(|part| on_disk(&encoded(Kind::Parquet, &[part])).1);
-    let error = concat(Kind::Parquet, files.into(), Vec::new()).expect_err("other columns");
+    let files = [many(0, 1), every_type()].map(|part| on_disk(&encoded(&powerbi(), &[part])).1);
+    let error = concat(&powerbi(), files.into(), Vec::new()).expect_err("other columns");
     assert!(error.to_string().starts_with("input 2 of a joined Parquet file"), "{error}");
 }
 
 #[test]
 fn the_same_batches_give_the_same_bytes() {
     let batches = [many(0, 5_000), many(5_000, 5_000)];
-    assert_eq!(encoded(Kind::Parquet, &batches), encoded(Kind::Parquet, &batches));
+    assert_eq!(encoded(&powerbi(), &batches), encoded(&powerbi(), &batches));
 }

@@ -7,30 +7,31 @@
 mod csv;
 mod error;
 mod json_lines;
+mod nest;
 mod pieces;
 mod scalar;
 mod scan;
 #[cfg(test)]
 mod tests;
 mod unpack;
-mod value;
 mod xml;
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Cursor, Read, Seek, SeekFrom, Write};
 
 use bytes::Bytes;
+use serde::Deserialize as _;
 
 pub(super) use error::Error;
 pub(super) use pieces::Pieces;
-pub(super) use scan::scan;
+pub(super) use scan::Scanner;
 
 use crate::limits::BODY_MEMORY_BYTES;
 use crate::model::answer::{AnswerFormat, Packing};
 use crate::model::json_path::JsonPath;
 
 /// Bytes read at once.
-const READ_BYTES: usize = 256 * 1024;
+pub(super) const READ_BYTES: usize = 256 * 1024;
 
 /// A document on its way to records: in memory while it is small, else in a temporary file.
 #[derive(Debug)]
@@ -109,6 +110,16 @@ pub(super) fn to_json(
     }
     out.write_all(b"]")?;
     finished(out.into_inner().map_err(|error| Error::Io { source: error.into_error() })?)
+}
+
+/// Proves that a value which nobody decodes is JSON; `at` is where it stands in its document.
+pub(super) fn prove(input: impl Read, at: usize) -> Result<(), Error> {
+    let mut json = serde_json::Deserializer::from_reader(BufReader::new(input));
+    match serde::de::IgnoredAny::deserialize(&mut json).and_then(|_| json.end()) {
+        Ok(()) => Ok(()),
+        Err(error) if error.is_io() => Err(Error::Io { source: error.into() }),
+        Err(error) => Err(Error::Json { why: error.to_string(), at: at as u64 }),
+    }
 }
 
 /// Records being written as one JSON array.

@@ -1,17 +1,17 @@
 //! A list too large for memory, in pieces: each the text of a JSON array with some of its records.
 
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{BufReader, Read, Seek, SeekFrom, Take};
 use std::ops::Range;
 
 use bytes::Bytes;
 
 use super::scan::Scanner;
-use super::{Document, Error};
+use super::{Document, Error, READ_BYTES};
 use crate::limits::{JSON_RECORD_BYTES_MAX, PIECE_BYTES};
 
 /// The records of a list in a document that was looked through before.
 pub(in crate::source) struct Pieces {
-    scanner: Scanner<std::io::Take<Document>>,
+    scanner: Scanner<BufReader<Take<Document>>>,
     is_begun: bool,
     is_over: bool,
 }
@@ -21,7 +21,7 @@ impl Pieces {
     pub(in crate::source) fn new(mut document: Document, list: Range<usize>) -> Result<Self, Error> {
         document.seek(SeekFrom::Start(list.start as u64))?;
         let scanner = Scanner::new(
-            document.take(list.len() as u64),
+            BufReader::with_capacity(READ_BYTES, document.take(list.len() as u64)),
             (PIECE_BYTES + JSON_RECORD_BYTES_MAX, "JSON_RECORD_BYTES_MAX"),
         );
         Ok(Pieces { scanner, is_begun: false, is_over: false })

@@ -1,168 +1,41 @@
-//! A document looked through without being held: where its lists stand, how many items they have, and the members
-//! around them. The same answer as `Envelope::read` gives for a document in memory.
+//! JSON gone through without being parsed: values are skipped or copied, lists and objects walked item by item. It
+//! serves documents in memory and those that are larger alike.
 
-use std::io::Read;
-use std::ops::Range;
+use std::io::{BufRead, ErrorKind};
 
-use super::{Error, READ_BYTES};
-use crate::limits::ENVELOPE_BYTES_MAX;
-use crate::source::envelope::{ArrayFound, ENVELOPE_DEPTH, Envelope};
+use super::Error;
+use super::nest::{Nest, begins_word};
 
-/// Looks through a whole document.
-pub(in crate::source) fn scan(input: impl Read) -> Result<Envelope, Error> {
-    let mut scanner = Scanner::new(input, (ENVELOPE_BYTES_MAX, "ENVELOPE_BYTES_MAX"));
-    let mut outline = Outline::default();
-    let mut path = Vec::new();
-    scanner.skip_mark()?;
-    let start = scanner.space()?;
-    match scanner.peek()? {
-        Some(b'{') => outline.object(&mut scanner, &mut path)?,
-        Some(b'[') => outline.array(&mut scanner, &path)?,
-        Some(_) => outline.scalar(&mut scanner)?,
-        None => return Err(scanner.wrong("it is empty")),
-    }
-    let end = scanner.at;
-    scanner.space()?;
-    if scanner.peek()?.is_some() {
-        return Err(scanner.wrong("something follows it"));
-    }
-    // What is around the lists is small, and checked as JSON here.
-    let around = Envelope::read(&outline.text)
-        .map_err(|error| Error::Json { why: error.error_type.to_string(), at: start + error.index as u64 })?;
-    Ok(Envelope {
-        arrays: outline.arrays,
-        document: usize_of(start)..usize_of(end),
-        is_object: around.is_object,
-        twice: around.twice,
-        scalars: around.scalars,
-        // Their bytes are not those of the document; a record that is one object is no large document.
-        objects: Vec::new(),
-    })
-}
-
-fn usize_of(at: u64) -> usize {
-    usize::try_from(at).unwrap_or(usize::MAX)
-}
-
-/// The document with every list emptied.
-#[derive(Default)]
-struct Outline {
-    text: Vec<u8>,
-    arrays: Vec<ArrayFound>,
-}
-
-impl Outline {
-    fn push(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        if self.text.len() + bytes.len() > ENVELOPE_BYTES_MAX {
-            let (limit, name) = (ENVELOPE_BYTES_MAX, "ENVELOPE_BYTES_MAX");
-            return Err(Error::Large { what: "what stands around the lists", limit, name });
-        }
-        self.text.extend_from_slice(bytes);
-        Ok(())
-    }
-
-    fn object<R: Read>(&mut self, scanner: &mut Scanner<R>, path: &mut Vec<String>) -> Result<(), Error> {
-        scanner.expect(b'{')?;
-        self.push(b"{")?;
-        scanner.space()?;
-        if scanner.peek()? == Some(b'}') {
-            scanner.expect(b'}')?;
-            return self.push(b"}");
-        }
-        loop {
-            scanner.space()?;
-            let mut key = Vec::new();
-            scanner.string(Some(&mut key))?;
-            let name: String = serde_json::from_slice(&key).map_err(|_| scanner.wrong("a name is no text"))?;
-            scanner.space()?;
-            scanner.expect(b':')?;
-            scanner.space()?;
-            self.push(&key)?;
-            self.push(b":")?;
-            path.push(name);
-            match scanner.peek()? {
-                Some(b'[') => self.array(scanner, path)?,
-                Some(b'{') if path.len() < ENVELOPE_DEPTH => self.object(scanner, path)?,
-                Some(b'{') => {
-                    scanner.value(None)?;
-                    self.push(b"{}")?;
-                }
-                _ => self.scalar(scanner)?,
-            }
-            path.pop();
-            scanner.space()?;
-            match scanner.next()? {
-                Some(b',') => self.push(b",")?,
-                Some(b'}') => return self.push(b"}"),
-                _ => return Err(scanner.wrong("an object is not closed")),
-            }
-        }
-    }
-
-    fn array<R: Read>(&mut self, scanner: &mut Scanner<R>, path: &[String]) -> Result<(), Error> {
-        let start = usize_of(scanner.at);
-        let mut found =
-            ArrayFound { path: path.to_vec(), bytes: start..start, items: 0, last_item: None, is_of_objects: true };
-        scanner.items(|scanner, is_object| {
-            let start = usize_of(scanner.at);
-            scanner.value(None)?;
-            found.items += 1;
-            found.is_of_objects &= is_object;
-            found.last_item = Some(start..usize_of(scanner.at));
-            Ok(())
-        })?;
-        found.bytes.end = usize_of(scanner.at);
-        self.arrays.push(found);
-        self.push(b"[]")
-    }
-
-    fn scalar<R: Read>(&mut self, scanner: &mut Scanner<R>) -> Result<(), Error> {
-        let mut text = Vec::new();
-        scanner.value(Some(&mut text))?;
-        self.push(&text)
-    }
-}
-
-/// Reads JSON byte by byte, in blocks.
-pub(super) struct Scanner<R> {
+/// A place in a JSON document.
+pub(in crate::source) struct Scanner<R> {
     input: R,
-    block: Vec<u8>,
-    filled: Range<usize>,
     /// Place in the document.
-    pub(super) at: u64,
+    pub(in crate::source) at: u64,
     /// What may be copied of one value, with its name.
-    pub(super) copy_max: (usize, &'static str),
+    copy_max: (usize, &'static str),
+    nest: Nest,
 }
 
-impl<R: Read> Scanner<R> {
-    pub(super) fn new(input: R, copy_max: (usize, &'static str)) -> Self {
-        Scanner { input, block: vec![0; READ_BYTES], filled: 0..0, at: 0, copy_max }
+impl<R: BufRead> Scanner<R> {
+    pub(in crate::source) fn new(input: R, copy_max: (usize, &'static str)) -> Self {
+        Scanner { input, at: 0, copy_max, nest: Nest::new() }
     }
 
-    pub(super) fn wrong(&self, why: &str) -> Error {
+    pub(in crate::source) fn wrong(&self, why: &str) -> Error {
         Error::Json { why: why.to_owned(), at: self.at }
     }
 
     /// Bytes that are at hand; none = the end.
-    pub(super) fn at_hand(&mut self) -> Result<&[u8], Error> {
-        if self.filled.is_empty() {
-            let read = loop {
-                match self.input.read(&mut self.block) {
-                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                    read => break read?,
-                }
-            };
-            self.filled = 0..read;
-        }
-        Ok(&self.block[self.filled.clone()])
+    fn at_hand(&mut self) -> Result<&[u8], Error> {
+        at_hand(&mut self.input)
     }
 
-    pub(super) fn advance(&mut self, bytes: usize) {
-        self.filled.start += bytes;
+    fn advance(&mut self, bytes: usize) {
+        self.input.consume(bytes);
         self.at += bytes as u64;
     }
 
-    pub(super) fn peek(&mut self) -> Result<Option<u8>, Error> {
+    pub(in crate::source) fn peek(&mut self) -> Result<Option<u8>, Error> {
         Ok(self.at_hand()?.first().copied())
     }
 
@@ -171,7 +44,7 @@ impl<R: Read> Scanner<R> {
         self.next().map(drop)
     }
 
-    pub(super) fn next(&mut self) -> Result<Option<u8>, Error> {
+    fn next(&mut self) -> Result<Option<u8>, Error> {
         let byte = self.peek()?;
         if byte.is_some() {
             self.advance(1);
@@ -179,7 +52,7 @@ impl<R: Read> Scanner<R> {
         Ok(byte)
     }
 
-    pub(super) fn expect(&mut self, wanted: u8) -> Result<(), Error> {
+    pub(in crate::source) fn expect(&mut self, wanted: u8) -> Result<(), Error> {
         match self.next()? {
             Some(byte) if byte == wanted => Ok(()),
             _ => Err(self.wrong(&format!("`{}` is missing", char::from(wanted)))),
@@ -187,7 +60,7 @@ impl<R: Read> Scanner<R> {
     }
 
     /// A byte order mark is not JSON (RFC 8259 section 8.1), but .NET services send it.
-    fn skip_mark(&mut self) -> Result<(), Error> {
+    pub(in crate::source) fn skip_mark(&mut self) -> Result<(), Error> {
         if self.peek()? == Some(0xef) {
             for byte in *b"\xef\xbb\xbf" {
                 self.expect(byte)?;
@@ -197,7 +70,7 @@ impl<R: Read> Scanner<R> {
     }
 
     /// Skips white space and tells where it ends.
-    pub(super) fn space(&mut self) -> Result<u64, Error> {
+    pub(in crate::source) fn space(&mut self) -> Result<u64, Error> {
         loop {
             let hand = self.at_hand()?;
             let count = hand.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r')).count();
@@ -209,23 +82,117 @@ impl<R: Read> Scanner<R> {
         }
     }
 
-    /// Reads a list; `item` is called at the start of every item, and told whether it is an object.
-    pub(super) fn items(&mut self, mut item: impl FnMut(&mut Self, bool) -> Result<(), Error>) -> Result<(), Error> {
-        self.expect(b'[')?;
+    /// Goes through a list or an object, whose brackets are given; `item` is called at the start of every item.
+    pub(in crate::source) fn items(
+        &mut self,
+        [open, close]: [u8; 2],
+        mut item: impl FnMut(&mut Self) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.expect(open)?;
         self.space()?;
-        if self.peek()? == Some(b']') {
-            return self.expect(b']');
+        if self.peek()? == Some(close) {
+            return self.step();
         }
         loop {
             self.space()?;
-            let is_object = self.peek()? == Some(b'{');
-            item(self, is_object)?;
+            item(self)?;
             self.space()?;
             match self.next()? {
                 Some(b',') => {}
-                Some(b']') => return Ok(()),
-                _ => return Err(self.wrong("a list is not closed")),
+                Some(byte) if byte == close => return Ok(()),
+                Some(_) => return Err(self.wrong("a comma is expected")),
+                None => return Err(self.wrong("it ends in the middle")),
             }
         }
     }
+
+    /// Skips a text with its quotes, or copies it.
+    fn text(&mut self, mut copy: Option<&mut Vec<u8>>) -> Result<(), Error> {
+        self.pass(1, copy.as_deref_mut())?;
+        loop {
+            let hand = self.at_hand()?;
+            if hand.is_empty() {
+                return Err(self.wrong("a text is not closed"));
+            }
+            let found = memchr::memchr2(b'"', b'\\', hand);
+            let is_closed = found.is_some_and(|at| hand[at] == b'"');
+            let count = found.map_or(hand.len(), |at| at + 1);
+            self.pass(count, copy.as_deref_mut())?;
+            if is_closed {
+                return Ok(());
+            }
+            if found.is_some() {
+                if self.peek()?.is_none() {
+                    return Err(self.wrong("a text is not closed"));
+                }
+                self.pass(1, copy.as_deref_mut())?;
+            }
+        }
+    }
+
+    /// Skips a value, or copies it. What stands inside is proved where it is used; that it ends is proved here.
+    pub(in crate::source) fn value(&mut self, copy: Option<&mut Vec<u8>>) -> Result<(), Error> {
+        match self.peek()? {
+            Some(b'{' | b'[') => self.nested(copy),
+            Some(b'"') => self.text(copy),
+            Some(byte) if begins_word(byte) => self.word(copy),
+            Some(_) => Err(self.wrong("a value is expected")),
+            None => Err(self.wrong("it ends in the middle")),
+        }
+    }
+
+    /// An object or a list.
+    fn nested(&mut self, mut copy: Option<&mut Vec<u8>>) -> Result<(), Error> {
+        loop {
+            let hand = at_hand(&mut self.input)?;
+            if hand.is_empty() {
+                return Err(self.wrong("it ends in the middle"));
+            }
+            let end = match self.nest.feed(hand) {
+                Ok(end) => end,
+                Err(wrong) => return Err(Error::Json { why: wrong.why.to_owned(), at: self.at + wrong.at as u64 }),
+            };
+            let count = end.unwrap_or(hand.len());
+            self.pass(count, copy.as_deref_mut())?;
+            if end.is_some() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// A number, true, false or null.
+    fn word(&mut self, mut copy: Option<&mut Vec<u8>>) -> Result<(), Error> {
+        loop {
+            let hand = self.at_hand()?;
+            let is_part = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'+' | b'.');
+            let count = hand.iter().take_while(is_part).count();
+            let is_over = count < hand.len() || hand.is_empty();
+            self.pass(count, copy.as_deref_mut())?;
+            if is_over {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Goes over so many of the bytes at hand, and copies them where that is wanted.
+    fn pass(&mut self, count: usize, copy: Option<&mut Vec<u8>>) -> Result<(), Error> {
+        if let Some(copy) = copy {
+            copy.extend_from_slice(&self.at_hand()?[..count]);
+            let (limit, name) = self.copy_max;
+            if copy.len() > limit {
+                return Err(Error::Large { what: "one value", limit, name });
+            }
+        }
+        self.advance(count);
+        Ok(())
+    }
+}
+
+fn at_hand(input: &mut impl BufRead) -> Result<&[u8], Error> {
+    while let Err(error) = input.fill_buf() {
+        if error.kind() != ErrorKind::Interrupted {
+            return Err(error.into());
+        }
+    }
+    Ok(input.fill_buf()?)
 }
