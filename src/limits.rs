@@ -84,8 +84,17 @@ pub(crate) const REDIRECTS_MAX: usize = 5;
 pub(crate) const PAGES_MAX: u64 = 1_000_000;
 /// Empty pages in a row that a server with filters may send before its next full one.
 pub(crate) const EMPTY_PAGES_MAX: u64 = 100;
-/// Pages that wait between the reader and the writer.
+/// Large pages that wait between the reader and the decoder of a slice.
 pub(crate) const PAGES_QUEUED_MAX: usize = 2;
+/// Up to here a page's records are taken out of its answer while they wait, so that they hold no more memory than their
+/// own; 60 records of half a kilobyte are 32 KiB.
+pub(crate) const PAGE_SMALL_BYTES: usize = 128 * 1024;
+/// Records of small pages that wait: two pages of a thousand records are as much.
+pub(crate) const QUEUE_SMALL_BYTES_MAX: usize = 1024 * 1024;
+/// The decoder is woken for so many of them: waking a thread costs more than decoding 32 KiB.
+pub(crate) const QUEUE_WAKE_BYTES: usize = 256 * 1024;
+/// And at the first page that comes so long after one that waits: where an API is slow, decoding lags one page behind.
+pub(crate) const QUEUE_WAKE_AGE: Duration = Duration::from_millis(20);
 /// Batches that wait between the decoding and the encoding thread of a stream; each has some megabytes.
 pub(crate) const BATCHES_QUEUED_MAX: usize = 1;
 /// Requests of one source in flight at once, unless the job says otherwise.

@@ -2,7 +2,7 @@
 //! begin with `y` are accepted, with `n` refused, and for those with `i`, about which the standard is silent, the table
 //! below says what haul does. Every document stands in several places, because several readers look at them.
 
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::print_stdout)]
 
 mod support;
 

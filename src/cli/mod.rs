@@ -148,7 +148,10 @@ fn vault_key() -> Result<Option<Secret>, Failure> {
 
 /// Runs a verb that uses all processors, until it is over or a second signal arrives.
 fn in_runtime(output: &Output, verb: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
-    on(&mut tokio::runtime::Builder::new_multi_thread(), output, verb)
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    // Decoding and encoding, two thirds of the work, have threads of their own. More threads for the rest than there is
+    // work for wake each other for every answer.
+    on(tokio::runtime::Builder::new_multi_thread().worker_threads(processors.div_ceil(3)), output, verb)
 }
 
 /// Runs a verb that mostly waits, on this thread.

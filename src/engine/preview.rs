@@ -123,7 +123,7 @@ async fn read(
         let unread = |source| page_error(&stream.name, number, source);
         let mut pieces = page.pieces().map_err(unread)?;
         while records < records_max {
-            let Some(piece) = tokio::task::block_in_place(|| pieces.next_piece()).map_err(unread)? else { break };
+            let Some(piece) = pieces.next_piece().map_err(unread)? else { break };
             records += tokio::task::block_in_place(|| decoder.push(&piece, number)).map_err(wrong)?;
         }
         match walk.accept(&facts) {

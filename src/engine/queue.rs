@@ -1,17 +1,22 @@
 //! The pages of one slice between its reader and the writer. Slices are written in their order, whatever order they are
-//! read in: that keeps the output the same. A reader that is ahead of its turn keeps two pages in memory and the rest
-//! in a temporary file.
+//! read in: that keeps the output the same. A reader that is ahead of its turn keeps two large pages and a mebibyte of small
+//! ones in memory and the rest in a temporary file.
+//!
+//! Waking a thread costs more than decoding a small page. So the writer is woken when there is work worth it, takes all
+//! there is, and wakes the reader when there is room worth it.
 
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::limits::PAGES_QUEUED_MAX;
+use crate::clock::Clock;
+use crate::limits::{PAGE_SMALL_BYTES, PAGES_QUEUED_MAX, QUEUE_SMALL_BYTES_MAX, QUEUE_WAKE_AGE, QUEUE_WAKE_BYTES};
 use crate::model::slices::Slice;
 
 /// When the writer may take pages.
@@ -34,10 +39,12 @@ pub(super) struct PageQueue {
 
 #[derive(Default)]
 struct State {
-    memory: VecDeque<QueuedPage>,
+    memory: Waiting,
     overflow: Option<Overflow>,
-    /// The writer waits for this slice.
+    /// The writer has come to this slice.
     is_front: bool,
+    /// The writer sleeps until it is woken.
+    is_asleep: bool,
     closed: Option<Closed>,
 }
 
@@ -46,6 +53,58 @@ struct State {
 pub(super) struct QueuedPage {
     pub number: u64,
     pub records: Bytes,
+}
+
+/// Pages that wait in memory, and how much that is.
+#[derive(Default)]
+struct Waiting {
+    pages: VecDeque<QueuedPage>,
+    large: usize,
+    small_bytes: usize,
+    /// When the first of them came. Absent = there is none.
+    since: Option<Duration>,
+}
+
+impl Waiting {
+    /// Whether there is room for this page.
+    fn takes(&self, page: &QueuedPage) -> bool {
+        if page.is_small() { self.small_bytes < QUEUE_SMALL_BYTES_MAX } else { self.large < PAGES_QUEUED_MAX }
+    }
+
+    fn push(&mut self, page: QueuedPage) {
+        if page.is_small() {
+            self.small_bytes += page.held_bytes();
+        } else {
+            self.large += 1;
+        }
+        self.since.get_or_insert_with(|| Clock.boot_time());
+        self.pages.push_back(page);
+    }
+
+    fn pop(&mut self) -> Option<QueuedPage> {
+        let page = self.pages.pop_front()?;
+        if page.is_small() {
+            self.small_bytes -= page.held_bytes();
+        } else {
+            self.large -= 1;
+        }
+        if self.pages.is_empty() {
+            self.since = None;
+        }
+        Some(page)
+    }
+
+    /// Whether it is worth waking the writer.
+    fn is_worth_waking(&self) -> bool {
+        self.large > 0
+            || self.small_bytes >= QUEUE_WAKE_BYTES
+            || self.since.is_some_and(|since| Clock.boot_time().saturating_sub(since) >= QUEUE_WAKE_AGE)
+    }
+
+    /// Whether a reader that waits can go on for a while.
+    fn has_drained(&self) -> bool {
+        self.large < PAGES_QUEUED_MAX && self.small_bytes <= QUEUE_SMALL_BYTES_MAX / 2
+    }
 }
 
 /// Why no page will follow.
@@ -66,6 +125,25 @@ pub(super) enum Popped {
     Closed(Closed),
 }
 
+impl QueuedPage {
+    fn is_small(&self) -> bool {
+        self.records.len() <= PAGE_SMALL_BYTES
+    }
+
+    /// What a small page takes: an empty one is not nothing.
+    fn held_bytes(&self) -> usize {
+        self.records.len() + size_of::<Self>()
+    }
+
+    /// A small page without its answer, which may be far larger and would be kept with it.
+    fn alone(mut self) -> Self {
+        if self.is_small() {
+            self.records = Bytes::copy_from_slice(&self.records);
+        }
+        self
+    }
+}
+
 impl PageQueue {
     pub(super) fn new(slice: Slice, release: Release) -> Arc<Self> {
         Arc::new(PageQueue { slice, release, state: Mutex::default(), filled: Condvar::new(), drained: Notify::new() })
@@ -77,20 +155,23 @@ impl PageQueue {
 
     /// Adds a page; waits while the writer is behind. `false` = nobody will read it.
     pub(super) async fn push(&self, page: QueuedPage, halt: &CancellationToken) -> std::io::Result<bool> {
-        let mut page = Some(page);
+        let mut page = Some(page.alone());
         loop {
             let drained = self.drained.notified();
             {
                 let mut state = self.lock();
                 let is_overflowing = state.overflow.as_ref().is_some_and(|overflow| overflow.waiting > 0);
                 let waits = state.is_front && self.release == Release::AtOnce;
-                if !is_overflowing && state.memory.len() < PAGES_QUEUED_MAX {
-                    state.memory.extend(page.take());
+                if let Some(page) = page.take_if(|page| !is_overflowing && state.memory.takes(page)) {
+                    state.memory.push(page);
                 } else if let Some(page) = page.take_if(|_| !waits) {
                     tokio::task::block_in_place(|| state.overflow()?.append(&page))?;
                 }
                 if page.is_none() {
-                    self.filled.notify_one();
+                    if waits && state.is_asleep && state.memory.is_worth_waking() {
+                        state.is_asleep = false;
+                        self.filled.notify_one();
+                    }
                     return Ok(true);
                 }
             }
@@ -104,7 +185,7 @@ impl PageQueue {
     /// Forgets all pages: the slice is read once more.
     pub(super) fn clear(&self) {
         let mut state = self.lock();
-        state.memory.clear();
+        state.memory = Waiting::default();
         state.overflow = None;
     }
 
@@ -122,8 +203,10 @@ impl PageQueue {
         loop {
             let is_held = self.release == Release::AtTheEnd && state.closed != Some(Closed::Whole);
             if !is_held {
-                if let Some(page) = state.memory.pop_front() {
-                    self.drained.notify_one();
+                if let Some(page) = state.memory.pop() {
+                    if state.memory.has_drained() {
+                        self.drained.notify_one();
+                    }
                     return Ok(Popped::Page(page));
                 }
                 if let Some(page) = state.overflow.as_mut().map_or(Ok(None), Overflow::take)? {
@@ -134,6 +217,7 @@ impl PageQueue {
             if let Some(closed) = state.closed {
                 return Ok(Popped::Closed(closed));
             }
+            state.is_asleep = true;
             state = self.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
@@ -224,6 +308,49 @@ mod tests {
         assert!(queue.push(page(1), &halt).await.expect("room"));
         queue.close(Closed::LeftOut);
         assert_eq!(queue.pop().expect("the end"), Popped::Closed(Closed::LeftOut));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn memory_is_bounded_by_pages_or_by_bytes_and_the_rest_overflows() {
+        let halt = CancellationToken::new();
+        let small = |bytes| (bytes, QUEUE_SMALL_BYTES_MAX.div_ceil(bytes + size_of::<QueuedPage>()));
+        for (bytes, in_memory) in [(PAGE_SMALL_BYTES + 1, PAGES_QUEUED_MAX), small(PAGE_SMALL_BYTES), small(2)] {
+            let queue = PageQueue::new(Slice::default(), Release::AtOnce);
+            let answer = Bytes::from(vec![b' '; bytes * 2]);
+            for number in 1..=in_memory as u64 + 3 {
+                let records = answer.slice(..bytes);
+                assert!(queue.push(QueuedPage { number, records }, &halt).await.expect("room"));
+            }
+            let state = queue.lock();
+            assert_eq!(state.memory.pages.len(), in_memory, "{bytes}");
+            assert_eq!(state.overflow.as_ref().map(|overflow| overflow.waiting), Some(3), "{bytes}");
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_writer_sleeps_until_there_is_work_worth_it() {
+        let queue = PageQueue::new(Slice::default(), Release::AtOnce);
+        let halt = CancellationToken::new();
+        let writer = {
+            let queue = Arc::clone(&queue);
+            tokio::task::spawn_blocking(move || queue.pop().expect("a page"))
+        };
+        while !queue.lock().is_asleep {
+            tokio::task::yield_now().await;
+        }
+        let small = |number| QueuedPage { number, records: Bytes::from(vec![b' '; QUEUE_WAKE_BYTES / 4]) };
+        assert!(queue.push(small(1), &halt).await.expect("room"));
+        // A page that came just now, however slow this machine is.
+        queue.lock().memory.since = Some(Clock.boot_time() + Duration::from_secs(3600));
+        assert!(queue.push(small(2), &halt).await.expect("room"));
+        assert!(queue.lock().is_asleep && !writer.is_finished());
+        // An old page is worth it whatever its size.
+        queue.lock().memory.since = Some(Clock.boot_time() - QUEUE_WAKE_AGE);
+        assert!(queue.push(small(3), &halt).await.expect("room"));
+        assert_eq!(writer.await.expect("no panic"), Popped::Page(small(1)));
+        // Half of the room must be free before a reader is woken that waits.
+        let state = queue.lock();
+        assert!(state.memory.has_drained() && !state.is_asleep);
     }
 
     #[tokio::test(flavor = "multi_thread")]

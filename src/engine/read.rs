@@ -98,7 +98,7 @@ impl SliceReader<'_> {
             let trace = page.trace().clone();
             let wrong = |source| page_error(&self.stream.name, number, source);
             let mut pieces = page.pieces().map_err(wrong)?;
-            while let Some(records) = tokio::task::block_in_place(|| pieces.next_piece()).map_err(wrong)? {
+            while let Some(records) = pieces.next_piece().map_err(wrong)? {
                 let is_taken = queue
                     .push(QueuedPage { number, records }, self.halt)
                     .await

@@ -3,12 +3,14 @@
 
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
-use std::time::Duration;
+use std::pin::pin;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
+use http::HeaderMap;
 
 use super::coding::decoded;
+use super::deadline::{Deadline, StepLimit};
 use super::error::Error;
 use crate::limits::{BODY_MEMORY_BYTES, EXCERPT_CHARS_MAX};
 use crate::secret::SafeUrl;
@@ -50,6 +52,10 @@ impl Body {
 pub(super) struct Kept<'a> {
     url: &'a SafeUrl,
     bound: BodyBound,
+    /// Bytes that are announced; nothing is believed because of it.
+    expected: u64,
+    /// A body that came in one piece.
+    whole: Option<Bytes>,
     memory: BytesMut,
     file: Option<File>,
     bytes: u64,
@@ -57,8 +63,7 @@ pub(super) struct Kept<'a> {
 
 impl<'a> Kept<'a> {
     pub(super) fn new(url: &'a SafeUrl, bound: BodyBound, expected: u64) -> Self {
-        let expected = usize::try_from(expected).unwrap_or(0).min(BODY_MEMORY_BYTES);
-        Kept { url, bound, memory: BytesMut::with_capacity(expected), file: None, bytes: 0 }
+        Kept { url, bound, expected, whole: None, memory: BytesMut::new(), file: None, bytes: 0 }
     }
 
     /// Bytes so far.
@@ -66,7 +71,24 @@ impl<'a> Kept<'a> {
         self.bytes
     }
 
+    /// Takes a piece; one that is the whole body is not copied.
+    fn push_piece(&mut self, piece: Bytes) -> Result<(), Error> {
+        let is_whole = self.bytes == 0 && piece.len() as u64 == self.expected && piece.len() <= BODY_MEMORY_BYTES;
+        if is_whole && self.expected <= self.bound.bytes_max {
+            self.bytes = self.expected;
+            self.whole = Some(piece);
+            return Ok(());
+        }
+        self.push(&piece)
+    }
+
     pub(super) fn push(&mut self, chunk: &[u8]) -> Result<(), Error> {
+        if self.memory.is_empty() && self.file.is_none() {
+            let expected = usize::try_from(self.expected).unwrap_or(0).min(BODY_MEMORY_BYTES);
+            self.memory.reserve(expected.max(chunk.len()));
+            // More than was announced came after all.
+            self.memory.extend_from_slice(&self.whole.take().unwrap_or_default());
+        }
         self.bytes += chunk.len() as u64;
         let BodyBound { bytes_max, limit } = self.bound;
         if self.bytes > bytes_max {
@@ -90,32 +112,33 @@ impl<'a> Kept<'a> {
 
     /// The body is whole.
     pub(super) fn finish(self) -> Result<Body, Error> {
+        if let Some(whole) = self.whole {
+            return Ok(Body::Memory(whole));
+        }
         let Some(mut file) = self.file else { return Ok(Body::Memory(self.memory.freeze())) };
         file.seek(SeekFrom::Start(0)).map_err(|source| Error::Unkept { url: self.url.clone(), source })?;
         Ok(Body::File(file))
     }
 }
 
-/// Reads a body to its end and decompresses it. The bound holds for both forms, so a compression bomb stops here too.
+/// Reads a body to its end and decompresses it as `headers` say, which are the response's. The bound holds for both forms,
+/// so a compression bomb stops here too.
 pub(super) async fn read_bounded(
     response: reqwest::Response,
+    headers: &HeaderMap,
     url: &SafeUrl,
     bound: BodyBound,
-    stall_max: Duration,
+    stall: StepLimit,
+    deadline: &mut Deadline<'_>,
 ) -> Result<Body, Error> {
-    let headers = response.headers().clone();
     let mut body = Kept::new(url, bound, response.content_length().unwrap_or(0).min(bound.bytes_max));
     let mut chunks = response.bytes_stream();
     loop {
-        let chunk = tokio::time::timeout(stall_max, chunks.next()).await.map_err(|_| Error::TimedOut {
-            url: url.clone(),
-            waited: stall_max,
-            limit: "`source.network.stall_timeout`",
-        })?;
-        let Some(chunk) = chunk else { break };
-        body.push(&chunk.map_err(|source| Error::Broken { url: url.clone(), source: source.without_url() })?)?;
+        let Some(chunk) = deadline.step(stall, chunks.next()).await? else { break };
+        body.push_piece(chunk.map_err(|source| Error::Broken { url: url.clone(), source: source.without_url() })?)?;
     }
-    decoded(body.finish()?, &headers, url, bound).await
+    let body = body.finish()?;
+    deadline.rest(pin!(decoded(body, headers, url, bound))).await?
 }
 
 /// The first words of a server's text on one line, for an error.

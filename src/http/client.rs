@@ -1,6 +1,7 @@
 //! The HTTP client of a source's pages: pooled, paced, and kept on the source's origin.
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use url::Url;
 use super::address::Refusal;
 use super::attempts::Contact;
 use super::body::{Body, BodyBound, excerpt, read_bounded};
+use super::deadline::{Deadline, StepLimit};
 use super::error::Error;
 use super::network::Network;
 use super::origin::Origin;
@@ -92,7 +94,7 @@ impl Client {
         tape: Tape,
         cancel: CancellationToken,
     ) -> Result<Self, Error> {
-        let builder = network.builder(base_url, base_url)?;
+        let builder = network.builder(base_url, base_url, origin.is_tls_possible())?;
         let builder = match connections {
             Connections::Many => builder,
             Connections::One => builder.http1_only().pool_max_idle_per_host(1).connector_layer(Patience::default()),
@@ -141,10 +143,8 @@ impl Client {
         self.unless_cancelled(async {
             let _permit = self.pace.enter().await?;
             self.counters.attempts.fetch_add(1, Ordering::Relaxed);
-            let url = SafeUrl::new(request.url.clone());
-            let waited = self.waits.total;
-            let reply = tokio::time::timeout(waited, self.exchange(request, bound)).await;
-            reply.unwrap_or(Err(Error::TooSlow { url, waited }))
+            // By far the largest part of all futures around it, which are moved and nested many times.
+            Box::pin(self.exchange(request, bound)).await
         })
         .await
     }
@@ -193,19 +193,22 @@ impl Client {
         if let Some(body) = request.body {
             sent = sent.body(body);
         }
-        let sent = sent.send();
-        let waited = self.waits.first_byte;
-        let response = tokio::time::timeout(waited, sent)
-            .await
-            .map_err(|_| Error::TimedOut { url: asked.clone(), waited, limit: "`source.network.first_byte_timeout`" })?
-            .map_err(|source| sending_error(&asked, self.waits, source))?;
+        let mut deadline = Deadline::new(&asked, Some(self.waits.total));
+        let first_byte = StepLimit { waited: self.waits.first_byte, name: "`source.network.first_byte_timeout`" };
+        let sent = deadline.step(first_byte, pin!(sent.send())).await?;
+        let mut response = sent.map_err(|source| sending_error(&asked, self.waits, source))?;
         self.is_reached.store(true, Ordering::Relaxed);
         let url = response.url().clone();
         let status = response.status();
-        let headers = response.headers().clone();
+        let headers = std::mem::take(response.headers_mut());
         let connection = response.extensions().get::<HttpInfo>().map(HttpInfo::local_addr);
-        let asked_wait = self.pace.heed(status, &headers).await;
-        let body = read_bounded(response, &asked, bound, self.waits.stall).await;
+        let asked_wait = deadline.rest(pin!(self.pace.heed(status, &headers))).await?;
+        let stall = StepLimit { waited: self.waits.stall, name: "`source.network.stall_timeout`" };
+        let body = match read_bounded(response, &headers, &asked, bound, stall, &mut deadline).await {
+            // Over is over, whatever the status.
+            Err(error @ Error::TooSlow { .. }) => return Err(error),
+            body => body,
+        };
         if let (Some((recorder, request, began, since)), Ok(body)) = (&taped, &body) {
             let Body::Memory(bytes) = body else { return Err(tape::Error::TooLarge.into()) };
             let took = since.elapsed();

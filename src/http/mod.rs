@@ -9,6 +9,7 @@ pub(crate) mod attempts;
 mod body;
 mod client;
 mod coding;
+mod deadline;
 mod error;
 mod network;
 mod origin;

@@ -41,6 +41,8 @@ enum ProxyWay {
 struct Chosen {
     proxy: Proxy,
     host: String,
+    /// Spoken to over TLS itself.
+    is_tls: bool,
 }
 
 impl Network {
@@ -60,13 +62,16 @@ impl Network {
     }
 
     /// A client for the origin of `target`, to which the address `configured` in the job leads. `target` itself is
-    /// checked here where it is spelled as an address, and at each connection where it is a name.
-    pub(super) fn builder(&self, target: &Url, configured: &Url) -> Result<ClientBuilder, Error> {
+    /// checked here where it is spelled as an address, and at each connection where it is a name. A client that never
+    /// speaks TLS does without the system's certificates.
+    pub(super) fn builder(&self, target: &Url, configured: &Url, is_tls: bool) -> Result<ClientBuilder, Error> {
         let reach = Reach::of(configured, self.is_private_allowed);
         reach.admit_literal(target)?;
-        let builder = plain(self.waits).tls_certs_merge(self.certificates.clone());
-        Ok(match self.proxy_to(target)? {
-            Some(Chosen { proxy, host }) => {
+        let chosen = self.proxy_to(target)?;
+        let is_tls = is_tls || chosen.as_ref().is_some_and(|chosen| chosen.is_tls);
+        let builder = trusting(plain(self.waits), self.certificates.clone(), is_tls);
+        Ok(match chosen {
+            Some(Chosen { proxy, host, .. }) => {
                 builder.proxy(proxy).dns_resolver(Resolver { reach, proxy_host: Some(host) })
             }
             None => builder.no_proxy().dns_resolver(Resolver { reach, proxy_host: None }),
@@ -75,8 +80,8 @@ impl Network {
 
     /// A client past every proxy and without the address guard: for the platform's own services, which are link-local
     /// and named by the platform.
-    pub(super) fn platform_builder(&self) -> ClientBuilder {
-        plain(self.waits).no_proxy()
+    pub(super) fn platform_builder(&self, is_tls: bool) -> ClientBuilder {
+        trusting(plain(self.waits), Vec::new(), is_tls).no_proxy()
     }
 
     /// `Ok(None)` = no proxy on the way to this address.
@@ -89,7 +94,8 @@ impl Network {
                 if let Some(login) = login {
                     proxy = proxy.basic_auth(&login.username, login.password.expose());
                 }
-                Ok(Some(Chosen { proxy, host: url.host_str().unwrap_or_default().to_owned() }))
+                let host = url.host_str().unwrap_or_default().to_owned();
+                Ok(Some(Chosen { proxy, host, is_tls: url.scheme() == "https" }))
             }
             ProxyWay::Environment => {
                 // The client would read the same; but only we can tell the guard which host the proxy is.
@@ -104,7 +110,8 @@ impl Network {
                 if let Some((username, password)) = found.raw_auth() {
                     proxy = proxy.basic_auth(username, password);
                 }
-                Ok(Some(Chosen { proxy, host: found.uri().host().unwrap_or_default().to_owned() }))
+                let host = found.uri().host().unwrap_or_default().to_owned();
+                Ok(Some(Chosen { proxy, host, is_tls: found.uri().scheme_str() == Some("https") }))
             }
         }
     }
@@ -129,6 +136,12 @@ fn plain(waits: Waits) -> ClientBuilder {
         .connect_timeout(waits.connect)
         .referer(false)
         .retry(reqwest::retry::never())
+}
+
+/// Whom the client believes: the system's certificates and the job's. Reading the system's takes some milliseconds, a
+/// fifth of a short run; a client that never speaks TLS believes nobody instead, so that a mistake here would show.
+fn trusting(builder: ClientBuilder, certificates: Vec<Certificate>, is_tls: bool) -> ClientBuilder {
+    if is_tls { builder.tls_certs_merge(certificates) } else { builder.tls_certs_only(certificates) }
 }
 
 fn read_certificates(file: &Path) -> Result<Vec<Certificate>, Error> {

@@ -27,6 +27,12 @@ impl Origin {
         self
     }
 
+    /// Whether a request may need TLS.
+    pub(super) fn is_tls_possible(&self) -> bool {
+        let is_plain = |origin: &url::Origin| matches!(origin, url::Origin::Tuple(scheme, _, _) if scheme == "http");
+        !(is_plain(&self.home) && self.guests.iter().all(is_plain))
+    }
+
     /// Whether a URL is of the origin that the credential is for.
     pub(crate) fn is_home(&self, url: &Url) -> bool {
         url.origin() == self.home

@@ -9,6 +9,7 @@ use url::Url;
 
 use super::body::{BodyBound, read_bounded};
 use super::client::{sending_error, status_error};
+use super::deadline::{Deadline, StepLimit};
 use super::error::Error;
 use super::network::Network;
 use crate::limits::{STALL_WAIT_MAX, TOKEN_BYTES_MAX, TOKEN_WAIT_MAX};
@@ -104,9 +105,13 @@ impl TokenChannel {
             .parse()
             .map_err(|source| TokenError::NotSent(Error::LinkUnreadable { source }))?;
         let asked = SafeUrl::new(url.clone());
+        // No redirect is followed.
+        let is_tls = url.scheme() != "http";
         let client = match route {
-            Route::Network(configured) => self.network.builder(&url, configured).map_err(TokenError::NotSent)?,
-            Route::Platform => self.network.platform_builder(),
+            Route::Network(configured) => {
+                self.network.builder(&url, configured, is_tls).map_err(TokenError::NotSent)?
+            }
+            Route::Platform => self.network.platform_builder(is_tls),
         };
         let client = client
             .redirect(Policy::none())
@@ -120,20 +125,21 @@ impl TokenChannel {
             TokenError::Ambiguous(Error::TimedOut { url, waited, limit })
         };
         let waits = self.network.waits();
-        let response =
-            within(TOKEN_WAIT_MAX, sent).await.ok_or_else(timed_out)?.map_err(|source| {
-                match sending_error(&asked, waits, source) {
-                    error @ (Error::Unreachable { .. } | Error::NoConnection { .. } | Error::AddressRefused { .. }) => {
-                        TokenError::NotSent(error)
-                    }
-                    error => TokenError::Ambiguous(error),
+        let mut response = within(TOKEN_WAIT_MAX, sent).await.ok_or_else(timed_out)?.map_err(|source| {
+            match sending_error(&asked, waits, source) {
+                error @ (Error::Unreachable { .. } | Error::NoConnection { .. } | Error::AddressRefused { .. }) => {
+                    TokenError::NotSent(error)
                 }
-            })?;
+                error => TokenError::Ambiguous(error),
+            }
+        })?;
         let status = response.status();
-        let headers = response.headers().clone();
+        let headers = std::mem::take(response.headers_mut());
         let bound = BodyBound { bytes_max: TOKEN_BYTES_MAX, limit: "TOKEN_BYTES_MAX" };
         // Not the job's own wait for a stalled body: `within` decides, which takes what has arrived.
-        let body = within(TOKEN_WAIT_MAX, read_bounded(response, &asked, bound, STALL_WAIT_MAX))
+        let stall = StepLimit { waited: STALL_WAIT_MAX, name: "STALL_WAIT_MAX" };
+        let mut deadline = Deadline::new(&asked, None);
+        let body = within(TOKEN_WAIT_MAX, read_bounded(response, &headers, &asked, bound, stall, &mut deadline))
             .await
             .ok_or_else(timed_out)?
             .map_err(TokenError::Ambiguous)?;

@@ -95,11 +95,12 @@ enum From {
 }
 
 impl PagePieces {
-    /// The next piece. `None` = all were given.
+    /// The next piece. `None` = all were given. Where the page is a file, the other tasks of this thread are moved to
+    /// another one meanwhile; that costs more than handing over a page that is in memory.
     pub(crate) fn next_piece(&mut self) -> Result<Option<Bytes>, Error> {
         match &mut self.0 {
             From::Memory(records) => Ok(records.take()),
-            From::Document(pieces) => Ok(pieces.next_piece()?),
+            From::Document(pieces) => Ok(tokio::task::block_in_place(|| pieces.next_piece())?),
         }
     }
 }
