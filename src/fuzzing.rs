@@ -3,6 +3,7 @@
 
 mod slow;
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use arrow::array::RecordBatch;
@@ -49,7 +50,6 @@ pub fn decode_page(data: &[u8]) {
         assert_eq!(whole.is_ok(), cut.is_ok(), "{cut:?}");
         if let (Ok((tables, _)), Ok((cut, _))) = (&whole, cut) {
             for (table, cut) in tables.iter().zip(&cut) {
-                let kinds = |table: &Table| -> Vec<ColumnType> { table.columns.iter().map(|it| it.kind).collect() };
                 assert_eq!(kinds(table), kinds(cut), "types do not depend on where batches end");
             }
         }
@@ -91,6 +91,10 @@ fn options(choice: u8) -> Options {
         },
         ..Options::default()
     }
+}
+
+fn kinds(table: &Table) -> BTreeMap<&str, ColumnType> {
+    table.columns.iter().map(|column| (column.name.as_str(), column.kind)).collect()
 }
 
 /// Decodes pages, with batches that end where pages end or not, and turns all batches into the columns of the end. Also

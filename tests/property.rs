@@ -258,3 +258,15 @@ fn check(seed: usize) {
         assert!(counts["tables"].as_u64() > Some(0), "{route:?} of seed {seed}: {counts}");
     }
 }
+
+#[test]
+fn a_record_of_a_large_document_is_named_by_its_place() {
+    let server = Server::start(|_, _| {
+        let long = "x".repeat(LARGE_BYTES);
+        ok(format!("[{{\"a\":\"{long}\"}},{{\"a\":1}},{{\"a\":1,\"a\":2}}]"))
+    });
+    let place = Workplace::new();
+    let file = place.file("job.yaml", &support::job(&server.url, "", "paging: none"));
+    let done = place.haul(&["run", &file]).expect_code(1);
+    done.expect_says(&["record 3 of page 1 has the member `a` twice"]);
+}

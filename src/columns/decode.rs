@@ -105,7 +105,13 @@ impl Decoder {
 
     /// Reads the records of one page: the text of a JSON array of objects, or of a single object. Returns how many.
     pub(crate) fn push(&mut self, records: &[u8], page: u64) -> Result<u64, Error> {
-        let mut reading = Reading { text: records, tokens: Tokens::new(records), place: Place { page, record: 1 } };
+        self.push_piece(records, page, 0)
+    }
+
+    /// As `push`, for a piece of a page behind so many of the page's records.
+    pub(crate) fn push_piece(&mut self, records: &[u8], page: u64, before: u64) -> Result<u64, Error> {
+        let place = Place { page, record: before + 1 };
+        let mut reading = Reading { text: records, tokens: Tokens::new(records), place };
         let mut count = 0;
         match reading.tokens.peek().map_err(|source| syntax_error(source, reading.place))? {
             Peek::Object => {
@@ -115,7 +121,7 @@ impl Decoder {
             Peek::Array => {
                 let mut next = reading.tokens.known_array().map_err(|source| syntax_error(source, reading.place))?;
                 while let Some(peek) = next {
-                    reading.place.record = count + 1;
+                    reading.place.record = before + count + 1;
                     self.record(&mut reading, peek)?;
                     count += 1;
                     next = reading.tokens.array_step().map_err(|source| syntax_error(source, reading.place))?;

@@ -105,6 +105,9 @@ impl Decoding {
             if self.is_cut {
                 scope.clone_from(&queue.slice.scope);
             }
+            // A page that is larger than memory allows comes in pieces, one after another: its number, and its records
+            // so far.
+            let mut piece = (0, 0);
             loop {
                 let popped = queue.pop().map_err(|source| Error::Spool { stream: stream.clone(), source })?;
                 let page = match popped {
@@ -112,11 +115,16 @@ impl Decoding {
                     Popped::Closed(Closed::Whole | Closed::LeftOut) => break,
                     Popped::Closed(Closed::Broken) => return Err(Error::Stopped),
                 };
-                let pushed = decoder.push(&page.records, page.number);
+                if piece.0 != page.number {
+                    piece = (page.number, 0);
+                }
+                let pushed = decoder.push_piece(&page.records, page.number, piece.1);
                 while let Some(bad) = decoder.next_bad() {
                     self.set_aside(quarantine, &bad)?;
                 }
-                records += pushed.map_err(wrong)?;
+                let count = pushed.map_err(wrong)?;
+                piece.1 += count;
+                records += count;
                 self.send_batches(&mut decoder, batches, &scope, &mut rows)?;
             }
             if self.is_cut {

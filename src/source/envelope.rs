@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use jiter::{Jiter, JiterError, Peek};
 
-use super::decode::{Error, READ_BYTES, Scanner};
+use super::decode::{Error, READ_BYTES, Scanner, prove};
 use crate::limits::ENVELOPE_BYTES_MAX;
 use crate::model::json_path::JsonPath;
 
@@ -86,7 +86,8 @@ const ENVELOPE_SCALARS_MAX: usize = 2_000;
 
 impl Envelope {
     /// Reads a document in memory to its end. Fails where it is cut, is no UTF-8, or something follows it, and where
-    /// what stands around the lists is no valid JSON. What stands inside them is proved where it is decoded.
+    /// what stands around the lists is no valid JSON. What stands inside them is proved where it is decoded, or by
+    /// `lists_beside`.
     pub(super) fn read(body: &[u8]) -> Result<Self, Error> {
         if let Err(error) = simdutf8::compat::from_utf8(body) {
             let why = "bytes that are not UTF-8".to_owned();
@@ -101,6 +102,12 @@ impl Envelope {
     pub(super) fn read_large(input: impl Read) -> Result<Self, Error> {
         let envelope = Outline::read(BufReader::with_capacity(READ_BYTES, input), ENVELOPE_BYTES_MAX)?;
         Ok(Envelope { objects: Vec::new(), ..envelope })
+    }
+
+    /// The lists that are not, and do not stand in, these bytes: nobody decodes them.
+    pub(super) fn lists_beside(&self, read: &Range<usize>) -> impl Iterator<Item = &Range<usize>> {
+        let is_beside = |list: &&Range<usize>| list.start < read.start || list.end > read.end;
+        self.arrays.iter().filter(|array| array.items > 0).map(|array| &array.bytes).filter(is_beside)
     }
 
     pub(super) fn scalar(&self, path: &JsonPath) -> Option<&Scalar> {
@@ -169,7 +176,12 @@ impl Outline {
                 self.object(scanner, path)?;
                 self.envelope.objects.push((path.clone(), start..usize_of(scanner.at)));
             }
-            Some(b'{') => scanner.value(None)?,
+            Some(b'{') => {
+                let mut object = Vec::new();
+                scanner.value(Some(&mut object))?;
+                self.add_around(object.len())?;
+                prove(object.as_slice(), start)?;
+            }
             _ => {
                 let scalar = self.scalar(scanner)?;
                 if self.envelope.scalars.len() < ENVELOPE_SCALARS_MAX {
@@ -200,12 +212,17 @@ impl Outline {
         let start = scanner.at;
         let mut text = Vec::new();
         scanner.value(Some(&mut text))?;
-        self.around += text.len();
+        self.add_around(text.len())?;
+        parsed(&text).map_err(|error| Error::Json { why: error.error_type.to_string(), at: start + error.index as u64 })
+    }
+
+    fn add_around(&mut self, bytes: usize) -> Result<(), Error> {
+        self.around += bytes;
         if self.around > self.around_max {
             let (limit, name) = (self.around_max, "ENVELOPE_BYTES_MAX");
             return Err(Error::Large { what: "what stands around the lists", limit, name });
         }
-        parsed(&text).map_err(|error| Error::Json { why: error.error_type.to_string(), at: start + error.index as u64 })
+        Ok(())
     }
 }
 

@@ -152,6 +152,7 @@ fn open_whole(reply: Reply, at: &RecordsAt, reading: &PageReading<'_>, trust: Tr
     let body = if body.starts_with(b"\xef\xbb\xbf") { body.slice(3..) } else { body };
     let envelope = Envelope::read(&body).map_err(|error| unreadable(&body, reply.status, error))?;
     check_around(&envelope, at, &body, trust)?;
+    let document = body.clone();
     let (body, located) = match at {
         RecordsAt::Each { list, inner } => {
             let all = each(&body, reply.status, &envelope, list, inner)?;
@@ -162,6 +163,14 @@ fn open_whole(reply: Reply, at: &RecordsAt, reading: &PageReading<'_>, trust: Tr
         RecordsAt::Path(path) => (body, at_path(&envelope, path)?),
         RecordsAt::Found => (body, found(&envelope)?),
     };
+    let decoded = match at {
+        RecordsAt::Each { list, .. } => at_path(&envelope, list)?.records,
+        RecordsAt::Path(_) | RecordsAt::Found => located.records.clone(),
+    };
+    for list in envelope.lists_beside(&decoded) {
+        let proved = decode::prove(&document[list.clone()], list.start);
+        proved.map_err(|error| unreadable(&document, reply.status, error))?;
+    }
     let last = match located.last.clone() {
         Some(at) => last_record(reading.wants, &body[at.clone()], at.start)
             .map_err(|error| unreadable(&body, reply.status, error))?,
@@ -198,6 +207,10 @@ fn open_large(
             return Err(Error::NoRecords { why });
         }
     };
+    for list in envelope.lists_beside(&located.records) {
+        document.seek(SeekFrom::Start(list.start as u64)).map_err(decode::Error::from)?;
+        decode::prove((&mut document).take(list.len() as u64), list.start)?;
+    }
     let mut last = None;
     if let Some(at) = located.last.clone() {
         let mut record = Vec::new();

@@ -197,11 +197,11 @@ class Column:
         self.warnings[kind] = self.warnings.get(kind, 0) + 1
 
     def cut(self, text):
-        # Power BI counts units of UTF-16, and no character is cut in half.
-        units = text.encode("utf-16-le", "surrogatepass")
+        units = text.encode("utf-16-le")
         if len(units) <= 2 * TEXT_CHARS:
             return text
         self.warn("text_truncated")
+        # Half a character is left out.
         return units[: 2 * TEXT_CHARS].decode("utf-16-le", "ignore")
 
     def shown(self, moment, wanted):

@@ -20,6 +20,7 @@ use std::fs::File;
 use std::io::{BufReader, BufWriter, Cursor, Read, Seek, SeekFrom, Write};
 
 use bytes::Bytes;
+use serde::Deserialize as _;
 
 pub(super) use error::Error;
 pub(super) use pieces::Pieces;
@@ -109,6 +110,16 @@ pub(super) fn to_json(
     }
     out.write_all(b"]")?;
     finished(out.into_inner().map_err(|error| Error::Io { source: error.into_error() })?)
+}
+
+/// Proves that a value which nobody decodes is JSON; `at` is where it stands in its document.
+pub(super) fn prove(input: impl Read, at: usize) -> Result<(), Error> {
+    let mut json = serde_json::Deserializer::from_reader(BufReader::new(input));
+    match serde::de::IgnoredAny::deserialize(&mut json).and_then(|_| json.end()) {
+        Ok(()) => Ok(()),
+        Err(error) if error.is_io() => Err(Error::Io { source: error.into() }),
+        Err(error) => Err(Error::Json { why: error.to_string(), at: at as u64 }),
+    }
 }
 
 /// Records being written as one JSON array.
