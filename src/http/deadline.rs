@@ -1,5 +1,5 @@
 //! The time-outs of one request on one timer. Each step of a request has a limit of its own, and all of them together have
-//! one; a timer for each, made and dropped for each chunk of a body, would be most of what a small page costs here.
+//! one. A timer for each would be put into the runtime's wheel and taken out again for each chunk of a body.
 
 use std::future::poll_fn;
 use std::pin::Pin;

@@ -95,6 +95,21 @@ mod tests {
     }
 
     #[test]
+    fn tls_is_possible_where_any_request_may_need_it() {
+        let check = |home: &str, guests: &[&str], expect: bool| {
+            let guests: Vec<Url> = guests.iter().map(|url| url.parse().unwrap()).collect();
+            let origin = Origin::of(&home.parse().unwrap()).with_guests(&guests);
+            assert_eq!(origin.is_tls_possible(), expect, "{home} {guests:?}");
+        };
+        check("http://localhost:1", &[], false);
+        check("http://localhost:1", &["http://files.example.com"], false);
+        check("http://localhost:1", &["http://files.example.com", "https://files.example.com"], true);
+        check("https://api.example.com", &["http://files.example.com"], true);
+        // What no client speaks is not taken for plain.
+        check("data:text/plain,x", &[], true);
+    }
+
+    #[test]
     fn links_stay_at_home() {
         check("?page=2", Some("https://api.example.com/v1/orders?page=2"));
         check("orders?page=2", Some("https://api.example.com/v1/orders?page=2"));

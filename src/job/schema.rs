@@ -1,6 +1,5 @@
 //! The JSON Schema of the job file: editors read it from `config/`, and the shape of a file is checked by it. It is made
-//! from the job's types, and compiled in as the committed file: making it anew at each start would take three times as
-//! long as reading it.
+//! from the job's types, and compiled in as the committed file: making it anew took a seventh of `haul check`.
 
 use serde_json::Value;
 
