@@ -10,7 +10,7 @@ use super::table::Table;
 #[derive(Debug)]
 pub(super) struct Added {
     field: FieldAt,
-    lane: usize,
+    pub(super) lane: usize,
     value: Value,
 }
 
@@ -55,10 +55,7 @@ impl Table {
     fn added_column(&mut self, name: &str) -> Result<Added, Error> {
         let field = self.shape.field_at(&[name.to_owned()]).expect("the path has one key");
         // What the job adds is never new to the contract.
-        let lane = match self.known_lane(field)? {
-            Some(lane) => lane,
-            None => self.add_lane_at(field)?,
-        };
+        let lane = self.lane_of_added(field)?;
         Ok(Added { field, lane, value: Value::Null })
     }
 

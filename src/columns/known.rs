@@ -52,11 +52,14 @@ impl Table {
                 TypeOrigin::Declared | TypeOrigin::Fetched => continue,
             };
             let name = self.names.of_former(column)?;
-            if !self.by_name.contains_key(&folded(&name)) && !self.shape.is_left_out(&column.path) {
-                let path = column.path.clone();
-                let lane = self.know(Column { name, path, kind, origin: TypeOrigin::Remembered })?;
-                let is_frozen = self.contract.changed_types == ChangedTypes::Fail && kind != ColumnType::Null;
-                self.lanes[lane].is_frozen = is_frozen;
+            if self.by_name.contains_key(&folded(&name)) {
+                continue;
+            }
+            let column = Column { name, path: column.path.clone(), kind, origin: TypeOrigin::Remembered };
+            if self.shape.is_left_out(&column.path) {
+                self.set_aside.push(column);
+            } else {
+                self.remember(column)?;
             }
         }
         let mut former = BTreeSet::new();
@@ -67,6 +70,30 @@ impl Table {
         }
         self.former = (!former.is_empty()).then_some(former);
         Ok(())
+    }
+
+    /// Gives a lane to a column of the last snapshot.
+    fn remember(&mut self, column: Column) -> Result<usize, Error> {
+        let kind = column.kind;
+        let lane = self.know(column)?;
+        self.lanes[lane].is_frozen = self.contract.changed_types == ChangedTypes::Fail && kind != ColumnType::Null;
+        Ok(lane)
+    }
+
+    /// The lane of a column that the job adds: its type is remembered, too, where the job takes no such field from the
+    /// records.
+    pub(super) fn lane_of_added(&mut self, at: FieldAt) -> Result<usize, Error> {
+        if let Some(lane) = self.known_lane(at)? {
+            return Ok(lane);
+        }
+        let path = self.shape.path(at);
+        match self.set_aside.iter().position(|column| column.path == path) {
+            Some(former) => {
+                let column = self.set_aside.swap_remove(former);
+                self.remember(column)
+            }
+            None => self.add_lane_at(at),
+        }
     }
 
     /// The lane of a field; a new one where there is none. `None` = the contract leaves the field out.

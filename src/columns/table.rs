@@ -50,6 +50,8 @@ pub(super) struct Table {
     order: Vec<usize>,
     /// Lanes known beforehand, those of the last snapshot first and in its order, for fields that never appear.
     pub(super) known: Vec<usize>,
+    /// Columns of the last snapshot that no field fills, in case the job adds them.
+    pub(super) set_aside: Vec<Column>,
     is_odata: bool,
     /// What the table's readers take.
     pub(super) limits: ValueLimits,
@@ -86,6 +88,7 @@ impl Table {
             appeared: Vec::new(),
             order: Vec::new(),
             known: Vec::new(),
+            set_aside: Vec::new(),
             is_odata: options.is_odata,
             limits: options.limits,
             added: Vec::new(),
@@ -401,7 +404,8 @@ impl Table {
             is_placed[*lane] = true;
         }
         let appeared = self.appeared.drain(..).filter_map(|at| self.shape.field(at).lane());
-        for lane in appeared.chain(self.known.iter().copied()).chain(0..self.lanes.len()) {
+        let added = self.added.iter().map(|added| added.lane);
+        for lane in appeared.chain(self.known.iter().copied()).chain(added).chain(0..self.lanes.len()) {
             if !is_placed[lane] {
                 is_placed[lane] = true;
                 self.order.push(lane);
