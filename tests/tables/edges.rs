@@ -1,4 +1,4 @@
-//! Tables at an edge: without any row.
+//! Tables that lose something at an edge: a spelling, a date, or all of their rows.
 
 use serde_json::json;
 
@@ -6,6 +6,44 @@ use super::scene::Published;
 use crate::support::rigs::read;
 use crate::support::server::{Server, ok};
 use crate::support::{Workplace, job};
+
+/// More than the sample and a few batches.
+const MANY: usize = 60_000;
+
+/// Serves the field `v` of many rows on one page.
+fn serve(value: fn(usize) -> &'static str) -> Server {
+    let rows: Vec<String> = (0..MANY).map(|id| format!("{{\"id\":{id},\"v\":\"{}\"}}", value(id))).collect();
+    let body = format!("[{}]", rows.join(","));
+    Server::start(move |_, _| ok(body.clone()))
+}
+
+#[test]
+fn a_date_that_became_a_timestamp_and_then_text_has_one_spelling() {
+    let server = serve(|id| match id {
+        0..30_000 => "2024-01-31",
+        30_000..50_000 => "2024-01-31T12:00:00",
+        _ => "later",
+    });
+    let place = Workplace::new();
+    let file = place.file("job.yaml", &job(&server.url, "", "paging: none\n"));
+    place.haul(&["run", &file]).expect_code(0);
+    let answer = Published::of(&place, "out").query("items", "select count(distinct v) from {t} where id < 30000");
+    assert_eq!(answer["rows"], json!([[1]]));
+}
+
+#[test]
+fn a_date_that_power_bi_does_not_show_is_there_where_its_column_became_text() {
+    let server = serve(|id| match id {
+        7 => "0001-01-01",
+        0..50_000 => "2024-01-31",
+        _ => "later",
+    });
+    let place = Workplace::new();
+    let file = place.file("job.yaml", &job(&server.url, "", "paging: none\n"));
+    place.haul(&["run", &file]).expect_code(0);
+    let answer = Published::of(&place, "out").query("items", "select v from {t} where id = 7");
+    assert_eq!(answer["rows"], json!([["0001-01-01"]]));
+}
 
 #[test]
 fn a_table_that_became_empty_is_empty_for_who_reads_the_alias() {
