@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use arrow::array::RecordBatch;
 
-use crate::columns::{Decoder, Error, Options, convert};
+use crate::columns::{Decoder, Error, Options, convert_stepwise};
 use crate::model::column::{Column, ColumnType};
 use crate::model::fields::{BadRecords, ChildPlan, Contract, FieldPlan};
 use crate::source::fuzzing::{items, records_of};
@@ -114,12 +114,13 @@ fn decode(options: Options, pages: &[Vec<u8>], is_cut: bool) -> Result<(Vec<Tabl
     found.extend(std::iter::from_fn(|| decoder.next_batch()));
     let mut tables = Vec::new();
     for table in 0..decoder.tables() {
-        let columns = decoder.columns(table).to_vec();
+        let (columns, once_datetimes) = (decoder.columns(table).to_vec(), decoder.once_datetimes(table));
         let mut batches = Vec::new();
         for (_, batch) in found.iter().filter(|(of, _)| *of == table) {
             let schema = batch.schema();
             let from = decoder.columns_of(table, &schema).expect("the batch is this decoder's");
-            batches.push(convert(batch, from, &columns).expect("every batch turns into the columns of the end"));
+            let turned = convert_stepwise(batch, from, &columns, &once_datetimes);
+            batches.push(turned.expect("every batch turns into the columns of the end"));
         }
         let warnings = decoder.warnings(table).len();
         tables.push(Table { columns, batches, warnings });

@@ -54,6 +54,23 @@ pub(crate) fn convert(batch: &RecordBatch, from: &[Column], to: &[Column]) -> Re
     RecordBatch::try_new_with_options(schema_of(to), arrays, &options).map_err(|source| Error::Batch { source })
 }
 
+/// As [`convert`], for a batch of the run in which the columns became `to`: dates of the columns `once_datetimes` take
+/// the step by which they came to text, as those did that came later.
+pub(crate) fn convert_stepwise(
+    batch: &RecordBatch,
+    from: &[Column],
+    to: &[Column],
+    once_datetimes: &[String],
+) -> Result<RecordBatch, Error> {
+    let is_step = |column: &Column| column.kind == ColumnType::Date && once_datetimes.contains(&column.name);
+    if !from.iter().any(is_step) {
+        return convert(batch, from, to);
+    }
+    let kind_of = |column: &Column| if is_step(column) { ColumnType::DateTime } else { column.kind };
+    let steps: Vec<Column> = from.iter().map(|column| Column { kind: kind_of(column), ..column.clone() }).collect();
+    convert(&convert(batch, from, &steps)?, &steps, to)
+}
+
 /// One column's values as another type; the error is the value that would lose something.
 pub(super) fn convert_array(values: &ArrayRef, from: ColumnType, to: ColumnType) -> Result<ArrayRef, String> {
     if from == to {

@@ -193,6 +193,11 @@ impl Decoder {
         self.tables[table].table.reasons()
     }
 
+    /// Columns that are text and were `datetime` before, for [`super::convert_stepwise`].
+    pub(crate) fn once_datetimes(&self, table: usize) -> Vec<String> {
+        self.tables[table].table.once_datetimes()
+    }
+
     /// New fields that the contract left out.
     pub(crate) fn left_out(&self, table: usize) -> &[String] {
         self.tables[table].table.left_out()

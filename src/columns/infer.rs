@@ -13,7 +13,9 @@
 //!
 //! A value turned into text has one spelling, whether it was a number, date or boolean in earlier batches or comes when
 //! the column is text already: numbers as [`Number::write_to`] does, dates and timestamps in ISO form. Only strings are
-//! never respelled: until the first batch is out, they are kept as they were sent.
+//! never respelled: until the first batch is out, they are kept as they were sent. A date or timestamp that a batch
+//! showed as such has the spelling of its column's last type before text, and what its type could not hold stays
+//! counted and changed; the next run remembers the text.
 
 use arrow::array::AsArray;
 
@@ -132,6 +134,7 @@ impl Lane {
                 .map_err(|value| Refusal::of(&value, "earlier values of the column do not turn into the new type"))?;
             self.cells = Cells::loaded(to, &values);
         }
+        self.was_datetime = from == ColumnType::DateTime;
         self.column.kind = to;
         self.turned = Some(Box::new(Turn { value: excerpt(value), from, to }));
         Ok(())

@@ -37,6 +37,8 @@ pub(super) struct Lane {
     pub(super) is_given: bool,
     /// The contract lets the type of the last snapshot not change.
     pub(super) is_frozen: bool,
+    /// The column is text and was `datetime` before.
+    pub(super) was_datetime: bool,
     /// The last value changed the type; taken by [`Lane::note_turn`].
     pub(super) turned: Option<Box<Turn>>,
     /// What gave the column its first type, and its present one.
@@ -59,6 +61,7 @@ impl Lane {
             home,
             is_given: false,
             is_frozen: false,
+            was_datetime: false,
             turned: None,
             first: None,
             last: None,

@@ -32,7 +32,7 @@ mod temporal;
 mod tests;
 mod tokens;
 
-pub(crate) use convert::{convert, schema_of};
+pub(crate) use convert::{convert, convert_stepwise, schema_of};
 pub(crate) use decode::{BadRecord, Compute, Decoder};
 pub(crate) use error::Error;
 pub(crate) use keys::Keys;

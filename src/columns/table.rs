@@ -194,6 +194,11 @@ impl Table {
         shown.map(|lane| Reason::of(&lane.column, lane.first.as_deref(), lane.last.as_deref())).collect()
     }
 
+    /// Columns that are text and were `datetime` before.
+    pub(super) fn once_datetimes(&self) -> Vec<String> {
+        self.lanes.iter().filter(|lane| lane.was_datetime).map(|lane| lane.column.name.clone()).collect()
+    }
+
     /// New fields that the contract left out.
     pub(super) fn left_out(&self) -> &[String] {
         &self.left_out

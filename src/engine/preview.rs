@@ -13,7 +13,7 @@ use super::read::{page_error, wants};
 use super::slices::{Backfill, Planning};
 use super::stream::{options, template};
 use super::write::{begin_slice, columns_of};
-use crate::columns::{Decoder, Options, Reason, convert};
+use crate::columns::{Decoder, Options, Reason, convert_stepwise};
 use crate::model::column::Column;
 use crate::model::manifest::TableManifest;
 use crate::model::plan::Stream;
@@ -157,9 +157,9 @@ async fn read(
     }
     let mut previews = Vec::with_capacity(batches.len());
     for (table, batches) in batches.into_iter().enumerate() {
-        let columns = decoder.columns(table).to_vec();
+        let (columns, once_datetimes) = (decoder.columns(table).to_vec(), decoder.once_datetimes(table));
         let converted: Result<Vec<RecordBatch>, _> =
-            batches.iter().map(|(batch, from)| convert(batch, from, &columns)).collect();
+            batches.iter().map(|(batch, from)| convert_stepwise(batch, from, &columns, &once_datetimes)).collect();
         let converted = converted.map_err(wrong)?;
         let rows = converted.first().map(|first| {
             let all = concat_batches(&first.schema(), &converted).expect("converted batches have one schema");

@@ -7,7 +7,7 @@ use super::context::Context;
 use super::error::Error;
 use super::parts::{ClosedFile, PartWriter};
 use super::pump::{PumpedTable, StagedAt, stage};
-use crate::columns::convert;
+use crate::columns::convert_stepwise;
 use crate::format::read_parquet;
 use crate::model::column::Column;
 use crate::model::destination::Format;
@@ -108,7 +108,8 @@ async fn seal_table(ctx: &Context, write: WriteMode, pumped: PumpedTable) -> Res
             }
             place => {
                 let file = open(ctx, &name, &place).await?;
-                rewrite(ctx, format, file, (&staged.columns, &columns), &mut writer, &mut parts).await?;
+                let turn = Turn { from: &staged.columns, to: &columns, once_datetimes: &decoded.once_datetimes };
+                rewrite(ctx, format, file, turn, &mut writer, &mut parts).await?;
             }
         }
     }
@@ -125,6 +126,13 @@ async fn seal_table(ctx: &Context, write: WriteMode, pumped: PumpedTable) -> Res
     Ok(sealed)
 }
 
+/// From the columns of a file to those of its table.
+struct Turn<'a> {
+    from: &'a [Column],
+    to: &'a [Column],
+    once_datetimes: &'a [String],
+}
+
 async fn open(ctx: &Context, table: &str, place: &StagedAt) -> Result<File, Error> {
     match place {
         StagedAt::Store(part) => Ok(ctx.store.fetch(part).await?),
@@ -138,7 +146,7 @@ async fn rewrite(
     ctx: &Context,
     format: &Format,
     file: File,
-    (from, to): (&[Column], &[Column]),
+    Turn { from, to, once_datetimes }: Turn<'_>,
     writer: &mut PartWriter<'_>,
     parts: &mut Vec<Part>,
 ) -> Result<(), Error> {
@@ -147,7 +155,7 @@ async fn rewrite(
     let mut batches = read_parquet(file, from).map_err(unread)?;
     while let Some(batch) = tokio::task::block_in_place(|| batches.next()) {
         let closed = tokio::task::block_in_place(|| {
-            let batch = convert(&batch.map_err(unread)?, from, to)
+            let batch = convert_stepwise(&batch.map_err(unread)?, from, to, once_datetimes)
                 .map_err(|source| Error::Columns { stream: table.clone(), source })?;
             writer.write(&batch, to)
         })?;

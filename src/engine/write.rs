@@ -51,6 +51,8 @@ pub(super) struct DecodedTable {
     pub columns: Vec<Column>,
     pub reasons: Vec<Reason>,
     pub warnings: Vec<Warning>,
+    /// Columns that are text and were timestamps before.
+    pub once_datetimes: Vec<String>,
     /// New fields that the contract left out.
     pub left_out: Vec<String>,
     pub rows: u64,
@@ -138,6 +140,7 @@ impl Decoding {
             name: decoder.name(table).to_owned(),
             columns: decoder.columns(table).to_vec(),
             reasons: decoder.reasons(table),
+            once_datetimes: decoder.once_datetimes(table),
             warnings: decoder.warnings(table),
             left_out: decoder.left_out(table).to_vec(),
             rows: rows[table],

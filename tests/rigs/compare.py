@@ -194,7 +194,7 @@ def expected_of(records, table, options, start=None):
     huge = next((row for row in range(rows or 0) if has_huge(read_document(records[row]))), None)
     if huge is not None:
         return Refused("a number is beyond a double", huge)
-    if isinstance(made, Table) and made.rows:
+    if isinstance(made, Table):
         # Its place among the others is not what is compared here.
         made.columns.append((options["added"], "text", dict.fromkeys(range(made.rows), "x")))
         made.unordered.add(options["added"])
