@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use serde_json::{Value, json};
-use support::rigs::read;
+use support::rigs::{output_of, read};
 use support::server::{Server, ok};
 use support::{Done, Workplace, job};
 
@@ -78,6 +78,7 @@ fn source(place: &Workplace) -> String {
         "instant" if list["csv"]["utc_mark"] == true => "TIMESTAMPTZ".to_owned(),
         "datetime" | "instant" => "TIMESTAMP".to_owned(),
         "text" | "json" => "VARCHAR".to_owned(),
+        list if list.starts_with("list(") => "VARCHAR".to_owned(),
         other => other.to_uppercase(),
     };
     let columns: Vec<String> = list["columns"]
@@ -357,14 +358,15 @@ const GROWING: &str = "key: [id]\nparams: { since: \"{{ cursor }}\" }\nincrement
      columns: { w: \"decimal(38,10)\", seen: instant }\n";
 
 fn grown(id: i64, n: i64) -> Value {
-    json!({ "id": id, "n": n, "w": format!("12345678901234567{n}.5"), "seen": format!("2024-01-31T10:20:{:02}Z", n % 60) })
+    json!({ "id": id, "n": n, "w": format!("12345678901234567{n}.5"), "seen": format!("2024-01-31T10:20:{:02}Z", n % 60),
+            "tags": [format!("t{n}"), null] })
 }
 
 #[test]
 fn merged_tables_keep_the_form_of_their_files() {
-    for (destination, seen, wide) in [
-        ("profile: analytics", "TIMESTAMP WITH TIME ZONE", "DECIMAL(38,10)"),
-        ("wide_decimals: float", "TIMESTAMP", "DOUBLE"),
+    for (destination, seen, wide, tags) in [
+        ("profile: analytics", "TIMESTAMP WITH TIME ZONE", "DECIMAL(38,10)", "VARCHAR[]"),
+        ("wide_decimals: float", "TIMESTAMP", "DOUBLE", "VARCHAR"),
     ] {
         let (server, held) = growing();
         let place = Workplace::new().expects_analytics();
@@ -382,6 +384,10 @@ fn merged_tables_keep_the_form_of_their_files() {
         let types = types(&place);
         assert!(types.contains(&("seen".to_owned(), seen.to_owned())), "{types:?}");
         assert!(types.contains(&("w".to_owned(), wide.to_owned())), "{types:?}");
+        assert!(types.contains(&("tags".to_owned(), tags.to_owned())), "{types:?}");
+        let tag = if tags == "VARCHAR" { "(tags::json ->> '$[0]')" } else { "tags[1]" };
+        let sql = format!("select count(*) from {} where {tag} = 't' || n", source(&place));
+        assert_eq!(read(&sql, None)["rows"][0][0], 21, "{destination}");
         let sql = format!("select count(*), sum(n), max(w)::double, max(epoch_us(seen)) from {}", source(&place));
         let seen = chrono::DateTime::parse_from_rfc3339("2024-01-31T10:20:31Z").expect("a moment").timestamp_micros();
         let sum = (1..=20).sum::<i64>() - 4 + 30 + 31;
@@ -433,4 +439,59 @@ fn keys_are_never_rounded() {
     let file = place.file("job.yaml", &with_destination(&server.url, &stream, ""));
     let report = place.haul(&["run", &file, "--json"]).expect_code(0).json();
     assert_eq!(report["tables"]["items"]["rows"], 2);
+}
+
+/// Lists of many rows on one page; from row 30,000 on, some change what their items are.
+fn lists() -> Value {
+    let record = |id: i64| {
+        let is_late = id >= 30_000;
+        json!({
+            "id": id,
+            "n": if is_late { json!([id, 0.5]) } else { json!([id, null]) },
+            "t": if id % 3 == 0 { json!([]) } else { json!([format!("a\"{id}"), "ü"]) },
+            "flags": if id % 5 == 0 { Value::Null } else { json!([id % 2 == 0]) },
+            "mixed": if is_late { json!(["x"]) } else { json!([id]) },
+            "deep": [[id]],
+        })
+    };
+    (0..40_000).map(record).collect()
+}
+
+#[test]
+fn lists_are_lists_for_readers_that_know_them() {
+    let kinds = |place: &Workplace| -> Vec<String> { types(place).into_iter().map(|(_, kind)| kind).collect() };
+    let place = Workplace::new().expects_analytics();
+    run(&place, &lists(), "", "profile: analytics").expect_code(0);
+    assert_eq!(kinds(&place), ["BIGINT", "DECIMAL(18,4)[]", "VARCHAR[]", "BOOLEAN[]", "VARCHAR", "VARCHAR"]);
+    let sql = format!(
+        "select sum(list_sum(n))::varchar, sum(len(n)), sum(len(t)), count(distinct t[1]), count(flags), \
+         count(*) filter (flags[1]), min(mixed), max(mixed), sum((deep::json -> '$[0][0]')::bigint) from {}",
+        source(&place)
+    );
+    let ids = (0..40_000_i64).sum::<i64>();
+    let texts = (0..40_000).filter(|id| id % 3 != 0).count();
+    let flags = (0..40_000).filter(|id| id % 5 != 0).count();
+    let expect = json!([
+        format!("{}.0000", ids + 5_000),
+        80_000,
+        2 * texts,
+        texts,
+        flags,
+        (0..40_000).filter(|id| id % 5 != 0 && id % 2 == 0).count(),
+        "[\"x\"]",
+        "[9]",
+        ids
+    ]);
+    assert_eq!(read(&sql, None)["rows"][0], expect);
+    let folder = place.path("out/test").display().to_string();
+    let told: Value = serde_json::from_str(&output_of("read_all.py", &[&folder])).expect("JSON");
+    assert_eq!(told["items"]["rows"], 40_000, "three readers find the same values");
+
+    for destination in ["", "profile: analytics\nformat: csv"] {
+        let place = Workplace::new().expects_analytics();
+        run(&place, &lists(), "", destination).expect_code(0);
+        let sql = format!("select n, t, flags, mixed from {} where id = 31", source(&place));
+        let row = json!(["[31,null]", "[\"a\\\"31\",\"ü\"]", "[false]", "[31]"]);
+        assert_eq!(read(&sql, None)["rows"][0], row, "{destination}");
+    }
 }

@@ -22,7 +22,7 @@ pub(crate) fn arrow_type(kind: ColumnType) -> DataType {
         ColumnType::Float => DataType::Float64,
         ColumnType::Date => DataType::Date32,
         ColumnType::DateTime | ColumnType::Instant => DataType::Timestamp(TimeUnit::Microsecond, None),
-        ColumnType::Null | ColumnType::Text | ColumnType::Json => DataType::Utf8,
+        ColumnType::Null | ColumnType::Text | ColumnType::Json | ColumnType::List(_) => DataType::Utf8,
     }
 }
 
@@ -81,7 +81,7 @@ impl Cells {
             ColumnType::DateTime | ColumnType::Instant => {
                 Cells::Micros(TimestampMicrosecondBuilder::with_capacity(rows))
             }
-            ColumnType::Null | ColumnType::Text | ColumnType::Json => {
+            ColumnType::Null | ColumnType::Text | ColumnType::Json | ColumnType::List(_) => {
                 Cells::Text(StringBuilder::with_capacity(rows, bytes))
             }
         }

@@ -81,6 +81,8 @@ pub(super) fn convert_array(values: &ArrayRef, from: ColumnType, to: ColumnType)
     }
     match (from, to) {
         (_, ColumnType::Text) => Ok(to_text(values, from)),
+        // Both are the JSON that was sent.
+        (ColumnType::List(_), ColumnType::List(_) | ColumnType::Json) => Ok(Arc::clone(values)),
         (ColumnType::Integer, ColumnType::Decimal { precision, scale }) => {
             let units = values.as_primitive::<Int64Type>().iter().map(|value| value.map(i128::from));
             rescaled(units, 0, precision, scale)
@@ -138,7 +140,7 @@ fn rescaled(
 
 /// Every value in the one spelling that it has in a text column.
 fn to_text(values: &ArrayRef, from: ColumnType) -> ArrayRef {
-    if matches!(from, ColumnType::Null | ColumnType::Text | ColumnType::Json) {
+    if matches!(from, ColumnType::Null | ColumnType::Text | ColumnType::Json | ColumnType::List(_)) {
         return Arc::clone(values);
     }
     let mut builder = StringBuilder::with_capacity(values.len(), values.len() * 16);
@@ -162,7 +164,7 @@ fn first_value(values: &ArrayRef, from: ColumnType) -> String {
     text
 }
 
-fn write_value(values: &ArrayRef, kind: ColumnType, row: usize, out: &mut String) {
+pub(super) fn write_value(values: &ArrayRef, kind: ColumnType, row: usize, out: &mut String) {
     match kind {
         ColumnType::Boolean => out.push_str(if values.as_boolean().value(row) { "true" } else { "false" }),
         ColumnType::Integer => out.push_str(&values.as_primitive::<Int64Type>().value(row).to_string()),
@@ -177,6 +179,8 @@ fn write_value(values: &ArrayRef, kind: ColumnType, row: usize, out: &mut String
         ColumnType::Instant => {
             temporal::write_micros(values.as_primitive::<TimestampMicrosecondType>().value(row), "Z", out);
         }
-        ColumnType::Null | ColumnType::Text | ColumnType::Json => out.push_str(values.as_string::<i32>().value(row)),
+        ColumnType::Null | ColumnType::Text | ColumnType::Json | ColumnType::List(_) => {
+            out.push_str(values.as_string::<i32>().value(row))
+        }
     }
 }

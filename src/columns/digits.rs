@@ -29,6 +29,7 @@ pub(super) struct Digits {
 impl Digits {
     /// Of a column that starts as `kind`: the room that its type promised is never taken back.
     pub(super) fn of(kind: ColumnType) -> Self {
+        let kind = if let ColumnType::List(item) = kind { item.kind() } else { kind };
         let none = Digits {
             whole_max: 0,
             fraction_max: 0,
@@ -53,7 +54,8 @@ impl Digits {
             | ColumnType::DateTime
             | ColumnType::Instant
             | ColumnType::Text
-            | ColumnType::Json => none,
+            | ColumnType::Json
+            | ColumnType::List(_) => none,
         }
     }
 
@@ -109,7 +111,8 @@ pub(super) fn is_kept(kind: ColumnType, number: &Number<'_>) -> bool {
         | ColumnType::Date
         | ColumnType::DateTime
         | ColumnType::Instant
-        | ColumnType::Json => false,
+        | ColumnType::Json
+        | ColumnType::List(_) => false,
     }
 }
 

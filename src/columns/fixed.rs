@@ -10,6 +10,7 @@
 //! | `date` | timestamps at midnight of their own clock |
 //! | `datetime` | dates, and instants as UTC's wall clock |
 //! | `instant` | dates and wall clocks, taken as UTC |
+//! | `list(…)` | nothing else; items take no strings for numbers |
 //!
 //! The empty string is null in every type but `text` and `json`.
 
@@ -38,7 +39,9 @@ impl Lane {
                 _ => Err(Refusal::of(text, "only `true` and `false` are booleans")),
             },
             ColumnType::Date | ColumnType::DateTime | ColumnType::Instant => self.moment_in_text(row, text),
-            ColumnType::Null | ColumnType::Text | ColumnType::Json => Err(Refusal::of(text, "it is a string")),
+            ColumnType::Null | ColumnType::Text | ColumnType::Json | ColumnType::List(_) => {
+                Err(Refusal::of(text, "it is a string"))
+            }
         }
     }
 
@@ -63,7 +66,8 @@ impl Lane {
             | ColumnType::Date
             | ColumnType::DateTime
             | ColumnType::Instant
-            | ColumnType::Json => return Err(Refusal::of(number.text(), "it is a number")),
+            | ColumnType::Json
+            | ColumnType::List(_) => return Err(Refusal::of(number.text(), "it is a number")),
         }
         Ok(())
     }
@@ -78,7 +82,9 @@ impl Lane {
     }
 
     pub(super) fn fixed_json(&mut self, row: usize, json: &str) -> Result<(), Box<Refusal>> {
-        if !self.keeps_objects() {
+        if let ColumnType::List(items) = self.column.kind {
+            self.check_items(items, json)?;
+        } else if !self.keeps_objects() {
             return Err(Refusal::of(json, "it is an array or an object"));
         }
         self.put_text(row, json);

@@ -8,7 +8,7 @@
 //! | strings that are all dates | `date` |
 //! | strings that are all dates or wall clocks | `datetime` |
 //! | strings that are all instants | `instant` |
-//! | arrays, and objects too deep to flatten | `json` |
+//! | arrays, and objects too deep to flatten | `json`; see [`super::lists`] for profiles whose readers know lists |
 //! | anything else, and any mixture of rows of this table | `text` |
 //!
 //! A value turned into text has one spelling, whether it was a number, date or boolean in earlier batches or comes when
@@ -19,7 +19,7 @@
 
 use arrow::array::AsArray;
 
-use crate::model::column::{ColumnType, TypeOrigin};
+use crate::model::column::{ColumnType, ListItem, TypeOrigin};
 
 use super::cells::Cells;
 use super::convert::convert_array;
@@ -39,7 +39,8 @@ impl Lane {
             | ColumnType::Decimal { .. }
             | ColumnType::Float
             | ColumnType::Text
-            | ColumnType::Json => None,
+            | ColumnType::Json
+            | ColumnType::List(_) => None,
         };
         self.turn_into(joined(self.column.kind, moment.map(|moment| moment.shape)), text)?;
         match moment {
@@ -62,9 +63,12 @@ impl Lane {
                 }
             }
             ColumnType::Text => {}
-            ColumnType::Boolean | ColumnType::Date | ColumnType::DateTime | ColumnType::Instant | ColumnType::Json => {
-                self.turn_into(ColumnType::Text, number.text())?
-            }
+            ColumnType::Boolean
+            | ColumnType::Date
+            | ColumnType::DateTime
+            | ColumnType::Instant
+            | ColumnType::Json
+            | ColumnType::List(_) => self.turn_into(ColumnType::Text, number.text())?,
         }
         self.put_number(row, number);
         Ok(())
@@ -82,7 +86,14 @@ impl Lane {
 
     pub(super) fn infer_json(&mut self, row: usize, json: &str) -> Result<(), Box<Refusal>> {
         match self.column.kind {
-            ColumnType::Null => self.turn_into(ColumnType::Json, json)?,
+            ColumnType::Null => {
+                let to = if self.limits.has_lists { self.list_kind(ListItem::Null, json) } else { ColumnType::Json };
+                self.turn_into(to, json)?;
+            }
+            ColumnType::List(items) => {
+                let to = self.list_kind(items, json);
+                self.turn_into(to, json)?;
+            }
             ColumnType::Json => {}
             ColumnType::Boolean
             | ColumnType::Integer

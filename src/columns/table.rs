@@ -9,7 +9,7 @@ use arrow::datatypes::SchemaRef;
 use jiter::{JiterError, JiterErrorType, JsonErrorType, Peek};
 
 use crate::limits::{BATCH_ROWS, FLATTEN_DEPTH_MAX, JSON_DEPTH_MAX, SAMPLE_BYTES_MAX, SAMPLE_ROWS};
-use crate::model::column::{Column, ColumnType, TypeOrigin};
+use crate::model::column::{Column, ColumnType, ListItem, TypeOrigin};
 use crate::model::destination::ValueLimits;
 use crate::model::fields::Contract;
 use crate::model::warning::Warning;
@@ -446,6 +446,10 @@ pub(super) fn syntax_error(source: JiterError, place: Place) -> Error {
 fn published(lane: &Lane) -> Column {
     match lane.column.kind {
         ColumnType::Null => Column { kind: ColumnType::Text, origin: TypeOrigin::Unseen, ..lane.column.clone() },
+        ColumnType::List(ListItem::Null) => {
+            let kind = ColumnType::List(ListItem::Text);
+            Column { kind, origin: TypeOrigin::Unseen, ..lane.column.clone() }
+        }
         _ => lane.column.clone(),
     }
 }

@@ -144,7 +144,9 @@ fn value_at(values: &dyn Array, row: usize, kind: ColumnType) -> Value {
         DataType::Float64 => values.as_primitive::<Float64Type>().value(row).into(),
         DataType::Utf8 => {
             let text = values.as_string::<i32>().value(row);
-            let json = (kind == ColumnType::Json).then(|| serde_json::from_str(text).ok()).flatten();
+            let json = matches!(kind, ColumnType::Json | ColumnType::List(_))
+                .then(|| serde_json::from_str(text).ok())
+                .flatten();
             json.unwrap_or_else(|| text.into())
         }
         _ => {

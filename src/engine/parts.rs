@@ -68,7 +68,8 @@ impl<'a> PartWriter<'a> {
             return Ok(closed);
         }
         let is_too_much = |open: &OpenFile| open.encoder.bytes_written_estimate() + bytes > self.part_bytes_max;
-        if self.open.as_ref().is_some_and(|open| open.schema != batch.schema() || is_too_much(open)) {
+        let is_other = |open: &OpenFile| open.schema != batch.schema() || !is_stored_alike(&open.columns, columns);
+        if self.open.as_ref().is_some_and(|open| is_other(open) || is_too_much(open)) {
             closed.extend(self.close()?);
         }
         let mut open = match self.open.take() {
@@ -111,6 +112,11 @@ impl<'a> PartWriter<'a> {
     fn format_error(&self, doing: &'static str, source: crate::format::Error) -> Error {
         Error::Format { stream: self.stream.to_owned(), doing, source }
     }
+}
+
+/// Whether one file can hold both: types that are alike in memory may be stored in different ways.
+fn is_stored_alike(one: &[Column], other: &[Column]) -> bool {
+    one.iter().map(|column| column.kind).eq(other.iter().map(|column| column.kind))
 }
 
 /// Bytes that a batch takes in a file, at most. They follow from its values and not from the buffers that these share, so

@@ -6,6 +6,7 @@
 //! |---|---|---|
 //! | `instant` | timestamp without a zone | the same for Power BI, which would shift it by its own zone; for `analytics` adjusted to UTC |
 //! | `decimal` of more than 18 digits | decimal | the same, or the nearest double where the job says so |
+//! | `list(…)` | its JSON text | the same for Power BI, which knows no lists in flat tables; for `analytics` a list |
 //! | all others | as in a file | as in memory |
 
 use std::sync::Arc;
@@ -17,7 +18,8 @@ use arrow::datatypes::{
     DataType, Decimal128Type, Field, Float64Type, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType,
 };
 
-use crate::model::column::{Column, ColumnType};
+use crate::columns::{list_array, list_texts, list_type};
+use crate::model::column::{Column, ColumnType, ListItem};
 use crate::model::destination::{Format, ParquetForm, Profile};
 use crate::model::warning::{Warning, WarningKind};
 
@@ -35,6 +37,8 @@ enum Step {
     None,
     /// Timestamps are said to be UTC's.
     Utc,
+    /// JSON texts are lists.
+    List(ListItem),
     /// Decimals are doubles.
     Double {
         precision: u8,
@@ -56,6 +60,7 @@ impl Storage {
                 ColumnType::Decimal { precision, scale } if Format::Parquet(form).rounds(column.kind) => {
                     (Step::Double { precision, scale }, DataType::Float64)
                 }
+                ColumnType::List(items) if form.profile == Profile::Analytics => (Step::List(items), list_type(items)),
                 _ => (Step::None, field.data_type().clone()),
             };
             steps.push(step);
@@ -83,6 +88,7 @@ impl Storage {
                     let values = values.as_primitive::<TimestampMicrosecondType>().clone();
                     Arc::new(values.with_timezone("UTC")) as ArrayRef
                 }
+                Step::List(items) => Arc::new(list_array(values.as_string(), *items)),
                 Step::Double { precision, scale } => {
                     let values = values.as_primitive::<Decimal128Type>();
                     let doubles = values.iter().map(|units| {
@@ -112,6 +118,7 @@ pub(super) fn restored_schema(stored: &Schema, columns: &[Column]) -> SchemaRef 
     let fields = stored.fields().iter().map(|field| {
         let kind = match (field.data_type(), kind_of(field.name(), columns)) {
             (DataType::Timestamp(unit, Some(_)), _) => DataType::Timestamp(*unit, None),
+            (DataType::List(_), _) => DataType::Utf8,
             (DataType::Float64, Some(ColumnType::Decimal { precision, scale })) => {
                 DataType::Decimal128(precision, scale as i8)
             }
@@ -134,6 +141,7 @@ pub(super) fn restored(batch: &RecordBatch, schema: &SchemaRef) -> Result<Record
                 let values: TimestampMicrosecondArray = values.as_primitive().clone();
                 Arc::new(values.with_timezone_opt(None::<Arc<str>>)) as ArrayRef
             }
+            (DataType::List(_), DataType::Utf8) => Arc::new(list_texts(values.as_list())),
             (DataType::Float64, DataType::Decimal128(precision, scale)) => {
                 let wrong = |value: f64| Error::NoDecimal { column: field.name().clone(), value };
                 let mut decimals = Vec::with_capacity(values.len());

@@ -158,7 +158,7 @@ pub(super) fn check(cells: &ArrayRef, row: usize, kind: ColumnType, token: &str,
         ColumnType::DateTime | ColumnType::Instant => {
             assert!(cells.as_primitive::<TimestampMicrosecondType>().value(row) >= 0);
         }
-        ColumnType::Null | ColumnType::Text | ColumnType::Json => {
+        ColumnType::Null | ColumnType::Text | ColumnType::Json | ColumnType::List(_) => {
             let text = cells.as_string::<i32>().value(row);
             assert!(text.len() <= POWERBI_TEXT_CHARS_MAX);
             if !is_number(token) {

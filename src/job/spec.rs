@@ -221,7 +221,7 @@ pub(crate) struct QuotaHeadersSpec {
     pub reset: Option<String>,
 }
 
-/// A column's type: text, json, integer, decimal, decimal(P,S), float, boolean, date, datetime, instant.
+/// A column's type: text, json, integer, decimal, decimal(P,S), float, boolean, date, datetime, instant, list(TYPE).
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub(crate) struct ColumnTypeSpec(

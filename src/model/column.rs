@@ -26,6 +26,53 @@ pub(crate) enum ColumnType {
     Text,
     /// Text that holds the JSON of an array or object as the API sent it.
     Json,
+    /// A list of scalars of one type. In memory it is the JSON text that was sent; files of profiles whose readers know
+    /// lists hold it as one.
+    List(ListItem),
+}
+
+/// What the items of a list are; each may be null.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum ListItem {
+    /// Only nulls and empty lists so far; a table never publishes it (it becomes `Text`).
+    Null,
+    Boolean,
+    Integer,
+    Decimal {
+        precision: u8,
+        scale: u8,
+    },
+    Float,
+    Text,
+}
+
+impl ListItem {
+    /// The type of a column with such values.
+    pub(crate) fn kind(self) -> ColumnType {
+        match self {
+            ListItem::Null => ColumnType::Null,
+            ListItem::Boolean => ColumnType::Boolean,
+            ListItem::Integer => ColumnType::Integer,
+            ListItem::Decimal { precision, scale } => ColumnType::Decimal { precision, scale },
+            ListItem::Float => ColumnType::Float,
+            ListItem::Text => ColumnType::Text,
+        }
+    }
+
+    /// The reverse; `None` = lists of such values stay JSON.
+    pub(crate) fn of(kind: ColumnType) -> Option<Self> {
+        Some(match kind {
+            ColumnType::Null => ListItem::Null,
+            ColumnType::Boolean => ListItem::Boolean,
+            ColumnType::Integer => ListItem::Integer,
+            ColumnType::Decimal { precision, scale } => ListItem::Decimal { precision, scale },
+            ColumnType::Float => ListItem::Float,
+            ColumnType::Text => ListItem::Text,
+            ColumnType::Date | ColumnType::DateTime | ColumnType::Instant | ColumnType::Json | ColumnType::List(_) => {
+                return None;
+            }
+        })
+    }
 }
 
 /// Digits of the decimal that money gets unless the job says otherwise: Power BI's fixed decimal has four places.
@@ -33,7 +80,7 @@ pub(crate) const MONEY: ColumnType = ColumnType::Decimal { precision: 18, scale:
 
 /// The words a job file may use for a type, for messages and the schema.
 pub(crate) const COLUMN_TYPE_WORDS: &str =
-    "text, json, integer, decimal, decimal(P,S), float, boolean, date, datetime, instant";
+    "text, json, integer, decimal, decimal(P,S), float, boolean, date, datetime, instant, list(TYPE)";
 
 impl fmt::Display for ColumnType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -48,6 +95,7 @@ impl fmt::Display for ColumnType {
             ColumnType::Instant => f.write_str("instant"),
             ColumnType::Text => f.write_str("text"),
             ColumnType::Json => f.write_str("json"),
+            ColumnType::List(item) => write!(f, "list({})", item.kind()),
         }
     }
 }
@@ -69,6 +117,7 @@ impl FromStr for ColumnType {
             "instant" => ColumnType::Instant,
             _ => {
                 return decimal_from(word)
+                    .or_else(|| list_from(word))
                     .ok_or_else(|| format!("`{word}` is no column type; allowed: {COLUMN_TYPE_WORDS}"));
             }
         })
@@ -80,6 +129,11 @@ fn decimal_from(word: &str) -> Option<ColumnType> {
     let precision: u8 = precision.trim().parse().ok()?;
     let scale: u8 = scale.trim().parse().ok()?;
     ((1..=38).contains(&precision) && scale <= precision).then_some(ColumnType::Decimal { precision, scale })
+}
+
+fn list_from(word: &str) -> Option<ColumnType> {
+    let kind = word.strip_prefix("list(")?.strip_suffix(')')?.parse().ok()?;
+    ListItem::of(kind).map(ColumnType::List)
 }
 
 impl Serialize for ColumnType {

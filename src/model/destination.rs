@@ -114,6 +114,8 @@ pub(crate) struct ValueLimits {
     pub day_first: i64,
     pub day_last: i64,
     pub not_finite: NotFinite,
+    /// Whether lists of scalars are values of their own rather than JSON text.
+    pub has_lists: bool,
 }
 
 /// What becomes of a text that is too long.
@@ -147,6 +149,7 @@ impl ValueLimits {
                 day_first: POWERBI_DAY_FIRST,
                 day_last: POWERBI_DAY_LAST,
                 not_finite: NotFinite::Null,
+                has_lists: false,
             },
             Profile::Analytics => ValueLimits {
                 text_units_max: usize::MAX,
@@ -154,6 +157,7 @@ impl ValueLimits {
                 day_first: -TIMESTAMP_DAYS,
                 day_last: TIMESTAMP_DAYS - 1,
                 not_finite: NotFinite::Kept,
+                has_lists: true,
             },
         }
     }

@@ -35,6 +35,8 @@ PLAIN = {
 
 def type_of(word):
     """The Arrow type of a type of the manifest."""
+    if word.startswith("list("):
+        return pa.list_(pa.field("element", type_of(word[5:-1])))
     decimal = re.fullmatch(r"decimal\((\d+),(\d+)\)", word)
     return pa.decimal128(int(decimal[1]), int(decimal[2])) if decimal else PLAIN[word]
 
@@ -60,12 +62,18 @@ def is_same(found, expected):
     """Texts differ between readers in how Arrow stores them; nothing else may."""
     if pa.types.is_string(expected):
         return pa.types.is_string(found) or pa.types.is_large_string(found) or pa.types.is_string_view(found)
+    if pa.types.is_list(expected):
+        is_list = pa.types.is_list(found) or pa.types.is_large_list(found)
+        return is_list and is_same(found.value_type, expected.value_type)
     return found == expected
 
 
 def differences(name, reader, column, want):
     """Rows in which two readings of one column are not the same value, null counted as a value."""
     if column.equals(want):
+        return
+    if pa.types.is_list(want.type):
+        yield f"{name}: lists differ for {reader}"
         return
     both = pc.and_(pc.is_valid(column), pc.is_valid(want))
     equal = pc.if_else(both, pc.fill_null(pc.equal(column, want), False), pc.equal(pc.is_valid(column), pc.is_valid(want)))

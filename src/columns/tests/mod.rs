@@ -5,6 +5,7 @@ mod errors;
 mod fixed;
 mod inferred;
 mod limits;
+mod lists;
 mod nesting;
 mod oracle;
 mod widening;
