@@ -6,10 +6,11 @@ mod slow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use arrow::array::RecordBatch;
+use arrow::array::{AsArray, RecordBatch};
 
-use crate::columns::{Decoder, Error, Options, convert_stepwise};
+use crate::columns::{Decoder, Error, Options, convert_stepwise, list_array, list_texts};
 use crate::model::column::{Column, ColumnType};
+use crate::model::destination::{LongText, Profile, ValueLimits};
 use crate::model::fields::{BadRecords, ChildPlan, Contract, FieldPlan};
 use crate::source::fuzzing::{items, records_of};
 
@@ -89,6 +90,11 @@ fn options(choice: u8) -> Options {
             bad_records: if choice & 4 > 0 { BadRecords::Quarantine { max: 1_000 } } else { BadRecords::Fail },
             ..Contract::default()
         },
+        limits: if choice & 16 > 0 {
+            ValueLimits::of(Profile::Analytics, LongText::Truncate)
+        } else {
+            ValueLimits::default()
+        },
         ..Options::default()
     }
 }
@@ -121,11 +127,22 @@ fn decode(options: Options, pages: &[Vec<u8>], is_cut: bool) -> Result<(Vec<Tabl
             let from = decoder.columns_of(table, &schema).expect("the batch is this decoder's");
             let turned = convert_stepwise(batch, from, &columns, &once_datetimes);
             batches.push(turned.expect("every batch turns into the columns of the end"));
+            check_lists(batches.last().expect("a batch"), &columns);
         }
         let warnings = decoder.warnings(table).len();
         tables.push(Table { columns, batches, warnings });
     }
     Ok((tables, decoder.bad_count()))
+}
+
+/// Lists come back as the values that they were stored as.
+fn check_lists(batch: &RecordBatch, columns: &[Column]) {
+    for (column, values) in columns.iter().zip(batch.columns()) {
+        if let ColumnType::List(items) = column.kind {
+            let lists = list_array(values.as_string(), items);
+            assert_eq!(list_array(&list_texts(&lists), items), lists, "{column:?}");
+        }
+    }
 }
 
 /// Bytes that become scalars of one to three columns, and places where batches end.

@@ -208,6 +208,52 @@ tables: [{ name: order_lines, from: lines }]
 }
 
 #[test]
+fn names_of_an_incremental_table_change_in_case_alone() {
+    let stream = "params: { since: '{{ cursor }}' }\nincremental: { cursor: changed, start: 0 }\nkey: [id]\n\
+                  tables: [{ name: order_lines, from: lines }]\n";
+    let order = |id: i64, changed: i64| json!({ "id": id, "changed": changed, "note": "n", "lines": [id] });
+    let scene = Scene::new(stream, json!([order(1, 1), order(2, 2)]));
+    scene.run();
+    scene.set(json!([order(2, 3), order(3, 4)]));
+    scene.say(&format!("{stream}rename: {{ note: remark }}\n"));
+    scene.place.haul(&["run", &scene.file]).expect_code(2).expect_says(&[
+        "table `items`: column `note` is `remark` now, and its former rows keep the old name",
+        "haul run --full",
+    ]);
+    scene.say(&format!("{stream}columns: {{ ID: integer, Changed: integer }}\n"));
+    scene.run();
+    let columns = ["ID integer", "Changed integer", "note text"];
+    assert_eq!((scene.columns("items"), scene.rows("items").len()), (columns.map(str::to_owned).to_vec(), 3));
+    let mut rows = scene.rows("order_lines");
+    rows.sort();
+    assert_eq!(rows, ["1|1|1", "2|1|2", "3|1|3"]);
+}
+
+#[test]
+fn a_key_that_was_there_twice_is_updated_once() {
+    let scene =
+        Scene::new("", json!([{ "id": 1, "changed": 1 }, { "id": 1, "changed": 2 }, { "id": 2, "changed": 2 }]));
+    scene.run();
+    scene.say("incremental: { cursor: changed, start: 0 }\nparams: { since: '{{ cursor }}' }\nkey: [id]\n");
+    scene.set(json!([{ "id": 1, "changed": 3 }, { "id": 3, "changed": 3 }]));
+    let merge = scene.run()["tables"]["items"]["merge"].clone();
+    assert_eq!((&merge["updated"], &merge["inserted"]), (&json!(2), &json!(1)), "{merge}");
+    assert_eq!(scene.rows("items").len(), 3);
+}
+
+#[test]
+fn a_row_that_would_be_a_blank_line_is_refused() {
+    let scene = Scene::new("select: [a]\n", json!([{ "a": "x" }, { "a": null }]));
+    let job = std::fs::read_to_string(&scene.file).expect("the job") + "  format: csv\n";
+    scene.place.file("job.yaml", &job);
+    scene.run_fails().expect_says(&["`a` is the only column and null in a row", "null_text"]);
+    scene.place.file("job.yaml", &(job + "  csv: { null_text: 'NULL' }\n"));
+    scene.run();
+    let alias = std::fs::read_to_string(scene.place.path("out/test/items/current.csv")).expect("the alias");
+    assert_eq!(alias, "\u{feff}a\r\nx\r\nNULL\r\n");
+}
+
+#[test]
 fn a_new_list_of_an_incremental_stream_asks_for_a_full_read() {
     let stream = "params: { since: '{{ cursor }}' }\nincremental: { cursor: changed, start: 0 }\nkey: [id]\n";
     let scene = Scene::new(stream, json!([{ "id": 1, "changed": 1, "lines": ["a"] }]));

@@ -42,9 +42,11 @@ enum Route {
     Computed,
     /// A second run, which remembers the types of the first.
     Again,
+    /// For readers that know lists and have no limits of values.
+    Analytics,
 }
 
-const ROUTES: [Route; 9] = [
+const ROUTES: [Route; 10] = [
     Route::Pages,
     Route::Found,
     Route::Odata,
@@ -54,6 +56,7 @@ const ROUTES: [Route; 9] = [
     Route::Declared,
     Route::Computed,
     Route::Again,
+    Route::Analytics,
 ];
 
 struct Table {
@@ -75,6 +78,7 @@ impl Route {
             Route::Declared => json!({ "declared": true }),
             Route::Computed => json!({ "added": "added" }),
             Route::Again => json!({ "again": true }),
+            Route::Analytics => json!({ "analytics": true }),
         }
     }
 
@@ -89,7 +93,7 @@ impl Route {
         let mut job = format!("job: test\nsource:\n  base_url: {url}{dialect}\nstreams:\n");
         for (_, table) in tables.iter().enumerate().filter(|(at, table)| self.takes(*at, table)) {
             let reading = match self {
-                Route::Pages | Route::Csv | Route::Declared | Route::Computed | Route::Again => {
+                Route::Pages | Route::Csv | Route::Declared | Route::Computed | Route::Again | Route::Analytics => {
                     "paging: { next_url: next }, records: data"
                 }
                 Route::Found => "paging: link_header",
@@ -108,7 +112,10 @@ impl Route {
                 .expect("a string");
         }
         let format = if self == Route::Csv { "csv" } else { "parquet" };
-        job + &format!("destination: {{ url: out, format: {format} }}\npublish: {{ tables: independent }}\n")
+        let profile = if self == Route::Analytics { "analytics" } else { "powerbi" };
+        job + &format!(
+            "destination: {{ url: out, format: {format}, profile: {profile} }}\npublish: {{ tables: independent }}\n"
+        )
     }
 
     /// One answer of the server.
@@ -117,7 +124,7 @@ impl Route {
         let has_next = (page + 1) * table.page_rows < table.records.len();
         let next = format!("{url}/{}?page={}", table.name, page + 1);
         match self {
-            Route::Pages | Route::Csv | Route::Declared | Route::Computed | Route::Again => {
+            Route::Pages | Route::Csv | Route::Declared | Route::Computed | Route::Again | Route::Analytics => {
                 let next = if has_next { json!(next) } else { Value::Null };
                 ok(join(format!("{{\"next\": {next}, \"data\" : [").as_bytes(), chunk, page, b"] }\r\n"))
             }
@@ -230,7 +237,7 @@ fn every_route_gives_the_values_of_a_slow_reference() {
 }
 
 fn check(seed: usize) {
-    let place = Workplace::new();
+    let place = Workplace::new().expects_analytics();
     let folder = place.path("records");
     std::fs::create_dir_all(&folder).expect("a folder");
     let folder_text = folder.to_string_lossy().into_owned();

@@ -387,14 +387,16 @@ fn answers_in_every_form_become_tables() {
     let streams = "  - { name: lines, path: /lines, format: json_lines, paging: none }
   - { name: packed, path: /packed, format: json_lines, compression: gzip, paging: none }
   - { name: table, path: /table, format: { csv: { delimiter: \";\", skip_lines: 1 } }, paging: none }
-  - { name: xml, path: /xml, format: xml, records: items.item, paging: none }
+  - { name: xml, path: /xml, format: xml, records: items.item, paging: none, key: [id],
+      tables: [{ name: tags, from: tags.tag }] }
   - { name: pages, path: /pages, format: { csv: {} }, paging: { page: {} } }
 ";
     let ran = run(0, "", streams, move |request, _| match request.path() {
         "/lines" => ok("{\"id\":1,\"amount\":1.50}\n{\"id\":2,\"amount\":2.25}\n"),
         "/packed" => ok(gzip("{\"id\":1}\n{\"id\":2}\n{\"id\":3}\n")),
         "/table" => ok("Report of today\nid;amount;day\n1;1.50;2024-01-31\n2;;2024-02-29\n"),
-        "/xml" => ok("<r><items><item id=\"1\"><name>a</name></item><item id=\"2\"/></items></r>"),
+        "/xml" => ok("<r><items><item id=\"1\"><name>a</name><tags><tag>x</tag><tag>y</tag></tags></item>\
+            <item id=\"2\"><tags><tag>z</tag></tags></item></items></r>"),
         _ => match request.param("page").as_deref() {
             Some("1") => ok("id\n1\n2\n"),
             Some("2") => ok("id\n3\n"),
@@ -408,6 +410,7 @@ fn answers_in_every_form_become_tables() {
         json!([[1, "1.5000", "2024-01-31"], [2, null, "2024-02-29"]])
     );
     assert_eq!(ran.rows("select id, name from {xml} order by id"), json!([[1, "a"], [2, null]]));
+    assert_eq!(ran.rows("select * from {tags} order by all"), json!([[1, 1, "x"], [1, 2, "y"], [2, 1, "z"]]));
     assert_eq!(ran.rows("select sum(id) from {pages}"), json!([[6]]));
 }
 

@@ -56,6 +56,7 @@ impl Table {
         let field = self.shape.field_at(&[name.to_owned()]).expect("the path has one key");
         // What the job adds is never new to the contract.
         let lane = self.lane_of_added(field)?;
+        self.lanes[lane].is_added = true;
         Ok(Added { field, lane, value: Value::Null })
     }
 

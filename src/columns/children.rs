@@ -1,6 +1,7 @@
 //! What a record's lists need of the record: the values of its key, as JSON, wherever they stand in it.
 
 use jiter::{Jiter, Peek};
+use serde_json::Value;
 
 use super::error::{Error, Place};
 use super::table::Table;
@@ -16,6 +17,9 @@ pub(super) fn key_of(table: &Table, key: &[String], record: &[u8], place: Place)
     for name in key {
         let missing = || Error::NoParentKey { place, column: name.clone() };
         if let Some(value) = table.constant(name) {
+            if matches!(value, Value::Null | Value::Array(_) | Value::Object(_)) {
+                return Err(missing());
+            }
             given.push(value.to_string().into_bytes());
             continue;
         }

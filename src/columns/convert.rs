@@ -14,6 +14,7 @@ use crate::model::column::{Column, ColumnType};
 
 use super::cells::arrow_type;
 use super::error::{Error, excerpt};
+use super::lists::first_loss;
 use super::number::{self, DOUBLE_INTEGER_MAX, power_of_ten};
 use super::temporal;
 
@@ -24,7 +25,7 @@ pub(crate) fn schema_of(columns: &[Column]) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
-/// Turns a batch with the columns `from` into one with the columns `to`, found by name; columns that are missing in
+/// Turns a batch with the columns `from` into one with the columns `to`, found by name without regard to case; columns that are missing in
 /// `from` become nulls.
 ///
 /// Takes every step a column can make while records arrive. A value that the new type cannot hold exactly, and a column
@@ -34,13 +35,13 @@ pub(crate) fn convert(batch: &RecordBatch, from: &[Column], to: &[Column]) -> Re
         return Err(Error::OtherColumns { found: batch.num_columns(), described: from.len() });
     }
     for (column, values) in from.iter().zip(batch.columns()) {
-        if values.null_count() < values.len() && !to.iter().any(|new| new.name == column.name) {
+        if values.null_count() < values.len() && !to.iter().any(|new| is_same(new, column)) {
             return Err(Error::ColumnLost { column: column.name.clone() });
         }
     }
     let mut arrays = Vec::with_capacity(to.len());
     for new in to {
-        arrays.push(match from.iter().position(|column| column.name == new.name) {
+        arrays.push(match from.iter().position(|column| is_same(column, new)) {
             Some(at) => convert_array(batch.column(at), from[at].kind, new.kind).map_err(|value| Error::Loss {
                 column: new.name.clone(),
                 from: from[at].kind,
@@ -71,6 +72,11 @@ pub(crate) fn convert_stepwise(
     convert(&convert(batch, from, &steps)?, &steps, to)
 }
 
+/// No two columns of a table differ in case alone.
+fn is_same(one: &Column, other: &Column) -> bool {
+    one.name.eq_ignore_ascii_case(&other.name)
+}
+
 /// One column's values as another type; the error is the value that would lose something.
 pub(super) fn convert_array(values: &ArrayRef, from: ColumnType, to: ColumnType) -> Result<ArrayRef, String> {
     if from == to {
@@ -82,7 +88,11 @@ pub(super) fn convert_array(values: &ArrayRef, from: ColumnType, to: ColumnType)
     match (from, to) {
         (_, ColumnType::Text) => Ok(to_text(values, from)),
         // Both are the JSON that was sent.
-        (ColumnType::List(_), ColumnType::List(_) | ColumnType::Json) => Ok(Arc::clone(values)),
+        (ColumnType::List(_), ColumnType::Json) => Ok(Arc::clone(values)),
+        (ColumnType::List(_), ColumnType::List(items)) => match first_loss(values.as_string(), items) {
+            Some(list) => Err(list.to_owned()),
+            None => Ok(Arc::clone(values)),
+        },
         (ColumnType::Integer, ColumnType::Decimal { precision, scale }) => {
             let units = values.as_primitive::<Int64Type>().iter().map(|value| value.map(i128::from));
             rescaled(units, 0, precision, scale)

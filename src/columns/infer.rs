@@ -87,13 +87,12 @@ impl Lane {
     pub(super) fn infer_json(&mut self, row: usize, json: &str) -> Result<(), Box<Refusal>> {
         match self.column.kind {
             ColumnType::Null => {
-                let to = if self.limits.has_lists { self.list_kind(ListItem::Null, json) } else { ColumnType::Json };
-                self.turn_into(to, json)?;
+                if self.limits.has_lists {
+                    return self.infer_list(row, ListItem::Null, json);
+                }
+                self.turn_into(ColumnType::Json, json)?;
             }
-            ColumnType::List(items) => {
-                let to = self.list_kind(items, json);
-                self.turn_into(to, json)?;
-            }
+            ColumnType::List(items) => return self.infer_list(row, items, json),
             ColumnType::Json => {}
             ColumnType::Boolean
             | ColumnType::Integer
@@ -104,6 +103,14 @@ impl Lane {
             | ColumnType::Instant
             | ColumnType::Text => self.turn_into(ColumnType::Text, json)?,
         }
+        self.put_text(row, json);
+        Ok(())
+    }
+
+    fn infer_list(&mut self, row: usize, items: ListItem, json: &str) -> Result<(), Box<Refusal>> {
+        let (to, digits) = self.list_kind(items, json);
+        self.turn_into(to, json)?;
+        self.digits = digits;
         self.put_text(row, json);
         Ok(())
     }

@@ -49,6 +49,8 @@ impl Table {
             let kind = match column.origin {
                 TypeOrigin::Remembered | TypeOrigin::Inferred => column.kind,
                 TypeOrigin::Unseen => ColumnType::Null,
+                // A description that cannot be read today was there yesterday.
+                TypeOrigin::Fetched if options.fetched.is_empty() => column.kind,
                 TypeOrigin::Declared | TypeOrigin::Fetched => continue,
             };
             let name = self.names.of_former(column)?;
@@ -110,6 +112,9 @@ impl Table {
                 if self.contract.new_columns == NewColumns::Freeze {
                     return Err(Error::NewColumn { place: self.place, column, path: shown(&path) });
                 }
+                if self.left_out.len() == COLUMNS_MAX {
+                    return Err(Error::ManyColumns { path: shown(&path), limit: COLUMNS_MAX });
+                }
                 self.left_out.push(shown(&path));
                 self.shape.nodes[at.0].fields[at.1].is_dropped = true;
                 return Ok(None);
@@ -135,7 +140,7 @@ impl Table {
         let Some(known) = self.by_name.get(&folded(&name)).copied() else { return Ok(None) };
         // A column that no record filled so far follows its field when the source renames or moves it.
         let is_taken = self.lanes[known].home.is_some_and(|home| self.shape.field(home).stamp > 0);
-        if is_taken || self.lanes[known].is_given {
+        if is_taken || self.lanes[known].is_given || self.lanes[known].is_added {
             let first = shown(&self.lanes[known].column.path);
             return Err(Error::SameName { name, first, second: shown(&path) });
         }

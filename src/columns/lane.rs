@@ -35,6 +35,8 @@ pub(super) struct Lane {
     pub(super) home: Option<FieldAt>,
     /// Filled from outside the record; no field takes it over.
     pub(super) is_given: bool,
+    /// The job adds it; no field but the one of its name fills it.
+    pub(super) is_added: bool,
     /// The contract lets the type of the last snapshot not change.
     pub(super) is_frozen: bool,
     /// The column is text and was `datetime` before.
@@ -60,6 +62,7 @@ impl Lane {
             is_beside_object: false,
             home,
             is_given: false,
+            is_added: false,
             is_frozen: false,
             was_datetime: false,
             turned: None,

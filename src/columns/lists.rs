@@ -17,7 +17,7 @@ use crate::model::destination::{NotFinite, ValueLimits};
 
 use super::cells::arrow_type;
 use super::convert::write_value;
-use super::digits;
+use super::digits::{self, Digits};
 use super::error::Refusal;
 use super::lane::Lane;
 use super::number::Number;
@@ -38,9 +38,9 @@ enum Item<'a> {
 }
 
 impl Lane {
-    /// The type of a column of lists of `items` that meets this JSON.
-    pub(super) fn list_kind(&mut self, items: ListItem, json: &str) -> ColumnType {
-        let mut joined = Some(items);
+    /// The type of a column of lists of `items` that meets this JSON, and what its numbers have in common then.
+    pub(super) fn list_kind(&self, items: ListItem, json: &str) -> (ColumnType, Digits) {
+        let (mut joined, mut digits) = (Some(items), self.digits);
         let is_list = each_item(json, |item| {
             let Some(before) = joined else { return };
             joined = match (before, item) {
@@ -51,40 +51,48 @@ impl Lane {
                     ListItem::Null | ListItem::Integer | ListItem::Decimal { .. } | ListItem::Float,
                     Item::Number(number),
                 ) => {
-                    self.digits.observe(&number);
+                    digits.observe(&number);
                     // Numbers that no type keeps stay as they were sent.
-                    Some(self.digits.kind()).filter(|kind| *kind != ColumnType::Text).and_then(ListItem::of)
+                    Some(digits.kind()).filter(|kind| *kind != ColumnType::Text).and_then(ListItem::of)
                 }
                 _ => None,
             };
         });
-        match joined.filter(|_| is_list) {
-            Some(items) => ColumnType::List(items),
-            None => ColumnType::Json,
-        }
+        (joined.filter(|_| is_list).map_or(ColumnType::Json, ColumnType::List), digits)
     }
 
     /// Refuses JSON that is no list of `items`.
     pub(super) fn check_items(&self, items: ListItem, json: &str) -> Result<(), Box<Refusal>> {
         let mut is_kept = true;
         let is_list = each_item(json, |item| {
-            is_kept &= match (items, item) {
-                (_, Item::Null)
-                | (ListItem::Boolean, Item::Boolean(_))
-                | (ListItem::Text, Item::Text(_))
-                | (ListItem::Float, Item::Number(_)) => true,
-                (ListItem::Integer | ListItem::Decimal { .. }, Item::Number(number)) => {
-                    digits::is_kept(items.kind(), &number)
-                }
-                _ => false,
-            };
+            // As in a column of doubles that was declared, the nearest one is meant.
+            is_kept &= matches!((items, &item), (ListItem::Float, Item::Number(_))) || is_exact(items, &item);
         });
         match (is_list, is_kept) {
             (true, true) => Ok(()),
             (true, false) => Err(Refusal::of(json, "it has an item of another type")),
-            (false, _) => Err(Refusal::of(json, "it is an object")),
+            (false, _) => Err(Refusal::of(json, "it is no list of these")),
         }
     }
+}
+
+fn is_exact(items: ListItem, item: &Item<'_>) -> bool {
+    match (items, item) {
+        (_, Item::Null) | (ListItem::Boolean, Item::Boolean(_)) | (ListItem::Text, Item::Text(_)) => true,
+        (ListItem::Integer | ListItem::Decimal { .. } | ListItem::Float, Item::Number(number)) => {
+            digits::is_kept(items.kind(), number)
+        }
+        _ => false,
+    }
+}
+
+/// The first of these texts that is no list of `items` without a loss.
+pub(super) fn first_loss(texts: &StringArray, items: ListItem) -> Option<&str> {
+    texts.iter().flatten().find(|text| {
+        let mut is_kept = true;
+        let is_list = each_item(text, |item| is_kept &= is_exact(items, &item));
+        !is_list || !is_kept
+    })
 }
 
 /// The Arrow type of lists.
@@ -165,13 +173,10 @@ fn write_list(items: &ArrayRef, kind: ColumnType, out: &mut String) {
     out.push(']');
 }
 
-/// Shows every item of a list; `false` = the JSON is none. The JSON was read before.
+/// Shows every item of a list. `false` = the JSON is none, or a string in it is no text: what stays JSON may hold half a
+/// character (`"\ud800"`).
 fn each_item(json: &str, see: impl FnMut(Item<'_>)) -> bool {
-    if !json.starts_with('[') {
-        return false;
-    }
-    read_items(json, see).expect("the JSON was read before");
-    true
+    json.starts_with('[') && read_items(json, see).is_ok()
 }
 
 fn read_items(json: &str, mut see: impl FnMut(Item<'_>)) -> JiterResult<()> {

@@ -21,6 +21,8 @@ pub(crate) struct Options {
     pub(crate) former_children: BTreeMap<String, Vec<Column>>,
     /// The records come from OData: `…@odata.…`, `__metadata` and `__deferred` are the protocol's, and left out.
     pub(crate) is_odata: bool,
+    /// The records come from XML, where a list of one item is that item.
+    pub(crate) is_xml: bool,
     pub(crate) contract: Contract,
     /// Name of the stream's own table, with which the columns of its key are named in child tables.
     pub(crate) name: String,
@@ -45,6 +47,7 @@ pub(super) struct TableOptions<'a> {
     pub(super) fetched: &'a [Column],
     pub(super) former: &'a [Column],
     pub(super) is_odata: bool,
+    pub(super) is_xml: bool,
     pub(super) contract: Contract,
     pub(super) limits: ValueLimits,
     /// Columns that every row is given from outside; they stand first.

@@ -97,10 +97,15 @@ impl Node {
         Some(at)
     }
 
+    /// Whether a member that is not known is left out.
+    pub(super) fn leaves_out(&self, is_noise: bool) -> bool {
+        is_noise || self.is_closed
+    }
+
     /// Adds a member that `find` did not find.
     pub(super) fn add(&mut self, key: &str, is_dropped: bool) -> usize {
         let at = self.fields.len();
-        let is_dropped = is_dropped || self.is_closed;
+        let is_dropped = self.leaves_out(is_dropped);
         let (lane, child, table) = (NONE, NONE, NONE);
         let is_plain = !key.bytes().any(|byte| byte < b' ' || matches!(byte, b'"' | b'\\' | b'/') || byte >= 0x7f);
         let quoted = if is_plain { format!("\"{key}\"").into_bytes().into() } else { Box::default() };

@@ -8,7 +8,7 @@ use arrow::compute::filter_record_batch;
 use arrow::datatypes::SchemaRef;
 use jiter::{JiterError, JiterErrorType, JsonErrorType, Peek};
 
-use crate::limits::{BATCH_ROWS, FLATTEN_DEPTH_MAX, JSON_DEPTH_MAX, SAMPLE_BYTES_MAX, SAMPLE_ROWS};
+use crate::limits::{BATCH_ROWS, COLUMNS_MAX, FLATTEN_DEPTH_MAX, JSON_DEPTH_MAX, SAMPLE_BYTES_MAX, SAMPLE_ROWS};
 use crate::model::column::{Column, ColumnType, ListItem, TypeOrigin};
 use crate::model::destination::ValueLimits;
 use crate::model::fields::Contract;
@@ -53,6 +53,7 @@ pub(super) struct Table {
     /// Columns of the last snapshot that no field fills, in case the job adds them.
     pub(super) set_aside: Vec<Column>,
     is_odata: bool,
+    is_xml: bool,
     /// What the table's readers take.
     pub(super) limits: ValueLimits,
     /// Columns that the job adds, the computed ones last.
@@ -90,6 +91,7 @@ impl Table {
             known: Vec::new(),
             set_aside: Vec::new(),
             is_odata: options.is_odata,
+            is_xml: options.is_xml,
             limits: options.limits,
             added: Vec::new(),
             computed: 0,
@@ -235,7 +237,16 @@ impl Table {
                     match next {
                         Ok(Some(key)) => match known.find(key) {
                             Some(field) => field,
-                            None => known.add(key, self.is_odata && is_odata_noise(key)),
+                            None => {
+                                let is_noise = self.is_odata && is_odata_noise(key);
+                                if known.leaves_out(is_noise) && known.fields.len() >= COLUMNS_MAX {
+                                    // Keys that are data are not remembered for ever.
+                                    tokens.next_skip().map_err(|source| self.syntax(source))?;
+                                    mark = b',';
+                                    continue;
+                                }
+                                known.add(key, is_noise)
+                            }
                         },
                         Ok(None) => return Ok(()),
                         Err(source) => return Err(self.syntax(source)),
@@ -343,13 +354,16 @@ impl Table {
         if let Some(lane) = lane {
             self.lanes[lane].is_beside_object = true;
         }
+        if self.shape.nodes.len() > COLUMNS_MAX && self.shape.field(at).child().is_none() {
+            return Err(Error::ManyColumns { path: shown(&self.shape.path(at)), limit: COLUMNS_MAX });
+        }
         let child = self.shape.child_of(at);
         self.object(tokens, child)
     }
 
     /// A list, or the only item of one, that is a table of its own: read when the record's key is known.
     fn list_member(&mut self, tokens: &mut Tokens<'_>, at: FieldAt, table: usize, peek: Peek) -> Result<(), Error> {
-        if !matches!(peek, Peek::Array | Peek::Object) {
+        if !self.is_xml && !matches!(peek, Peek::Array | Peek::Object) {
             return Err(Error::NoList { place: self.place, path: shown(&self.shape.path(at)), found: kind_word(peek) });
         }
         let start = tokens.at();

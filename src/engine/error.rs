@@ -59,6 +59,8 @@ pub(crate) enum Error {
     RoundedKey { stream: String, column: String, kind: ColumnType },
     #[error("stream `{stream}`: its rows were written as `{former}`, and the job now says `{now}`")]
     OtherForm { stream: String, former: String, now: String },
+    #[error("table `{table}`: column `{was}` is `{now}` now, and its former rows keep the old name")]
+    RenamedColumn { table: String, was: String, now: String },
     #[error("stream `{stream}` is not incremental{}", if known.is_empty() { "; no stream of the job is".to_owned() } else { format!("; these are: {known}") })]
     NotIncremental { stream: String, known: String },
     #[error("`{value}` is no value for the cursor of stream `{stream}`")]
@@ -98,6 +100,7 @@ impl Error {
             Error::Interrupted => Class::Interrupted,
             Error::UnknownStream { .. }
             | Error::OtherForm { .. }
+            | Error::RenamedColumn { .. }
             | Error::RoundedKey { .. }
             | Error::NotIncremental { .. }
             | Error::CursorValue { .. }
@@ -165,6 +168,9 @@ impl Error {
             Error::RoundedKey { column, .. } => Some(format!(
                 "two keys could become one: declare `{column}: text` under `columns`, or `wide_decimals: exact`"
             )),
+            Error::RenamedColumn { .. } => {
+                Some("`haul run --full` reads the table anew with the new name; or keep the former one".to_owned())
+            }
             Error::OtherForm { .. } => Some(
                 "`haul run --full` reads the table anew in the new form: what the former one changed in values is not \
                  in its files; or keep the former words"

@@ -7,7 +7,7 @@ use arrow::array::RecordBatch;
 
 use super::context::Context;
 use super::error::Error;
-use super::merged_parts::{MergedParts, read_columns, united};
+use super::merged_parts::{MergedParts, check_renamed, read_columns, united};
 use super::seal::SealedTable;
 use super::watch::{cursor_column, cursor_values};
 use crate::columns::Keys;
@@ -115,6 +115,7 @@ impl<'a> Merge<'a> {
         former: Former<'_>,
         read: &SealedTable,
     ) -> Result<Self, Error> {
+        check_renamed(read.name(), former.columns, read.columns())?;
         let columns = united(former.columns, read.columns());
         let named = |name: &str| columns.iter().find(|column| column.name.eq_ignore_ascii_case(name)).cloned();
         let wrong = |source| Error::Columns { stream: stream.name.clone(), source };
@@ -148,10 +149,12 @@ impl<'a> Merge<'a> {
         let (mut gone_new, mut gone_former) =
             (vec![Gone::new(); read.parts().len()], vec![Gone::new(); former.parts.len()]);
         let mut decided = Decided { gone: Vec::new(), keys: None };
+        let mut inserted = read.rows();
         if let Some(keys) = &self.keys {
             let mut newest = self.newest(keys, read, &mut gone_new).await?;
             counts.repeated = gone_new.iter().map(|gone| gone.len() as u64).sum();
-            self.meet(keys, former, &mut newest, &mut gone_former, &mut gone_new).await?;
+            let met = self.meet(keys, former, &mut newest, &mut gone_former, &mut gone_new).await?;
+            inserted = newest.len() as u64 - met;
             let newest = newest.into_keys().collect();
             decided.keys = Some(DecidedKeys { columns: keys.columns().to_vec(), newest });
         }
@@ -163,7 +166,7 @@ impl<'a> Merge<'a> {
         let sum = |gone: &[Gone]| gone.iter().map(|gone| gone.len() as u64).sum::<u64>();
         counts.updated = sum(&gone_former);
         counts.known = sum(&gone_new) - counts.repeated;
-        counts.inserted = read.rows() - sum(&gone_new) - counts.updated;
+        counts.inserted = inserted;
         let mut parts = MergedParts::new(self.ctx, read.name(), &self.columns, read.next_number());
         let former = former.parts.iter().zip(&gone_former).map(|(part, gone)| (part, former.columns, gone));
         let new = read.parts().iter().zip(&gone_new).map(|(part, gone)| (part, read.columns(), gone));
@@ -207,7 +210,8 @@ impl<'a> Merge<'a> {
         Ok(newest)
     }
 
-    /// Compares the former rows with the new ones; one of each pair is gone.
+    /// Compares the former rows with the new ones; one of each pair is gone. Returns how many keys of the new rows that
+    /// remain were there before.
     async fn meet(
         &self,
         keys: &Keys,
@@ -215,7 +219,9 @@ impl<'a> Merge<'a> {
         newest: &mut HashMap<Box<[u8]>, Newest>,
         gone_former: &mut [Gone],
         gone_new: &mut [Gone],
-    ) -> Result<(), Error> {
+    ) -> Result<u64, Error> {
+        // A table that was replaced before may have a key more than once.
+        let mut met = HashSet::new();
         for (part, of) in former.parts.iter().enumerate() {
             let mut first = 0;
             for batch in self.key_batches(of, former.columns).await? {
@@ -228,6 +234,7 @@ impl<'a> Merge<'a> {
                     };
                     if is_newer {
                         gone_former[part].push(first + at);
+                        met.insert((new.part, new.row));
                     } else {
                         gone_new[new.part].push(new.row);
                         newest.remove(key.as_ref());
@@ -237,7 +244,7 @@ impl<'a> Merge<'a> {
             }
         }
         gone_new.iter_mut().for_each(|gone| gone.sort_unstable());
-        Ok(())
+        Ok(met.len() as u64)
     }
 
     /// The key and cursor columns of a part.
@@ -263,7 +270,7 @@ impl<'a> Merge<'a> {
         let rows = keys.of(batch, &columns).map_err(wrong)?;
         let cursors = match (&self.stream.incremental, &self.cursor) {
             (Some(incremental), Some(cursor)) => {
-                let at = columns.iter().position(|column| column.name == cursor.name);
+                let at = columns.iter().position(|column| column.name.eq_ignore_ascii_case(&cursor.name));
                 at.map(|at| cursor_values(&incremental.kind, batch.column(at).as_ref(), columns[at].kind))
                     .unwrap_or_default()
             }

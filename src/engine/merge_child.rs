@@ -8,7 +8,7 @@ use arrow::datatypes::Int64Type;
 use super::context::Context;
 use super::error::Error;
 use super::merge::{Decided, DecidedKeys, Former, Merged};
-use super::merged_parts::{MergedParts, read_columns, united};
+use super::merged_parts::{MergedParts, check_renamed, read_columns, united};
 use super::seal::SealedTable;
 use crate::columns::{Keys, PARENT_ROW, column_name};
 use crate::model::column::Column;
@@ -24,6 +24,7 @@ pub(super) async fn merge_child(
     read: &SealedTable,
 ) -> Result<Merged, Error> {
     let new: Vec<Column> = read.columns().iter().filter(|column| column.name != PARENT_ROW).cloned().collect();
+    check_renamed(read.name(), former.columns, &new)?;
     let columns = united(former.columns, &new);
     let mut counts = MergeCounts { former_rows: former.rows, read_rows: read.rows(), ..MergeCounts::default() };
     let mut parts = MergedParts::new(ctx, read.name(), &columns, read.next_number()).without(PARENT_ROW);

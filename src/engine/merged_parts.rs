@@ -107,7 +107,8 @@ impl<'a> MergedParts<'a> {
     }
 }
 
-/// Some columns of a part that was written with `columns`, in the order in which the file has them.
+/// Some columns of a part that was written with `columns`, in the order in which the file has them. Names are found
+/// without regard to case.
 pub(super) async fn read_columns(
     ctx: &Context,
     table: &str,
@@ -116,12 +117,26 @@ pub(super) async fn read_columns(
     columns: &[Column],
 ) -> Result<Vec<RecordBatch>, Error> {
     let file = ctx.store.fetch(part).await?;
-    tokio::task::block_in_place(|| read_parquet_columns(file, names, columns)?.collect::<Result<Vec<_>, _>>())
+    let is_wanted = |column: &&Column| names.iter().any(|name| name.eq_ignore_ascii_case(&column.name));
+    let names: Vec<&str> = columns.iter().filter(is_wanted).map(|column| column.name.as_str()).collect();
+    tokio::task::block_in_place(|| read_parquet_columns(file, &names, columns)?.collect::<Result<Vec<_>, _>>())
         .map_err(|source| unread(table, source))
 }
 
 fn unread(table: &str, source: crate::format::Error) -> Error {
     Error::Format { stream: table.to_owned(), doing: "rereading", source }
+}
+
+/// Refuses a field whose column has another name than before: its values would stand in two columns.
+pub(super) fn check_renamed(table: &str, former: &[Column], read: &[Column]) -> Result<(), Error> {
+    let same = |a: &Column, b: &Column| a.name.eq_ignore_ascii_case(&b.name);
+    for old in former.iter().filter(|old| !read.iter().any(|new| same(old, new))) {
+        if let Some(new) = read.iter().find(|new| new.path == old.path && !former.iter().any(|old| same(old, new))) {
+            let (table, was, now) = (table.to_owned(), old.name.clone(), new.name.clone());
+            return Err(Error::RenamedColumn { table, was, now });
+        }
+    }
+    Ok(())
 }
 
 /// The columns of both: the former ones first, in the types of the read, which knew them; then what is new.

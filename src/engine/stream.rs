@@ -16,6 +16,7 @@ use super::pump::{LeftOut, PumpedTable, Pumping, prepare};
 use super::seal::{SealedStream, SealedTable, seal};
 use super::slices::{Backfill, Planned, Planning};
 use crate::columns::{self, Options, Reason};
+use crate::model::answer::AnswerFormat;
 use crate::model::column::{Column, TypeOrigin};
 use crate::model::incremental::{CursorScope, CursorValue, Incremental, StoredCursor};
 use crate::model::manifest::{Part, TableManifest};
@@ -269,6 +270,7 @@ fn known(
             .filter_map(|child| Some((child.table.clone(), columns_of(&child.table)?)))
             .collect(),
         is_odata: ctx.job.source.dialect == Dialect::Odata,
+        is_xml: stream.format == AnswerFormat::Xml,
         contract: stream.contract,
         name: stream.name.clone(),
         key: stream.key.clone(),

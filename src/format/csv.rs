@@ -94,6 +94,9 @@ impl<W: Write> CsvWriter<W> {
                     self.buffer.push(self.form.delimiter as u8);
                 }
                 if nulls.is_some_and(|nulls| nulls.is_null(row)) {
+                    if columns.len() == 1 && self.form.null_text.is_empty() {
+                        return Err(Error::BlankLine { column: self.columns[at].name.clone() });
+                    }
                     self.buffer.extend_from_slice(self.form.null_text.as_bytes());
                 } else {
                     self.write_value(at, values, row);

@@ -17,6 +17,11 @@ pub(crate) enum Error {
     OtherInput { input: usize, expected: String, found: String },
     #[error("column `{column}` holds {value}, which is no decimal of its type")]
     NoDecimal { column: String, value: f64 },
+    #[error(
+        "`{column}` is the only column and null in a row, which would be a blank line that readers skip: give nulls a \
+         spelling (`csv: {{ null_text: \"NULL\" }}` under `destination`)"
+    )]
+    BlankLine { column: String },
     #[error("column `{column}` has the Arrow type {found}, which no CSV file of ours holds")]
     UnknownType { column: String, found: String },
 }

@@ -4,6 +4,8 @@ column by column to whole lists of values, after all records were read. It share
 import re
 from datetime import date
 
+import json
+
 from slowjson import Invalid, compact, depth, read_document
 
 SAMPLE_ROWS, BATCH_ROWS, BATCH_BYTES = 20_000, 8_192, 16 * 1024 * 1024
@@ -154,7 +156,12 @@ def moment_of(text):
 def spelled(kind, micros):
     """A date or timestamp in a text column."""
     days, rest = divmod(micros, DAY)
-    day = date.fromordinal(days + EPOCH).isoformat()
+    # Python knows the years 1 to 9999; those of any 400 years are alike.
+    cycles, of_cycle = divmod(days + EPOCH - 1, 146_097)
+    first = date.fromordinal(of_cycle + 1)
+    year = first.year + 400 * cycles
+    day = f"{year:04}" if 0 <= year <= 9999 else f"{year:+05}"
+    day += first.isoformat()[4:]
     if kind == "date":
         return day
     seconds, fraction = divmod(rest, 1_000_000)
@@ -188,8 +195,8 @@ def name_of(path):
 class Column:
     """All values of one field: `(row, kind, value)`, kinds being boolean, number, string and json."""
 
-    def __init__(self, name, fixed=None, start=None):
-        self.name, self.fixed, self.start = name, fixed, start
+    def __init__(self, name, fixed=None, start=None, has_limits=True):
+        self.name, self.fixed, self.start, self.has_limits = name, fixed, start, has_limits
         self.values = []
         self.warnings = {}
 
@@ -198,7 +205,7 @@ class Column:
 
     def cut(self, text):
         units = text.encode("utf-16-le")
-        if len(units) <= 2 * TEXT_CHARS:
+        if not self.has_limits or len(units) <= 2 * TEXT_CHARS:
             return text
         self.warn("text_truncated")
         # Half a character is left out.
@@ -209,7 +216,7 @@ class Column:
         if moment[3]:
             self.warn("fraction_truncated")
         micros = moment[1] if wanted == "date" else moment[2]
-        if micros // DAY not in SHOWN:
+        if self.has_limits and micros // DAY not in SHOWN:
             self.warn("date_out_of_range")
             return None
         return micros
@@ -221,6 +228,8 @@ class Column:
         kinds = {kind for _, kind, _ in self.values}
         if not kinds:
             return self.start or "text", {}
+        if not self.has_limits and self.values[0][1] == "json":
+            return self.lists(kinds, batch_of)
         if self.start != "text" and kinds in ({"boolean"}, {"json"}):
             value_of = (lambda value: value) if kinds == {"boolean"} else self.cut
             return kinds.pop(), {row: value_of(value) for row, _, value in self.values}
@@ -250,6 +259,27 @@ class Column:
         for row, kind, value in self.values[end:]:
             texts[row] = self.cut(self.text_of(kind, value))
         return "text", texts
+
+    def lists(self, kinds, batch_of):
+        """A column that begins with JSON, for readers that know lists of scalars."""
+        nodes, end = [], 0
+        for end, (_, kind, value) in enumerate(self.values + [(None, "end", None)]):
+            joined = item_kind([*nodes, read_document(value)]) if kind == "json" else None
+            if not joined:
+                break
+            nodes.append(read_document(value))
+        if end == len(self.values):
+            kind = item_kind(nodes)
+            lists = {}
+            for (row, _, _), node in zip(self.values, nodes):
+                lists[row] = [None if item[0] == "null" else item_value(kind, item) for item in node[1]]
+            return f"list({kind})", lists
+        texts = {row: self.text_of(kind, value) for row, kind, value in self.values}
+        # Lists that a batch showed as such have one spelling.
+        for (row, _, _), node in zip(self.values, nodes):
+            if batch_of(row) < batch_of(self.values[end][0]):
+                texts[row] = f"[{','.join(item_text(item) for item in node[1])}]"
+        return "json" if kinds == {"json"} else "text", texts
 
     @staticmethod
     def text_of(kind, value):
@@ -287,6 +317,29 @@ class Column:
         raise Refused(f"{wanted} does not take {kind} {value!r:.60}", row)
 
 
+def item_kind(nodes):
+    """The type of the items of all lists; None = something is no list of scalars, or they are no values of one type."""
+    if any(node[0] != "array" for node in nodes):
+        return None
+    items = [item for node in nodes for item in node[1] if item[0] != "null"]
+    kinds = {item[0] for item in items}
+    if kinds == {"number"}:
+        kind = numeric_kind([Number(item[1]) for item in items])
+        return None if kind == "text" else kind
+    return {(): "text", ("string",): "text", ("boolean",): "boolean"}.get(tuple(kinds))
+
+
+def item_value(kind, item):
+    return typed(kind, Number(item[1])) if item[0] == "number" else item[1]
+
+
+def item_text(item):
+    kind, value = item[:2]
+    if kind == "string":
+        return json.dumps(value, ensure_ascii=False)
+    return "null" if kind == "null" else Column.text_of(kind, value)
+
+
 def typed(kind, number):
     if kind == "float":
         return float(number.text)
@@ -296,7 +349,8 @@ def typed(kind, number):
 class Table:
     """The table of some records: `columns` = `[(name, type, {row: value})]` in their order."""
 
-    def __init__(self, records, declared=None, is_odata=False, start=None):
+    def __init__(self, records, declared=None, is_odata=False, start=None, has_limits=True):
+        self.has_limits = has_limits
         self.declared = {name.lower(): (name, kind) for name, kind in (declared or {}).items()}
         self.is_odata, self.start = is_odata, {name.lower(): kind for name, kind in (start or {}).items()}
         self.lanes, self.objects, self.appeared, self.names = {}, set(), {}, {}
@@ -358,7 +412,7 @@ class Table:
             if self.names.setdefault(name.lower(), at) != at:
                 raise Refused(f"`{name}` is made twice")
             name, fixed = self.declared.get(name.lower(), (name, None))
-            self.lanes[at] = Column(name, fixed, self.start.get(name.lower()))
+            self.lanes[at] = Column(name, fixed, self.start.get(name.lower()), self.has_limits)
         return self.lanes[at]
 
     def earliest(self, refused):

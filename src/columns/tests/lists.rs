@@ -35,6 +35,7 @@ fn the_items_decide_the_type_whatever_their_order() {
         check(&["[1]", other], "json");
     }
     check(&["[1]", "1"], "text");
+    check(&[r#"["a"]"#, r#"["\ud83d\ude00"]"#], "list(text)");
 }
 
 #[test]
@@ -72,7 +73,7 @@ fn declared_lists_hold_in_every_profile() {
         for (value, why) in [
             ("[1.5]", "it has an item of another type"),
             (r#"["1"]"#, "it has an item of another type"),
-            (r#"{"b":1}"#, "it is an object"),
+            (r#"{"b":1}"#, "it is no list of these"),
             ("1", "it is a number"),
         ] {
             check_error(options.clone(), &format!(r#"[{{"a":{value}}}]"#), &expect(value, why));

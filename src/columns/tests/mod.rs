@@ -4,6 +4,7 @@ mod children;
 mod errors;
 mod fixed;
 mod inferred;
+mod known;
 mod limits;
 mod lists;
 mod nesting;
