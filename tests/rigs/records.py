@@ -116,6 +116,10 @@ class Maker:
     def value(self, family):
         if family == "array":
             return self.many("[", [self.tree(3) for _ in range(self.random.randrange(4))], "]")
+        if family.startswith("list "):
+            item = family.removeprefix("list ")
+            items = [self.value(self.random.choice([item] * 6 + ["null"])) for _ in range(self.random.randrange(5))]
+            return self.many("[", items, "]")
         if family == "deep":
             levels = self.random.randrange(5, 80)
             return "[" * levels + self.tree(0) + "]" * levels
@@ -134,12 +138,14 @@ class Maker:
 
 FAMILIES = ["small", "int", "money", "fine", "huge", "float", "edge", "zeros", "number", "boolean", "date", "clock", "instant",
             "dotnet", "dotnet_zone", "text", "array", "deep", "null"]
+LISTS = ["list small", "list int", "list money", "list fine", "list float", "list boolean", "list date", "list text", "list null"]
+FAMILIES += LISTS
 # What a column of one family likely meets next: a step of the lattice.
 NEXT = {"null": FAMILIES, "small": ["int", "money", "huge", "float", "fine", "edge", "text", "zeros"], "int": ["money", "huge", "edge", "zeros"],
         "money": ["fine", "float", "huge", "number"], "fine": ["float", "huge"], "huge": ["money", "zeros", "fine"], "zeros": ["int", "huge", "fine", "float"],
         "float": ["number", "text"], "date": ["clock", "dotnet", "instant", "text"], "clock": ["date", "instant", "text"],
         "instant": ["dotnet_zone", "date", "text"], "dotnet": ["clock", "date"], "boolean": ["text", "small"],
-        "dotnet_zone": ["instant", "clock"]}
+        "dotnet_zone": ["instant", "clock"], **{family: [*LISTS, "list huge", "list edge", "array", "text"] for family in LISTS}}
 DECLARED = {"small": ["integer", "decimal(18,4)", "text", "json", "float"], "money": ["decimal(18,4)", "float", "text"],
             "int": ["integer", "decimal(38,10)", "json"], "fine": ["decimal(38,10)", "float", "text"],
             "huge": ["decimal(38,0)", "float", "text"], "float": ["float", "text", "json"], "date": ["date", "datetime", "text"],

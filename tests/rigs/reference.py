@@ -262,12 +262,12 @@ class Column:
 
     def lists(self, kinds, batch_of):
         """A column that begins with JSON, for readers that know lists of scalars."""
-        nodes, end = [], 0
-        for end, (_, kind, value) in enumerate(self.values + [(None, "end", None)]):
-            joined = item_kind([*nodes, read_document(value)]) if kind == "json" else None
-            if not joined:
-                break
-            nodes.append(read_document(value))
+        nodes = [read_document(value) if kind == "json" else ("scalar", None) for _, kind, value in self.values]
+        # So many values from the first one on are lists of one type.
+        end, beyond = 0, len(nodes) + 1
+        while beyond - end > 1:
+            middle = (end + beyond) // 2
+            end, beyond = (middle, beyond) if item_kind(nodes[:middle]) else (end, middle)
         if end == len(self.values):
             kind = item_kind(nodes)
             lists = {}
