@@ -280,7 +280,7 @@ fn changes_are_told_to_people_and_long_texts_can_be_refused() {
     let place = Workplace::new().expects_analytics();
     let file = place.file("job.yaml", &with_destination(&server.url, BEYOND, "wide_decimals: float"));
     place.haul(&["run", &file]).expect_code(0).expect_says(&[
-        "warning: table `items`, column `t`: 1 value cut to the 32,000 characters that Power BI keeps",
+        "warning: table `items`, column `t`: 1 value cut to 32,000 characters, as Power BI counts them",
         "column `d`: 1 value outside of the years 1900 to 9999 made null",
         "column `f`: 1 value without a finite number made null",
         "column `i`: 1 value without some digits of the second",

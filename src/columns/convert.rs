@@ -87,7 +87,7 @@ pub(super) fn convert_array(values: &ArrayRef, from: ColumnType, to: ColumnType)
     }
     match (from, to) {
         (_, ColumnType::Text) => Ok(to_text(values, from)),
-        // Both are the JSON that was sent.
+        // Both are JSON texts in memory.
         (ColumnType::List(_), ColumnType::Json) => Ok(Arc::clone(values)),
         (ColumnType::List(_), ColumnType::List(items)) => match first_loss(values.as_string(), items) {
             Some(list) => Err(list.to_owned()),

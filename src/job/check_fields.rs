@@ -165,7 +165,8 @@ fn type_hint(typed: &str) -> Option<String> {
         "bool" | "logical" => "boolean",
         "timestamp" | "timestamptz" | "datetimezone" | "datetimeoffset" => "instant",
         "money" | "currency" | "numeric" => "decimal(18,4)",
-        "object" | "array" | "list" => "json",
+        "object" => "json",
+        "array" | "list" => return Some("write `json`, or for scalars of one type `list(text)`".to_owned()),
         _ if word.starts_with("decimal(") => {
             return Some("1 to 38 digits, at most all of them decimals: `decimal(18,4)`".to_owned());
         }

@@ -226,7 +226,7 @@ pub(crate) struct QuotaHeadersSpec {
 #[serde(transparent)]
 pub(crate) struct ColumnTypeSpec(
     #[schemars(regex(
-        pattern = r"^(text|json|integer|decimal|decimal\( *[0-9]+ *, *[0-9]+ *\)|float|boolean|date|datetime|instant)$"
+        pattern = r"^(text|json|integer|decimal|decimal\( *[0-9]+ *, *[0-9]+ *\)|float|boolean|date|datetime|instant|list\((text|integer|decimal|decimal\( *[0-9]+ *, *[0-9]+ *\)|float|boolean)\))$"
     ))]
     pub String,
 );
@@ -243,7 +243,7 @@ pub(crate) struct DestinationSpec {
     /// Who reads the tables: what values may be, and how Parquet stores them. Default `powerbi`.
     #[serde(default)]
     pub profile: ProfileSpec,
-    /// What becomes of texts of more than 32,000 characters, which Power BI would cut in silence. Default `truncate`. Not for `analytics`, which keeps them.
+    /// What becomes of texts of more than 32,000 characters, counted as UTF-16 does; Power BI cuts some hundred further on, in silence. Default `truncate`. Not for `analytics`, which keeps them.
     pub long_text: Option<LongTextSpec>,
     /// How Parquet for Power BI stores decimals of more than 18 digits. Default `exact`.
     pub wide_decimals: Option<WideDecimalsSpec>,

@@ -34,7 +34,7 @@ impl WarningKind {
     /// What happened, for people, behind the number of values.
     pub(crate) fn told(self) -> &'static str {
         match self {
-            WarningKind::TextTruncated => "cut to the 32,000 characters that Power BI keeps",
+            WarningKind::TextTruncated => "cut to 32,000 characters, as Power BI counts them",
             WarningKind::DateOutOfRange => "outside of the years 1900 to 9999 made null",
             WarningKind::FloatNotFinite => "without a finite number made null",
             WarningKind::FractionTruncated => "without some digits of the second",

@@ -163,6 +163,10 @@ def check(table, expected, run, counts):
             place = f"record {record + 1} of page {page + 1} has the member `{expected.why[6:]}` twice"
             return [] if place in error else [f"the place is not named: expected `{place}`, found `{error}`"]
         return []
+    if expected.rows and not expected.columns:
+        counts["refused"] += 1
+        error = report.get("error") or ""
+        return [] if "no members" in error else [f"rows without a column: {error}"]
     filled = [sum(value is not None for value in values.values()) for _, _, values in expected.columns]
     if run["options"].get("csv") and len(filled) == 1 and filled[0] < expected.rows:
         counts["refused"] += 1
