@@ -11,7 +11,7 @@ use parquet::file::reader::{FileReader, RowGroupReader, SerializedFileReader};
 use parquet::schema::types::{ColumnDescriptor, Type};
 
 const MIB: usize = 1024 * 1024;
-const ROW_GROUP_ROWS: i64 = 131_072;
+const ROW_GROUP_ROWS: i64 = 65_536;
 const PART_BYTES: u64 = 64 * MIB as u64;
 /// A part is closed by an estimate between two batches, and what waits in the row group is compressed only then.
 const PART_SLACK_BYTES: u64 = 4 * MIB as u64;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, Float64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 
-use super::{csv_of, encoded, encoded_with_warnings, every_type, on_disk};
+use super::{csv_of, encoded, encoded_with_warnings, every_type, on_disk, open};
 use crate::format::concat;
 use crate::model::csv_form::{CsvForm, LineEnd, Quotes};
 use crate::model::warning::{Warning, WarningKind};
@@ -75,12 +75,20 @@ fn only_the_delimiter_of_the_file_needs_quotes() {
 }
 
 #[test]
+fn a_null_alone_in_its_row_needs_a_spelling() {
+    let batch = texts(&[Some("x"), None]);
+    let written = |form: CsvForm| open(&csv_of(form), &batch).write(&batch);
+    let error = written(plain()).expect_err("a blank line");
+    assert!(error.to_string().contains("null_text"), "{error}");
+    written(CsvForm { null_text: "NULL".to_owned(), ..plain() }).expect("a word");
+}
+
+#[test]
 fn formulas_are_guarded_and_counted() {
-    let batch =
-        texts(&[Some("=1+1"), Some("+1"), Some("-1"), Some("@x"), Some("\tx"), Some("a=1"), Some("-1,2"), None]);
+    let batch = texts(&[Some("=1+1"), Some("+1"), Some("-1"), Some("@x"), Some("\tx"), Some("a=1"), Some("-1,2")]);
     let form = CsvForm { guard_formulas: true, ..plain() };
     let (bytes, warnings) = encoded_with_warnings(&csv_of(form), &[batch]);
-    let expect = "a\n'=1+1\n'+1\n'-1\n'@x\n'\tx\na=1\n\"'-1,2\"\n\n";
+    let expect = "a\n'=1+1\n'+1\n'-1\n'@x\n'\tx\na=1\n\"'-1,2\"\n";
     assert_eq!(String::from_utf8(bytes).expect("UTF-8"), expect);
     assert_eq!(warnings, [Warning { column: "a".to_owned(), kind: WarningKind::FormulaGuarded, count: 6 }]);
     // Numbers are no texts.
@@ -126,7 +134,7 @@ fn timestamps_are_spelled_as_the_job_says() {
 fn files_are_joined_whatever_they_begin_with() {
     for (bom, header) in [(true, true), (true, false), (false, true), (false, false)] {
         let format = csv_of(CsvForm { bom, header, ..plain() });
-        let parts = [texts(&[Some("x")]), texts(&[Some("y"), None])];
+        let parts = [texts(&[Some("x")]), texts(&[Some("y"), Some("z")])];
         let files = parts.clone().map(|part| on_disk(&encoded(&format, &[part])).1);
         let joined = concat(&format, files.into(), Vec::new()).expect("a joined file");
         assert_eq!(joined, encoded(&format, &parts));

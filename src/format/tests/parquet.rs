@@ -81,10 +81,10 @@ fn the_footer_is_the_profile_of_power_bi() {
 #[test]
 fn row_groups_are_bounded_by_rows() {
     let rows = ROW_GROUP_ROWS as i64;
-    let bytes = encoded(&powerbi(), &[many(0, 100_000), many(100_000, rows)]);
+    let bytes = encoded(&powerbi(), &[many(0, 50_000), many(50_000, rows)]);
     check_profile(&bytes);
     let groups: Vec<i64> = metadata_of(&bytes).row_groups().iter().map(|group| group.num_rows()).collect();
-    assert_eq!(groups, [rows, 100_000]);
+    assert_eq!(groups, [rows, 50_000]);
 }
 
 #[test]

@@ -47,7 +47,7 @@ pub(crate) fn open(schema: &SchemaRef, sink: File) -> Result<ArrowWriter<File>, 
         .set_data_page_size_limit(1024 * 1024)
         .set_data_page_row_count_limit(20_000)
         .set_write_batch_size(1024)
-        .set_max_row_group_row_count(Some(131_072))
+        .set_max_row_group_row_count(Some(65_536))
         .set_max_row_group_bytes(Some(32 * 1024 * 1024))
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_statistics_truncate_length(Some(64))
