@@ -90,7 +90,7 @@ fn long_texts_keep_to_the_profile_and_are_cut_with_a_count() {
     });
     let place = Workplace::new();
     let file = place.file("job.yaml", &job(&server.url, "", "paging: none\n"));
-    place.haul(&["run", &file]).expect_code(0).expect_says(&["column `text`: 3 values cut to the 32,000 characters"]);
+    place.haul(&["run", &file]).expect_code(0).expect_says(&["column `text`: 3 values cut to 32,000 characters"]);
     let published = Published::of(&place, "out");
     let lengths =
         published.query("items", "select length(text), count(*), count(distinct text) from {t} group by 1 order by 1");
