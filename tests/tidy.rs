@@ -19,7 +19,7 @@ const FLOORS: &[(&str, u8, &[&str])] = &[
     ("auth", 1, &["http", "state"]),
     ("source", 1, &["http", "auth"]),
     ("columns", 1, &[]),
-    ("format", 1, &[]),
+    ("format", 1, &["columns"]),
     ("store", 1, &[]),
     ("model", 0, &["paging", "secret", "limits"]),
     ("paging", 0, &["model", "limits"]),
