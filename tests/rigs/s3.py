@@ -9,10 +9,23 @@ import json
 import logging
 import signal
 import sys
+import threading
 import urllib.request
 
 import boto3
+from moto.s3.responses import S3Response
 from moto.server import ThreadedMotoServer
+
+
+def put_one_at_a_time():
+    """S3 compares and puts in one step. moto's threads do so in two, between which another put may come."""
+    lock, put = threading.Lock(), S3Response.put_object
+
+    def put_alone(self):
+        with lock:
+            return put(self)
+
+    S3Response.put_object = put_alone
 
 
 def main():
@@ -28,6 +41,7 @@ def main():
         client.download_file("haul", args.get, args.to)
         return
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    put_one_at_a_time()
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
