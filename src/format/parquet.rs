@@ -6,7 +6,7 @@
 //! | encodings | PLAIN, dictionary | the same, and DELTA for numbers and text without a dictionary, RLE for booleans | smaller files for readers that know them |
 //! | compression | Snappy | zstd, level 3 | half the size on the wire, for processors that have the time |
 //! | statistics | of column chunks | of pages, too, with their index | engines skip pages by them; Power Query does not |
-//! | row groups | bounded by rows and bytes | the same | memory; DuckDB's own have 122,880 rows |
+//! | row groups | bounded by rows and bytes | the same | memory: an open row group is most of what a run holds |
 //! | Arrow schema in the footer | no | no | it says nothing that the Parquet schema does not, and changes with the library: the same rows would give other bytes |
 
 use std::io::Write;

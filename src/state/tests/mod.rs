@@ -1,6 +1,7 @@
 //! One suite for every backend, against real servers: SQLite, PostgreSQL, Azurite and moto's S3. What a store does when
 //! the network fails is in `faults`, stores that must be refused are in `refused`.
 
+// Written for the tests that start the binary, which use more of it.
 #[allow(dead_code, missing_docs, unreachable_pub)]
 #[path = "../../../tests/support/rigs.rs"]
 mod rigs;
