@@ -48,7 +48,7 @@ impl Table {
 
     /// The value that all records of now have in a column. `None` = it comes from the records.
     pub(super) fn constant(&self, name: &str) -> Option<&Value> {
-        let is_it = |added: &&Added| self.lanes[added.lane].column.name.eq_ignore_ascii_case(name);
+        let is_it = |added: &&Added| self.lanes[added.lane].column.has_name(name);
         self.added.iter().find(is_it).map(|added| &added.value)
     }
 

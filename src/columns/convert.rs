@@ -35,13 +35,13 @@ pub(crate) fn convert(batch: &RecordBatch, from: &[Column], to: &[Column]) -> Re
         return Err(Error::OtherColumns { found: batch.num_columns(), described: from.len() });
     }
     for (column, values) in from.iter().zip(batch.columns()) {
-        if values.null_count() < values.len() && !to.iter().any(|new| is_same(new, column)) {
+        if values.null_count() < values.len() && !to.iter().any(|new| new.has_name(&column.name)) {
             return Err(Error::ColumnLost { column: column.name.clone() });
         }
     }
     let mut arrays = Vec::with_capacity(to.len());
     for new in to {
-        arrays.push(match from.iter().position(|column| is_same(column, new)) {
+        arrays.push(match from.iter().position(|column| column.has_name(&new.name)) {
             Some(at) => convert_array(batch.column(at), from[at].kind, new.kind).map_err(|value| Error::Loss {
                 column: new.name.clone(),
                 from: from[at].kind,
@@ -70,11 +70,6 @@ pub(crate) fn convert_stepwise(
     let kind_of = |column: &Column| if is_step(column) { ColumnType::DateTime } else { column.kind };
     let steps: Vec<Column> = from.iter().map(|column| Column { kind: kind_of(column), ..column.clone() }).collect();
     convert(&convert(batch, from, &steps)?, &steps, to)
-}
-
-/// No two columns of a table differ in case alone.
-fn is_same(one: &Column, other: &Column) -> bool {
-    one.name.eq_ignore_ascii_case(&other.name)
 }
 
 /// One column's values as another type; the error is the value that would lose something.

@@ -33,7 +33,7 @@ impl Keys {
         let mut kept = Vec::with_capacity(self.columns.len());
         let mut arrays: Vec<ArrayRef> = Vec::with_capacity(self.columns.len());
         for (column, values) in from.iter().zip(batch.columns()) {
-            if self.columns.iter().any(|key| key.name.eq_ignore_ascii_case(&column.name)) {
+            if self.columns.iter().any(|key| key.has_name(&column.name)) {
                 kept.push(column.clone());
                 arrays.push(values.clone());
             }

@@ -117,7 +117,7 @@ impl<'a> Merge<'a> {
     ) -> Result<Self, Error> {
         check_renamed(read.name(), former.columns, read.columns())?;
         let columns = united(former.columns, read.columns());
-        let named = |name: &str| columns.iter().find(|column| column.name.eq_ignore_ascii_case(name)).cloned();
+        let named = |name: &str| columns.iter().find(|column| column.has_name(name)).cloned();
         let wrong = |source| Error::Columns { stream: stream.name.clone(), source };
         // A read without records knows no column, and changes nothing.
         let keys = if stream.key.is_empty() || read.rows() == 0 {
@@ -256,7 +256,7 @@ impl<'a> Merge<'a> {
     fn key_columns<'c>(&self, columns: &'c [Column]) -> impl Iterator<Item = &'c Column> {
         let mut names: Vec<String> = self.stream.key.clone();
         names.extend(self.cursor.iter().map(|cursor| cursor.name.clone()));
-        columns.iter().filter(move |column| names.iter().any(|name| name.eq_ignore_ascii_case(&column.name)))
+        columns.iter().filter(move |column| names.iter().any(|name| column.has_name(name)))
     }
 
     fn keys_of(
@@ -270,7 +270,7 @@ impl<'a> Merge<'a> {
         let rows = keys.of(batch, &columns).map_err(wrong)?;
         let cursors = match (&self.stream.incremental, &self.cursor) {
             (Some(incremental), Some(cursor)) => {
-                let at = columns.iter().position(|column| column.name.eq_ignore_ascii_case(&cursor.name));
+                let at = columns.iter().position(|column| column.has_name(&cursor.name));
                 at.map(|at| cursor_values(&incremental.kind, batch.column(at).as_ref(), columns[at].kind))
                     .unwrap_or_default()
             }

@@ -72,7 +72,7 @@ impl<'a> ChildKeys<'a> {
         let mut columns = Vec::with_capacity(stream.key.len());
         for (key, own) in stream.key.iter().zip(&decided.columns) {
             let name = column_name(&[stream.name.clone(), key.clone()]).map_err(wrong)?;
-            let known = known.iter().find(|column| column.name.eq_ignore_ascii_case(&name));
+            let known = known.iter().find(|column| column.has_name(&name));
             let known = known.ok_or_else(|| Error::NoKey { stream: stream.name.clone(), column: name })?;
             // Compared in the types of the record's own key.
             columns.push(Column { kind: own.kind, ..known.clone() });
@@ -87,7 +87,7 @@ impl<'a> ChildKeys<'a> {
 
     /// Rows of a part whose record came again.
     fn rows_replaced(&self, batches: &[RecordBatch], from: &[Column]) -> Result<Vec<usize>, Error> {
-        let is_key = |column: &&Column| self.columns.iter().any(|key| key.name.eq_ignore_ascii_case(&column.name));
+        let is_key = |column: &&Column| self.columns.iter().any(|key| key.has_name(&column.name));
         let from: Vec<Column> = from.iter().filter(is_key).cloned().collect();
         let (mut gone, mut first) = (Vec::new(), 0);
         for batch in batches {

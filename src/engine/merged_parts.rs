@@ -117,7 +117,7 @@ pub(super) async fn read_columns(
     columns: &[Column],
 ) -> Result<Vec<RecordBatch>, Error> {
     let file = ctx.store.fetch(part).await?;
-    let is_wanted = |column: &&Column| names.iter().any(|name| name.eq_ignore_ascii_case(&column.name));
+    let is_wanted = |column: &&Column| names.iter().any(|name| column.has_name(name));
     let names: Vec<&str> = columns.iter().filter(is_wanted).map(|column| column.name.as_str()).collect();
     tokio::task::block_in_place(|| read_parquet_columns(file, &names, columns)?.collect::<Result<Vec<_>, _>>())
         .map_err(|source| unread(table, source))
@@ -129,9 +129,10 @@ fn unread(table: &str, source: crate::format::Error) -> Error {
 
 /// Refuses a field whose column has another name than before: its values would stand in two columns.
 pub(super) fn check_renamed(table: &str, former: &[Column], read: &[Column]) -> Result<(), Error> {
-    let same = |a: &Column, b: &Column| a.name.eq_ignore_ascii_case(&b.name);
-    for old in former.iter().filter(|old| !read.iter().any(|new| same(old, new))) {
-        if let Some(new) = read.iter().find(|new| new.path == old.path && !former.iter().any(|old| same(old, new))) {
+    for old in former.iter().filter(|old| !read.iter().any(|new| new.has_name(&old.name))) {
+        if let Some(new) =
+            read.iter().find(|new| new.path == old.path && !former.iter().any(|old| old.has_name(&new.name)))
+        {
             let (table, was, now) = (table.to_owned(), old.name.clone(), new.name.clone());
             return Err(Error::RenamedColumn { table, was, now });
         }
@@ -141,8 +142,7 @@ pub(super) fn check_renamed(table: &str, former: &[Column], read: &[Column]) -> 
 
 /// The columns of both: the former ones first, in the types of the read, which knew them; then what is new.
 pub(super) fn united(former: &[Column], read: &[Column]) -> Vec<Column> {
-    let same = |a: &Column, b: &Column| a.name.eq_ignore_ascii_case(&b.name);
-    let known = former.iter().map(|old| read.iter().find(|new| same(old, new)).unwrap_or(old));
-    let new = read.iter().filter(|new| !former.iter().any(|old| same(old, new)));
+    let known = former.iter().map(|old| read.iter().find(|new| new.has_name(&old.name)).unwrap_or(old));
+    let new = read.iter().filter(|new| !former.iter().any(|old| old.has_name(&new.name)));
     known.chain(new).cloned().collect()
 }

@@ -106,7 +106,7 @@ pub(super) fn cursor_column(plan: &Incremental, columns: &[Column]) -> Option<us
     let by_field = columns.iter().position(|column| column.path == field);
     by_field.or_else(|| {
         let name = column_name(field).ok()?;
-        columns.iter().position(|column| column.name.eq_ignore_ascii_case(&name))
+        columns.iter().position(|column| column.has_name(&name))
     })
 }
 

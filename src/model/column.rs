@@ -177,3 +177,10 @@ pub(crate) struct Column {
     pub kind: ColumnType,
     pub origin: TypeOrigin,
 }
+
+impl Column {
+    /// Whether the column has this name; no two columns of a table differ in case alone.
+    pub(crate) fn has_name(&self, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name)
+    }
+}
