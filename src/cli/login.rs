@@ -44,34 +44,48 @@ async fn log_in_by_browser(output: Output, issuer: &Issuer, vault: &Vault, args:
     let login = Login::begin(issuer, vault).await?.expect("the way in was asked for");
     show_host(output, issuer);
     let is_pasted = args.paste || !login.is_listening();
-    output.note("Log in with your browser at this address:");
-    output.note(format!("\n  {}\n", login.url()));
     let cancel = CancellationToken::new();
     if is_pasted {
-        output.note("Then copy the whole address of the page where the browser ended (it may say that it cannot");
-        output.note("be reached: that is all right) and paste it here:");
-        let pasted = until_signalled(output, &cancel, read_line()).await??;
+        let pasted = until_signalled(output, &cancel, async {
+            ask_to_log_in(output, &login);
+            output.note("Then copy the whole address of the page where the browser ended (it may say that it cannot");
+            output.note("be reached: that is all right) and paste it here:");
+            read_line().await
+        });
+        let pasted = pasted.await??;
         login.finish_by_paste(&pasted).await?;
         return Ok(());
     }
-    if !args.no_browser && webbrowser::open(login.url().as_str()).is_err() {
-        output.note("No browser could be opened here: open the address by hand, or use `--paste`.");
-    }
-    unless_signalled(output, &cancel, login.finish_by_redirect()).await
+    unless_signalled(output, &cancel, async {
+        ask_to_log_in(output, &login);
+        if !args.no_browser && webbrowser::open(login.url().as_str()).is_err() {
+            output.note("No browser could be opened here: open the address by hand, or use `--paste`.");
+        }
+        login.finish_by_redirect().await
+    })
+    .await
+}
+
+fn ask_to_log_in(output: Output, login: &Login<'_>) {
+    output.note("Log in with your browser at this address:");
+    output.note(format!("\n  {}\n", login.url()));
 }
 
 async fn log_in_by_device(output: Output, issuer: &Issuer, vault: &Vault) -> Result<(), Failure> {
     let cancel = CancellationToken::new();
     let login = DeviceLogin::begin(issuer, vault).await?;
     show_host(output, issuer);
-    output.note("On any device, open this address in a browser:");
-    output.note(format!("\n  {}\n", login.url()));
-    output.note("and type this code:");
-    output.note(format!("\n  {}\n", login.user_code()));
-    if let Some(url) = login.url_with_code() {
-        output.note(format!("or open this address, which holds the code:\n\n  {url}\n"));
-    }
-    unless_signalled(output, &cancel, login.finish()).await
+    unless_signalled(output, &cancel, async {
+        output.note("On any device, open this address in a browser:");
+        output.note(format!("\n  {}\n", login.url()));
+        output.note("and type this code:");
+        output.note(format!("\n  {}\n", login.user_code()));
+        if let Some(url) = login.url_with_code() {
+            output.note(format!("or open this address, which holds the code:\n\n  {url}\n"));
+        }
+        login.finish().await
+    })
+    .await
 }
 
 /// A host that the job does not name is shown before anybody types a password there.

@@ -15,16 +15,19 @@ pub(super) fn exit() -> Exit {
     if IS_TERMINATED.load(Ordering::Relaxed) { Exit::Terminated } else { Exit::Interrupted }
 }
 
-/// Does the work; the first signal cancels it, the second drops it.
+/// Does the work; the first signal cancels it, the second drops it. What a person is asked belongs into the work: whoever
+/// reads it may send a signal at once.
 pub(super) async fn until_signalled<T>(
     output: Output,
     cancel: &CancellationToken,
     work: impl Future<Output = T>,
 ) -> Result<T, Failure> {
+    // Before the work begins, and once: no signal falls between two listeners.
+    let mut signals = Signals::listen();
     let mut work = std::pin::pin!(work);
     tokio::select! {
         done = &mut work => return Ok(done),
-        () = signal() => {}
+        () = signals.next() => {}
     }
     if !output.is_quiet {
         output.note("stopping after the current request; a second signal stops at once");
@@ -32,7 +35,7 @@ pub(super) async fn until_signalled<T>(
     cancel.cancel();
     tokio::select! {
         done = work => Ok(done),
-        () = signal() => Err(interrupted()),
+        () = signals.next() => Err(interrupted()),
     }
 }
 
@@ -41,24 +44,40 @@ pub(super) fn interrupted() -> Failure {
     Failure { exit: exit(), ..Failure::failed("stopped by a signal") }
 }
 
-#[cfg(unix)]
-async fn signal() {
-    use tokio::signal::unix::{SignalKind, signal};
+/// The signals from now on. Without handlers the system's default ends the process, which is safe as well.
+struct Signals {
+    #[cfg(unix)]
+    handlers: Option<(tokio::signal::unix::Signal, tokio::signal::unix::Signal)>,
+}
 
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        // Without handlers the system's default ends the process, which is safe as well.
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => IS_TERMINATED.store(false, Ordering::Relaxed),
-        _ = terminate.recv() => IS_TERMINATED.store(true, Ordering::Relaxed),
+#[cfg(unix)]
+impl Signals {
+    fn listen() -> Signals {
+        use tokio::signal::unix::{SignalKind, signal};
+
+        let interrupt = signal(SignalKind::interrupt());
+        let terminate = signal(SignalKind::terminate());
+        Signals { handlers: interrupt.ok().zip(terminate.ok()) }
+    }
+
+    async fn next(&mut self) {
+        let Some((interrupt, terminate)) = &mut self.handlers else { return std::future::pending().await };
+        tokio::select! {
+            _ = interrupt.recv() => IS_TERMINATED.store(false, Ordering::Relaxed),
+            _ = terminate.recv() => IS_TERMINATED.store(true, Ordering::Relaxed),
+        }
     }
 }
 
 #[cfg(not(unix))]
-async fn signal() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
+impl Signals {
+    fn listen() -> Signals {
+        Signals {}
+    }
+
+    async fn next(&mut self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 }
