@@ -165,6 +165,8 @@ pub(crate) const SECRET_FILE_BYTES_MAX: u64 = 64 * 1024;
 pub(crate) const SLICES_MAX: usize = 1_000_000;
 /// Slices of one stream that are read side by side; the requests of all of them share the source's limits.
 pub(crate) const SLICES_IN_FLIGHT_MAX: usize = 32;
+/// Keys whose hashes are held at once while repeated ones are looked for: 8 MiB.
+pub(crate) const KEY_HASHES_IN_MEMORY: usize = 512 * 1024;
 /// Slices that a report and a manifest name when they were left out.
 pub(crate) const SLICES_NAMED_MAX: usize = 100;
 /// Between two looks at a report that takes long; the job's own interval may be longer.

@@ -4,80 +4,8 @@
 
 mod support;
 
-use std::sync::{Arc, Mutex};
-
 use serde_json::{Value, json};
-use support::rigs::read;
-use support::server::{Server, ok};
-use support::{Done, Workplace, job};
-
-/// A source whose one page can be changed between runs.
-struct Scene {
-    place: Workplace,
-    file: String,
-    records: Arc<Mutex<Value>>,
-    server: Server,
-}
-
-impl Scene {
-    fn new(stream: &str, records: Value) -> Self {
-        let records = Arc::new(Mutex::new(records));
-        let served = Arc::clone(&records);
-        let server = Server::start(move |_, _| ok(served.lock().expect("records").to_string()));
-        let place = Workplace::new();
-        let file = place.file("job.yaml", &job(&server.url, "", stream));
-        Scene { place, file, records, server }
-    }
-
-    fn set(&self, records: Value) {
-        *self.records.lock().expect("records") = records;
-    }
-
-    fn say(&self, stream: &str) {
-        self.place.file("job.yaml", &job(&self.server.url, "", stream));
-    }
-
-    fn run(&self) -> Value {
-        self.place.haul(&["run", &self.file, "--json"]).expect_code(0).json()
-    }
-
-    fn run_fails(&self) -> Done {
-        self.place.haul(&["run", &self.file]).expect_code(1)
-    }
-
-    /// Rows of a table as DuckDB reads them from the parts of the current snapshot, each as one text.
-    fn rows(&self, table: &str) -> Vec<String> {
-        let parts: Vec<String> = self.manifest()["tables"][table]["parts"]
-            .as_array()
-            .unwrap_or_else(|| panic!("no table `{table}`"))
-            .iter()
-            .map(|part| {
-                format!("'{}'", self.place.path("out/test").join(part["path"].as_str().expect("a path")).display())
-            })
-            .collect();
-        let found = read(&format!("select * from read_parquet([{}])", parts.join(",")), None);
-        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        let rows = found["rows"].as_array().expect("rows").iter();
-        rows.map(|row| row.as_array().expect("a row").iter().map(text).collect::<Vec<_>>().join("|")).collect()
-    }
-
-    fn manifest(&self) -> Value {
-        let latest = self.json("out/test/_latest.json");
-        self.json(&format!("out/test/{}", latest["manifest"].as_str().expect("a path")))
-    }
-
-    fn json(&self, path: &str) -> Value {
-        serde_json::from_slice(&std::fs::read(self.place.path(path)).expect(path)).expect("JSON")
-    }
-
-    fn columns(&self, table: &str) -> Vec<String> {
-        let columns = self.manifest()["tables"][table]["columns"].clone();
-        let word = |column: &Value| {
-            format!("{} {}", column["name"].as_str().expect("a name"), column["type"].as_str().expect("a type"))
-        };
-        columns.as_array().expect("columns").iter().map(word).collect()
-    }
-}
+use support::one_page::OnePage;
 
 fn orders() -> Value {
     json!([
@@ -103,7 +31,7 @@ tables:
 
 #[test]
 fn a_job_shapes_its_tables() {
-    let scene = Scene::new(ORDERS, orders());
+    let scene = OnePage::new(ORDERS, orders());
     let report = scene.run();
     let columns = [
         "id integer",
@@ -156,7 +84,7 @@ fn a_job_shapes_its_tables() {
 
 #[test]
 fn a_csv_has_the_child_tables_too() {
-    let scene = Scene::new(
+    let scene = OnePage::new(
         "key: [id]\ntables: [{ name: order_lines, from: lines, drop: [tax] }]\ndrop: [who, etag]\n",
         orders(),
     );
@@ -176,7 +104,7 @@ key: [id]
 tables: [{ name: order_lines, from: lines }]
 ";
     let order = |id: i64, changed: i64, lines: &[&str]| json!({ "id": id, "changed": changed, "lines": lines });
-    let scene = Scene::new(stream, json!([order(1, 1, &["a", "b"]), order(2, 2, &["c"]), order(3, 3, &[])]));
+    let scene = OnePage::new(stream, json!([order(1, 1, &["a", "b"]), order(2, 2, &["c"]), order(3, 3, &[])]));
     scene.run();
     assert_eq!(scene.rows("order_lines"), ["1|1|a", "1|2|b", "2|1|c"]);
     // One order changed twice within the read, one lost its lines, one is new; an older state of 3 comes late.
@@ -212,7 +140,7 @@ fn names_of_an_incremental_table_change_in_case_alone() {
     let stream = "params: { since: '{{ cursor }}' }\nincremental: { cursor: changed, start: 0 }\nkey: [id]\n\
                   tables: [{ name: order_lines, from: lines }]\n";
     let order = |id: i64, changed: i64| json!({ "id": id, "changed": changed, "note": "n", "lines": [id] });
-    let scene = Scene::new(stream, json!([order(1, 1), order(2, 2)]));
+    let scene = OnePage::new(stream, json!([order(1, 1), order(2, 2)]));
     scene.run();
     scene.set(json!([order(2, 3), order(3, 4)]));
     scene.say(&format!("{stream}rename: {{ note: remark }}\n"));
@@ -232,7 +160,7 @@ fn names_of_an_incremental_table_change_in_case_alone() {
 #[test]
 fn a_key_that_was_there_twice_is_updated_once() {
     let scene =
-        Scene::new("", json!([{ "id": 1, "changed": 1 }, { "id": 1, "changed": 2 }, { "id": 2, "changed": 2 }]));
+        OnePage::new("", json!([{ "id": 1, "changed": 1 }, { "id": 1, "changed": 2 }, { "id": 2, "changed": 2 }]));
     scene.run();
     scene.say("incremental: { cursor: changed, start: 0 }\nparams: { since: '{{ cursor }}' }\nkey: [id]\n");
     scene.set(json!([{ "id": 1, "changed": 3 }, { "id": 3, "changed": 3 }]));
@@ -243,7 +171,7 @@ fn a_key_that_was_there_twice_is_updated_once() {
 
 #[test]
 fn a_row_that_would_be_a_blank_line_is_refused() {
-    let scene = Scene::new("select: [a]\n", json!([{ "a": "x" }, { "a": null }]));
+    let scene = OnePage::new("select: [a]\n", json!([{ "a": "x" }, { "a": null }]));
     let job = std::fs::read_to_string(&scene.file).expect("the job") + "  format: csv\n";
     scene.place.file("job.yaml", &job);
     scene.run_fails().expect_says(&["`a` is the only column and null in a row", "null_text"]);
@@ -256,7 +184,7 @@ fn a_row_that_would_be_a_blank_line_is_refused() {
 #[test]
 fn a_new_list_of_an_incremental_stream_asks_for_a_full_read() {
     let stream = "params: { since: '{{ cursor }}' }\nincremental: { cursor: changed, start: 0 }\nkey: [id]\n";
-    let scene = Scene::new(stream, json!([{ "id": 1, "changed": 1, "lines": ["a"] }]));
+    let scene = OnePage::new(stream, json!([{ "id": 1, "changed": 1, "lines": ["a"] }]));
     scene.run();
     scene.say(&format!("{stream}tables: [{{ name: order_lines, from: lines }}]\n"));
     scene.set(json!([{ "id": 2, "changed": 2, "lines": ["b"] }]));
@@ -268,7 +196,7 @@ fn a_new_list_of_an_incremental_stream_asks_for_a_full_read() {
 
 #[test]
 fn a_contract_holds_against_the_last_snapshot() {
-    let scene = Scene::new("contract: { new_columns: freeze, changed_types: fail }\n", json!([{ "a": 1 }]));
+    let scene = OnePage::new("contract: { new_columns: freeze, changed_types: fail }\n", json!([{ "a": 1 }]));
     scene.run();
     scene.set(json!([{ "a": 2 }, { "a": 3, "b": 1 }]));
     scene.run_fails().expect_says(&["record 2 of page 1 has the new field `b`", "haul run --full"]);
@@ -289,7 +217,7 @@ fn a_contract_holds_against_the_last_snapshot() {
 #[test]
 fn bad_records_go_to_a_file() {
     let stream = "columns: { a: integer }\ncontract: { bad_records: { quarantine: 2 } }\n";
-    let scene = Scene::new(stream, json!([{ "a": 1 }, { "a": "x", "b": "line\nbreak" }, 7, { "a": 4 }]));
+    let scene = OnePage::new(stream, json!([{ "a": 1 }, { "a": "x", "b": "line\nbreak" }, 7, { "a": 4 }]));
     let report = scene.run();
     assert_eq!(scene.rows("items"), ["1", "4"]);
     let quarantine = &report["tables"]["items"]["quarantine"];
@@ -315,7 +243,7 @@ fn bad_records_go_to_a_file() {
 
 #[test]
 fn the_schema_of_a_job_is_shown_with_its_reasons() {
-    let scene = Scene::new(ORDERS, orders());
+    let scene = OnePage::new(ORDERS, orders());
     scene.run();
     scene.set(json!([{ "id": "A7", "state": "open", "net": 1, "qty": 2, "who": { "name": 5 }, "lines": [{ "extra": true }] }]));
     let shown = scene.place.haul(&["schema", &scene.file]).expect_code(0);
@@ -341,7 +269,7 @@ fn the_schema_of_a_job_is_shown_with_its_reasons() {
 
 #[test]
 fn expressions_that_fail_name_the_record() {
-    let scene = Scene::new("add: { n: '{{ record.a + 1 }}' }\n", json!([{ "a": 1 }, { "a": "x" }]));
+    let scene = OnePage::new("add: { n: '{{ record.a + 1 }}' }\n", json!([{ "a": 1 }, { "a": "x" }]));
     scene.run_fails().expect_says(&["record 2 of page 1", "add.n"]);
     scene.say("filter: recrod.a > 1\n");
     scene.place.haul(&["check", &scene.file]).expect_code(2).expect_says(&["streams[0].filter", "recrod"]);
@@ -353,7 +281,7 @@ fn expressions_that_fail_name_the_record() {
 
 #[test]
 fn mistakes_about_fields_are_told_together() {
-    let scene = Scene::new(
+    let scene = OnePage::new(
         "\
 select: [a, '']
 drop: [a]

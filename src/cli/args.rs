@@ -71,6 +71,10 @@ pub(super) enum Verb {
     State(StateArgs),
     /// List the published snapshots of a job
     Snapshots(JobArgs),
+    /// Show the runs of a job that a gate holds back, and why
+    Runs(JobArgs),
+    /// Publish a run that a gate holds back, or forget it
+    Publish(PublishArgs),
     /// Start a demo API on this machine and run a whole job against it
     Demo(DemoArgs),
     /// Show the tables that a job makes, with every column's type and why it has it; without a job, print the JSON Schema of the job file
@@ -111,6 +115,23 @@ pub(super) struct RunArgs {
     /// Read windows up to this instant only; the cursor stays where it is
     #[arg(long, value_name = "CURSOR", conflicts_with = "full")]
     pub until: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  haul runs jobs/sales.yaml
+  haul publish jobs/sales.yaml --approve 01JD3K9V6Q8Z0X4T2M7B5N1C0R
+  haul publish jobs/sales.yaml --discard")]
+pub(super) struct PublishArgs {
+    #[command(flatten)]
+    pub job: JobArgs,
+    /// Publish this run as it is; without RUN the only one that is held
+    #[arg(long, value_name = "RUN", num_args = 0..=1, default_missing_value = "", conflicts_with = "discard", required_unless_present = "discard")]
+    pub approve: Option<String>,
+    /// Forget this run; without RUN the only one that is held
+    #[arg(long, value_name = "RUN", num_args = 0..=1, default_missing_value = "")]
+    pub discard: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -12,7 +12,9 @@ mod output;
 mod plan;
 mod preview;
 mod progress;
+mod publish;
 mod run;
+mod runs;
 mod schema;
 mod signals;
 mod snapshots;
@@ -88,6 +90,8 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Failure> {
         Verb::Logout(args) => in_small_runtime(output, login::logout(surroundings()?, args)),
         Verb::Credentials(args) => in_small_runtime(output, credentials::run(surroundings()?, args)),
         Verb::Snapshots(args) => in_runtime(output, snapshots::run(surroundings()?, args)),
+        Verb::Runs(args) => in_runtime(output, runs::run(surroundings()?, args)),
+        Verb::Publish(args) => in_runtime(output, publish::run(surroundings()?, args)),
         Verb::Demo(args) => in_runtime(output, demo::run(*output, args)),
         Verb::Check(args) => check::run(output, &args),
         Verb::Schema(args) => match args.file.clone() {

@@ -36,14 +36,18 @@ pub(super) fn show(output: Output, ended: &Ended) -> Exit {
         (Some(class), _) => class.into(),
         (None, Outcome::Skipped) => Exit::Skipped,
         (None, Outcome::Interrupted) => interrupted().exit,
-        (None, Outcome::Published | Outcome::Failed) => Exit::Done,
+        (None, Outcome::Held) => Exit::Held,
+        (None, Outcome::Published | Outcome::Unchanged | Outcome::Failed) => Exit::Done,
     }
 }
 
 fn show_report(output: Output, report: &RunReport) {
-    if report.outcome == Outcome::Published {
+    if matches!(report.outcome, Outcome::Published | Outcome::Unchanged) {
         let snapshot = report.snapshot.as_deref().unwrap_or_default();
-        output.line(format!("published {snapshot} to {}", report.destination));
+        output.line(match report.outcome {
+            Outcome::Unchanged => format!("nothing changed: {snapshot} in {} holds it all", report.destination),
+            _ => format!("published {snapshot} to {}", report.destination),
+        });
         for line in columns(&table_lines(report), &[false, true, true, true, false]) {
             output.line(format!("  {line}"));
         }
@@ -52,12 +56,20 @@ fn show_report(output: Output, report: &RunReport) {
     for (name, table) in &report.tables {
         notes_of(output, name, table);
     }
+    if report.outcome != Outcome::Held {
+        for why in &report.held {
+            output.note(format!("held: {why}"));
+        }
+    }
     for warning in &report.warnings {
         output.note(format!("warning: {warning}"));
     }
     if let Some(error) = &report.error {
-        let kind = if report.outcome == Outcome::Skipped { "skipped" } else { "error" };
-        output.note(format!("{kind}: {error}"));
+        match report.outcome {
+            Outcome::Skipped => output.note(format!("skipped: {error}")),
+            Outcome::Held => output.note(error),
+            _ => output.note(format!("error: {error}")),
+        }
     }
     if let Some(hint) = &report.hint {
         output.note(format!("hint: {hint}"));
@@ -75,6 +87,8 @@ fn table_lines(report: &RunReport) -> Vec<Vec<String>> {
         let pages: u64 = table.walks.iter().map(|walk| walk.pages).sum();
         let note = match table.outcome {
             TableOutcome::Kept => "kept from the former snapshot",
+            TableOutcome::Unchanged => "unchanged",
+            TableOutcome::Held => "held: readers see the former rows",
             TableOutcome::Published | TableOutcome::Read | TableOutcome::Failed => "",
         };
         let pages = if pages == 0 { String::new() } else { counted(pages, "page") };

@@ -67,6 +67,14 @@ pub(crate) enum Error {
     CursorValue { stream: String, value: String },
     #[error("nothing is published yet, so there is no cursor to change")]
     NothingPublished,
+    #[error("no run of this job is held")]
+    NothingHeld,
+    #[error("no run `{run}` is held")]
+    NotHeld { run: String },
+    #[error("{} runs of this job are held", runs.len())]
+    ManyHeld { runs: Vec<String> },
+    #[error("run `{run}` cannot be published any more: table `{table}` was published since it was held")]
+    Overtaken { run: String, table: String },
     #[error("another run of this job is going on ({process})")]
     RunGoingOn { process: String },
     #[error(
@@ -104,6 +112,10 @@ impl Error {
             | Error::RoundedKey { .. }
             | Error::NotIncremental { .. }
             | Error::CursorValue { .. }
+            | Error::NothingHeld
+            | Error::NotHeld { .. }
+            | Error::ManyHeld { .. }
+            | Error::Overtaken { .. }
             | Error::NothingPublished => Class::Usage,
             Error::RunGoingOn { .. } => Class::Temporary,
             Error::Slice { source, .. } => source.class(),
@@ -152,6 +164,11 @@ impl Error {
             Error::Columns { source, .. } => source.hint(),
             Error::State(source) => source.hint(),
             Error::Slice { source, .. } => source.hint(),
+            Error::NotHeld { .. } => Some("`haul runs` lists those that are".to_owned()),
+            Error::ManyHeld { runs } => Some(format!("name one of them: {}", runs.join(", "))),
+            Error::Overtaken { .. } => {
+                Some("discard it with `haul publish --discard`, and run the job again".to_owned())
+            }
             Error::NoCursor { .. } => {
                 Some("`incremental.cursor` is the path of a field in the records; `haul preview` shows them".to_owned())
             }
@@ -184,6 +201,7 @@ impl Error {
             }
             Error::RunGoingOn { .. } => Some("wait until it is over".to_owned()),
             Error::NotIncremental { .. }
+            | Error::NothingHeld
             | Error::NothingPublished
             | Error::ParentFailed { .. }
             | Error::Spool { .. }

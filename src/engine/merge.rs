@@ -167,7 +167,8 @@ impl<'a> Merge<'a> {
         counts.updated = sum(&gone_former);
         counts.known = sum(&gone_new) - counts.repeated;
         counts.inserted = inserted;
-        let mut parts = MergedParts::new(self.ctx, read.name(), &self.columns, read.next_number());
+        let gauged = self.ctx.job.gates_of(read.name()).gauged();
+        let mut parts = MergedParts::new(self.ctx, read.name(), &self.columns, &gauged, read.next_number());
         let former = former.parts.iter().zip(&gone_former).map(|(part, gone)| (part, former.columns, gone));
         let new = read.parts().iter().zip(&gone_new).map(|(part, gone)| (part, read.columns(), gone));
         for (part, from, gone) in former.chain(new) {

@@ -27,7 +27,8 @@ pub(super) async fn merge_child(
     check_renamed(read.name(), former.columns, &new)?;
     let columns = united(former.columns, &new);
     let mut counts = MergeCounts { former_rows: former.rows, read_rows: read.rows(), ..MergeCounts::default() };
-    let mut parts = MergedParts::new(ctx, read.name(), &columns, read.next_number()).without(PARENT_ROW);
+    let gauged = ctx.job.gates_of(read.name()).gauged();
+    let mut parts = MergedParts::new(ctx, read.name(), &columns, &gauged, read.next_number()).without(PARENT_ROW);
     let keys = decided.keys.as_ref().map(|keys| ChildKeys::of(stream, keys, &columns)).transpose()?;
     for part in former.parts {
         let mut gone = Vec::new();

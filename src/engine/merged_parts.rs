@@ -31,9 +31,15 @@ pub(super) struct MergedParts<'a> {
 }
 
 impl<'a> MergedParts<'a> {
-    pub(super) fn new(ctx: &'a Context, table: &'a str, columns: &'a [Column], next_number: u64) -> Self {
+    pub(super) fn new(
+        ctx: &'a Context,
+        table: &'a str,
+        columns: &'a [Column],
+        gauged: &'a [String],
+        next_number: u64,
+    ) -> Self {
         let (format, part_bytes_max) = (ctx.job.destination.format.clone(), ctx.job.destination.part_bytes_max);
-        let writer = PartWriter::new(&ctx.store, table, &ctx.run, format, part_bytes_max, next_number);
+        let writer = PartWriter::new(&ctx.store, table, &ctx.run, format, part_bytes_max, next_number).gauging(gauged);
         MergedParts { ctx, table, columns, dropped: None, writer, parts: Vec::new(), kept: 0, rewritten: 0 }
     }
 

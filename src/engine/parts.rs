@@ -5,10 +5,12 @@ use arrow::array::{Array, RecordBatch};
 use arrow::datatypes::SchemaRef;
 
 use super::error::Error;
+use super::gauges::Gauges;
 use crate::columns::schema_of;
 use crate::format::Encoder;
 use crate::model::column::Column;
 use crate::model::destination::Format;
+use crate::model::manifest::Gauge;
 use crate::model::warning::{Warning, add_warnings};
 use crate::store::{Spool, Spooled, Store};
 
@@ -22,6 +24,7 @@ pub(super) struct ClosedFile {
     pub rows: u64,
     pub columns: Vec<Column>,
     pub path: String,
+    pub gauges: Vec<Gauge>,
 }
 
 /// Where files are made and how they are named.
@@ -31,6 +34,8 @@ pub(super) struct PartWriter<'a> {
     pub run: &'a str,
     pub format: Format,
     pub part_bytes_max: u64,
+    /// Columns that the job's gates ask about.
+    gauged: &'a [String],
     /// Number of the next file; grows over all writers of one stream, so that no name is used twice.
     pub next_number: u64,
     /// Values that the closed files do not hold as they came.
@@ -43,6 +48,7 @@ struct OpenFile {
     schema: SchemaRef,
     columns: Vec<Column>,
     path: String,
+    gauges: Gauges,
 }
 
 impl<'a> PartWriter<'a> {
@@ -54,7 +60,23 @@ impl<'a> PartWriter<'a> {
         part_bytes_max: u64,
         next_number: u64,
     ) -> Self {
-        PartWriter { store, stream, run, format, part_bytes_max, next_number, warnings: Vec::new(), open: None }
+        PartWriter {
+            store,
+            stream,
+            run,
+            format,
+            part_bytes_max,
+            gauged: &[],
+            next_number,
+            warnings: Vec::new(),
+            open: None,
+        }
+    }
+
+    /// The same for final files: what the gates of its table ask about is counted.
+    pub(super) fn gauging(mut self, gauged: &'a [String]) -> Self {
+        self.gauged = gauged;
+        self
     }
 
     /// Writes a batch; returns the files that this closed, in order.
@@ -76,6 +98,7 @@ impl<'a> PartWriter<'a> {
             Some(open) => open,
             None => self.open_file(batch.schema(), columns)?,
         };
+        open.gauges.take(batch, columns);
         open.encoder.write(batch).map_err(|source| self.format_error("writing", source))?;
         self.open = Some(open);
         Ok(closed)
@@ -87,7 +110,13 @@ impl<'a> PartWriter<'a> {
         let (spool, encoded) = open.encoder.finish().map_err(|source| self.format_error("closing", source))?;
         let spooled = spool.finish().map_err(|source| Error::Spool { stream: self.stream.to_owned(), source })?;
         add_warnings(&mut self.warnings, encoded.warnings);
-        Ok(Some(ClosedFile { spooled, rows: encoded.rows, columns: open.columns, path: open.path }))
+        Ok(Some(ClosedFile {
+            spooled,
+            rows: encoded.rows,
+            columns: open.columns,
+            path: open.path,
+            gauges: open.gauges.finish(),
+        }))
     }
 
     /// A file without rows, which tells the columns of an empty table.
@@ -106,7 +135,8 @@ impl<'a> PartWriter<'a> {
         let spool = self.store.spool(&path)?;
         let encoder = Encoder::open(&self.format, columns, std::sync::Arc::clone(&schema), spool)
             .map_err(|source| self.format_error("opening", source))?;
-        Ok(OpenFile { encoder, schema, columns: columns.to_vec(), path })
+        let gauges = Gauges::of(self.gauged);
+        Ok(OpenFile { encoder, schema, columns: columns.to_vec(), path, gauges })
     }
 
     fn format_error(&self, doing: &'static str, source: crate::format::Error) -> Error {

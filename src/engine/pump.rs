@@ -16,6 +16,7 @@ use super::parents::ParentRows;
 use super::parts::{ClosedFile, verify};
 use super::queue::{Closed, PageQueue, Release};
 use super::read::{SliceReader, page_error};
+use super::repeats::KeyFindings;
 use super::slices::Planned;
 use super::watch::Watch;
 use super::write::{DecodedTable, Decoding, Encoding, TableFile};
@@ -23,9 +24,10 @@ use crate::columns::Options;
 use crate::limits::{BATCHES_QUEUED_MAX, SLICES_IN_FLIGHT_MAX};
 use crate::model::column::Column;
 use crate::model::destination::Format;
+use crate::model::gates::Verdict;
 use crate::model::incremental::{CursorScope, CursorValue};
 use crate::model::manifest::Part;
-use crate::model::plan::{Changes, Stream};
+use crate::model::plan::{Changes, Stream, WriteMode};
 use crate::model::slices::{FailingSlices, Slice};
 use crate::model::warning::add_warnings;
 use crate::paging::walk::{TotalProof, WalkEnd};
@@ -46,6 +48,7 @@ pub(super) struct Pumped {
     pub parents: ParentRows,
     /// Records that the job's filter left out.
     pub filtered: u64,
+    pub keys: KeyFindings,
     /// The file of the records that became no row, and how many these are. Absent = all did.
     pub quarantine: Option<(Part, u64)>,
 }
@@ -114,6 +117,7 @@ impl Pumping<'_> {
             run: ctx.run.clone(),
             part_bytes_max: ctx.job.destination.part_bytes_max,
             format: ctx.job.destination.format.staging(),
+            gauged: names.iter().map(|table| ctx.job.gates_of(table).gauged()).collect(),
             tables: names.clone(),
         };
         let decoding = self.decoding()?;
@@ -146,6 +150,7 @@ impl Pumping<'_> {
             without_cursor: decoded.watch.without_cursor(),
             parents: decoded.watch.parents,
             filtered: decoded.filtered,
+            keys: decoded.keys,
             quarantine,
         };
         for end in ends {
@@ -175,9 +180,20 @@ impl Pumping<'_> {
             options: Options { computed: expressions.computed(), ..self.options.clone() },
             expressions,
             template: self.template.clone(),
-            watch: Watch::new(&stream.name, stream.incremental.as_ref(), self.needed.clone()),
+            watch: self.watch(),
             is_cut: stream.incremental.as_ref().is_some_and(|it| it.scope == CursorScope::Slice),
         })
+    }
+
+    fn watch(&self) -> Watch {
+        let stream = self.stream;
+        let watch = Watch::new(&stream.name, stream.incremental.as_ref(), self.needed.clone());
+        let is_asked = self.ctx.job.gates_of(&stream.name).keys == Verdict::Hold;
+        if is_asked && stream.write == WriteMode::Replace && !stream.key.is_empty() {
+            watch.with_repeats(&stream.key)
+        } else {
+            watch
+        }
     }
 
     /// Reads the slices side by side, as far as the source's limits go, and hands their queues over in order.
@@ -360,7 +376,8 @@ async fn stage_files(
 /// Verifies a closed file and puts it into the store.
 pub(super) async fn stage(ctx: &Context, stream: &str, file: ClosedFile, format: &Format) -> Result<Part, Error> {
     tokio::task::block_in_place(|| verify(stream, &file, format))?;
-    let part = ctx.store.stage(file.spooled, &file.path, file.rows).await?;
+    let mut part = ctx.store.stage(file.spooled, &file.path, file.rows).await?;
+    part.gauges = file.gauges;
     ctx.telemetry.tell(Event::PartStaged { stream: stream.to_owned(), rows: part.rows, bytes: part.bytes });
     Ok(part)
 }

@@ -8,11 +8,13 @@ use ring::digest::{SHA256, digest};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::alias::write_alias;
 use super::context::Context;
 use super::error::{Class, Error};
+use super::gates::held_back;
+use super::held::{discard_overtaken, held_run};
 use super::leased::{LeasedRun, keep_lease, lease_of, process_of};
 use super::parents::{ParentRows, fields_needed};
+use super::publication::{repair_tables, show_tables};
 use super::slices::Backfill;
 use super::stream::Reading;
 use super::tables::{failed_report, kept_report, table_manifests, table_reports};
@@ -61,6 +63,7 @@ pub(crate) async fn run_job(ctx: Arc<Context>, options: RunOptions) -> Ended {
         destination: ctx.store.shown().to_owned(),
         tables: BTreeMap::new(),
         source: SourceReport::default(),
+        held: Vec::new(),
         error: None,
         hint: None,
         warnings: Vec::new(),
@@ -162,6 +165,9 @@ async fn run_streams(
 ) -> Result<Outcome, Error> {
     let current = Arc::new(ctx.store.load_current().await?);
     report.snapshot = (*current).as_ref().map(|current| current.manifest.snapshot.clone());
+    if let Some(current) = &*current {
+        ctx.store.remember(&current.manifest);
+    }
     // Children wait for the records of their parents.
     let records: BTreeMap<String, watch::Sender<Parents>> =
         streams.iter().map(|stream| (stream.name.clone(), watch::Sender::new(Parents::Awaited))).collect();
@@ -200,14 +206,18 @@ async fn run_streams(
             read
         })
     });
-    let mut tables = BTreeMap::new();
+    let mut finished = Finished::default();
     let mut failure: Option<Error> = None;
     for (stream, read) in streams.iter().zip(join_all(tasks).await) {
         let former = (*current).as_ref().map(|current| &current.manifest.tables);
         match read.expect("a stream's task does not panic") {
             Ok(read) => {
-                report.tables.extend(table_reports(&read, former));
+                let reports = table_reports(&read, former);
+                let why = held_back(&ctx.job, stream, &read, &reports, former);
+                report.tables.extend(reports);
+                let tables = if why.is_empty() { &mut finished.tables } else { &mut finished.held };
                 tables.extend(table_manifests(ctx, stream, &read));
+                report.held.extend(why);
             }
             Err(error) => {
                 report.tables.insert(stream.name.clone(), failed_report(&error));
@@ -219,13 +229,60 @@ async fn run_streams(
         }
     }
     match failure {
-        None => publish(ctx, (*current).as_ref(), tables, report).await,
-        Some(error) if ctx.job.tables == Tables::Independent && !tables.is_empty() && !error.ends_run() => {
+        None => {}
+        Some(error) if ctx.job.tables == Tables::Independent && !finished.tables.is_empty() && !error.ends_run() => {
             report.warnings.push(format!("not all tables are new: {}", text_of(&error)));
-            publish(ctx, (*current).as_ref(), tables, report).await
         }
-        Some(error) => Err(error),
+        Some(error) => return Err(error),
     }
+    finish(ctx, (*current).as_ref(), finished, report).await
+}
+
+/// Tables that were read whole.
+#[derive(Debug, Default)]
+struct Finished {
+    tables: BTreeMap<String, TableManifest>,
+    /// Those that a gate holds back.
+    held: BTreeMap<String, TableManifest>,
+}
+
+/// Publishes what may be seen, and keeps the rest for a person to decide.
+async fn finish(
+    ctx: &Context,
+    current: Option<&Current>,
+    mut finished: Finished,
+    report: &mut RunReport,
+) -> Result<Outcome, Error> {
+    if ctx.cancel.is_cancelled() {
+        return Err(Error::Interrupted);
+    }
+    let read: Vec<String> = finished.tables.keys().chain(finished.held.keys()).cloned().collect();
+    let is_held = !finished.held.is_empty();
+    if is_held {
+        if ctx.job.tables == Tables::Together {
+            finished.held.append(&mut finished.tables);
+        }
+        for name in finished.held.keys() {
+            if let Some(table) = report.tables.get_mut(name) {
+                table.outcome = TableOutcome::Held;
+            }
+        }
+        ctx.store.hold(&held_run(&ctx.job, &ctx.run, report.held.clone(), finished.held, current)).await?;
+    }
+    let outcome = if finished.tables.is_empty() && is_held {
+        report.error = Some(format!("held: {}", report.held.join("; ")));
+        report.hint = Some(format!(
+            "look at the source; `haul publish JOBFILE --approve {run}` publishes it as it is, `--discard {run}` forgets it",
+            run = ctx.run
+        ));
+        Outcome::Held
+    } else {
+        publish(ctx, current, finished.tables, report).await?
+    };
+    if let Err(error) = discard_overtaken(&ctx.store, &ctx.run, &read).await {
+        report.warnings.push(format!("runs that were held before are still kept: {}", text_of(&error)));
+    }
+    Ok(outcome)
 }
 
 /// Records of a stream, for those that are read for each of them.
@@ -257,18 +314,32 @@ async fn publish(
     mut tables: BTreeMap<String, TableManifest>,
     report: &mut RunReport,
 ) -> Result<Outcome, Error> {
-    if ctx.cancel.is_cancelled() {
-        return Err(Error::Interrupted);
-    }
     let read: Vec<String> = tables.keys().cloned().collect();
     for name in ctx.job.streams.iter().flat_map(Stream::table_names) {
         let kept = current.and_then(|current| current.manifest.tables.get(name));
         if let Some(kept) = kept.filter(|_| !tables.contains_key(name)) {
             // A table that failed keeps its former rows, and the report says why.
-            let error = report.tables.get(name).and_then(|failed| failed.error.clone());
-            report.tables.insert(name.to_owned(), TableReport { error, ..kept_report(kept) });
+            match report.tables.get_mut(name) {
+                Some(held) if held.outcome == TableOutcome::Held => {}
+                failed => {
+                    let error = failed.and_then(|failed| failed.error.clone());
+                    report.tables.insert(name.to_owned(), TableReport { error, ..kept_report(kept) });
+                }
+            }
             tables.insert(name.to_owned(), kept.clone());
         }
+    }
+    let former = current.map(|current| &current.manifest.tables);
+    for name in &read {
+        let is_same =
+            former.and_then(|former| former.get(name)).is_some_and(|former| former.has_content_of(&tables[name]));
+        if let Some(table) = report.tables.get_mut(name) {
+            table.outcome = if is_same { TableOutcome::Unchanged } else { TableOutcome::Published };
+        }
+    }
+    if former.is_some_and(|former| is_same_content(former, &tables)) {
+        report.warnings.extend(repair_tables(&ctx.job, &ctx.store, &tables).await?);
+        return Ok(Outcome::Unchanged);
     }
     let manifest = Manifest {
         format_version: FORMAT_VERSION,
@@ -283,34 +354,15 @@ async fn publish(
     };
     let published = ctx.store.publish(current, manifest.clone()).await?;
     report.snapshot = Some(published.snapshot.clone());
-    for name in &read {
-        if let Some(table) = report.tables.get_mut(name) {
-            table.outcome = TableOutcome::Published;
-        }
-    }
     ctx.telemetry.tell(Event::SnapshotPublished { snapshot: published.snapshot });
-    for name in read {
-        let table = &manifest.tables[&name];
-        if table.parts.is_empty() {
-            report.warnings.push(format!(
-                "table `{name}` is empty and has no known column, so it has no file: declare its `columns`"
-            ));
-            continue;
-        }
-        // The snapshot is published and whole; what fails here shows the former rows until the next run.
-        if ctx.job.alias
-            && let Err(error) = write_alias(ctx, &name, table).await
-        {
-            report.warnings.push(format!("the alias of table `{name}` is not up to date: {}", text_of(&error)));
-        }
-        if let Some(list) = table.column_list()
-            && let Err(error) = ctx.store.write_columns(&name, &list).await
-        {
-            let why = text_of(&Error::from(error));
-            report.warnings.push(format!("the list of columns of table `{name}` is not up to date: {why}"));
-        }
-    }
+    report.warnings.extend(show_tables(&ctx.job, &ctx.store, &read, &manifest.tables).await);
     Ok(Outcome::Published)
+}
+
+/// Whether readers would see the same.
+fn is_same_content(former: &BTreeMap<String, TableManifest>, tables: &BTreeMap<String, TableManifest>) -> bool {
+    former.len() == tables.len()
+        && tables.iter().all(|(name, table)| former.get(name).is_some_and(|former| former.has_content_of(table)))
 }
 
 async fn write_status(ctx: &Context, report: &RunReport) -> Result<(), Error> {

@@ -96,8 +96,9 @@ async fn seal_table(ctx: &Context, write: WriteMode, pumped: PumpedTable) -> Res
     let PumpedTable { files, decoded, next_number } = pumped;
     let (name, columns) = (decoded.name, decoded.columns);
     let format = &ctx.job.destination.format;
-    let mut writer =
-        PartWriter::new(&ctx.store, &name, &ctx.run, format.clone(), ctx.job.destination.part_bytes_max, next_number);
+    let (gauged, part_bytes_max) = (ctx.job.gates_of(&name).gauged(), ctx.job.destination.part_bytes_max);
+    let writer = PartWriter::new(&ctx.store, &name, &ctx.run, format.clone(), part_bytes_max, next_number);
+    let mut writer = writer.gauging(&gauged);
     let mut parts = Vec::new();
     for staged in files {
         let is_final = staged.columns == columns;

@@ -13,6 +13,7 @@ use super::merge::{Former, Merge, Merged, check_form};
 use super::merge_child::merge_child;
 use super::parents::ParentRows;
 use super::pump::{LeftOut, PumpedTable, Pumping, prepare};
+use super::repeats::KeyFindings;
 use super::seal::{SealedStream, SealedTable, seal};
 use super::slices::{Backfill, Planned, Planning};
 use crate::columns::{self, Options, Reason};
@@ -39,6 +40,7 @@ pub(super) struct ReadStream {
     pub parents: ParentRows,
     /// Records that the job's filter left out.
     pub filtered: u64,
+    pub keys: KeyFindings,
     /// The file of the records that became no row, and how many these are. Absent = all did.
     pub quarantine: Option<(Part, u64)>,
 }
@@ -109,7 +111,7 @@ impl Reading<'_> {
             Pumping { ctx, stream, template: &template, planned, options, needed, is_stopped, cause: Mutex::default() }
                 .pump()
                 .await?;
-        let (filtered, quarantine) = (pumped.filtered, pumped.quarantine.take());
+        let (filtered, keys, quarantine) = (pumped.filtered, pumped.keys, pumped.quarantine.take());
         let left_out = std::mem::take(&mut pumped.left_out);
         let parents = std::mem::take(&mut pumped.parents);
         let without_cursor = pumped.without_cursor;
@@ -146,7 +148,7 @@ impl Reading<'_> {
             ReadTable { sealed, merged, warnings, reasons, fields_left_out }
         });
         let (tables, ends) = (tables.collect(), sealed.ends);
-        Ok(ReadStream { tables, ends, left_out, cursors, without_cursor, parents, filtered, quarantine })
+        Ok(ReadStream { tables, ends, left_out, cursors, without_cursor, parents, filtered, keys, quarantine })
     }
 
     /// The tables with their former rows, where these stay.

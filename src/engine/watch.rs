@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 
 use super::error::Error;
 use super::parents::ParentRows;
+use super::repeats::{KeyFindings, Repeats};
 use crate::columns::column_name;
 use crate::model::column::{Column, ColumnType};
 use crate::model::incremental::{CursorKind, CursorValue, Incremental, MissingCursor};
@@ -21,6 +22,8 @@ pub(super) struct Watch {
     /// Absent = the stream has no cursor.
     cursor: Option<CursorWatch>,
     needed: BTreeSet<Vec<String>>,
+    /// Absent = nobody asks which keys come twice.
+    repeats: Option<Repeats>,
     pub parents: ParentRows,
 }
 
@@ -40,13 +43,22 @@ impl Watch {
             let column = plan.field.members().join("_");
             CursorWatch { plan: plan.clone(), column, greatest: BTreeMap::new(), rows: 0, without: 0 }
         });
-        Watch { stream: stream.to_owned(), cursor, needed, parents: ParentRows::default() }
+        Watch { stream: stream.to_owned(), cursor, needed, repeats: None, parents: ParentRows::default() }
+    }
+
+    /// The same, looking for keys that come twice.
+    pub(super) fn with_repeats(mut self, key: &[String]) -> Self {
+        self.repeats = Some(Repeats::of(key));
+        self
     }
 
     /// Looks at a batch whose rows are of one scope of the cursor.
     pub(super) fn look(&mut self, scope: &str, batch: &RecordBatch, columns: &[Column]) -> Result<(), Error> {
         if !self.needed.is_empty() {
             self.parents.take(&self.stream, batch, columns, &self.needed)?;
+        }
+        if let Some(repeats) = &mut self.repeats {
+            repeats.take(batch, columns).map_err(|source| Error::Spool { stream: self.stream.clone(), source })?;
         }
         match &mut self.cursor {
             None => Ok(()),
@@ -65,6 +77,12 @@ impl Watch {
             return Err(Error::CursorMissing { stream, column, without: cursor.without, rows: cursor.rows });
         }
         Ok(cursor.greatest.clone())
+    }
+
+    /// What was found in the keys; nothing where nobody asks.
+    pub(super) fn take_key_findings(&mut self) -> Result<KeyFindings, Error> {
+        let found = self.repeats.take().map(Repeats::finish).transpose();
+        found.map(Option::unwrap_or_default).map_err(|source| Error::Spool { stream: self.stream.clone(), source })
     }
 
     /// Records that had no value for the cursor.

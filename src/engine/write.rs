@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use super::error::Error;
 use super::parts::{ClosedFile, PartWriter};
 use super::queue::{Closed, PageQueue, Popped};
+use super::repeats::KeyFindings;
 use super::slices::WHOLE;
 use super::watch::Watch;
 use crate::columns::{BadRecord, Compute, Decoder, Options, Reason};
@@ -42,6 +43,7 @@ pub(super) struct Decoded {
     pub records: u64,
     pub filtered: u64,
     pub bad: u64,
+    pub keys: KeyFindings,
     pub watch: Watch,
 }
 
@@ -147,7 +149,8 @@ impl Decoding {
         };
         let tables = (0..decoder.tables()).map(table).collect();
         let (filtered, bad) = (decoder.filtered(), decoder.bad_count());
-        Ok(Decoded { tables, records, filtered, bad, watch: self.watch })
+        let keys = self.watch.take_key_findings()?;
+        Ok(Decoded { tables, records, filtered, bad, keys, watch: self.watch })
     }
 
     /// What the slice and the job's expressions add to its records.
@@ -237,18 +240,21 @@ pub(super) struct Encoding {
     pub format: Format,
     /// Names of the tables, in their order.
     pub tables: Vec<String>,
+    /// For each, the columns that its gates ask about.
+    pub gauged: Vec<Vec<String>>,
 }
 
 impl Encoding {
     /// Writes batches until there are no more.
-    pub(super) fn encode(
-        &self,
+    pub(super) fn encode<'a>(
+        &'a self,
         batches: &Receiver<Batch>,
         files: &mpsc::Sender<TableFile>,
     ) -> Result<Vec<EncodedTable>, Error> {
-        let part_writer =
-            |table| PartWriter::new(&self.store, table, &self.run, self.format.clone(), self.part_bytes_max, 1);
-        let mut writers: Vec<PartWriter<'_>> = self.tables.iter().map(|table| part_writer(table.as_str())).collect();
+        let part_writer = |(table, gauged): (&'a String, &'a Vec<String>)| {
+            PartWriter::new(&self.store, table, &self.run, self.format.clone(), self.part_bytes_max, 1).gauging(gauged)
+        };
+        let mut writers: Vec<PartWriter<'_>> = self.tables.iter().zip(&self.gauged).map(part_writer).collect();
         while let Ok(Batch { table, rows, columns }) = batches.recv() {
             for file in writers[table].write(&rows, &columns)? {
                 files.blocking_send((table, file)).map_err(|_| Error::Stopped)?;

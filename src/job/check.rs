@@ -12,11 +12,13 @@ use super::check_auth::check_auth;
 use super::check_destination::check_destination;
 use super::check_limits::check_limits;
 use super::check_network::check_network;
+use super::check_publish::check_require;
 use super::check_stream::{check_streams, is_name};
 use super::problem::{Problem, Problems, did_you_mean, wrong};
 use super::schema::schema;
 use super::shape::check_shape;
-use super::spec::{DialectSpec, JobSpec, SettingSpec, SourceSpec, TablesSpec};
+use super::spec::{DialectSpec, JobSpec, SettingSpec, SourceSpec};
+use super::spec_publish::TablesSpec;
 use super::value::{check_literal, check_url};
 use super::yaml::{SyntaxError, Tree, join, leads_to};
 use crate::model::plan::{Dialect, Job, SettingValue, Source, Tables};
@@ -116,6 +118,7 @@ impl Job {
         let streams = check_streams(&spec, problems);
         let source = check_source(&spec.source, text.folder, problems);
         let destination = check_destination(&spec.destination, text.base, problems);
+        let gates = check_require(&spec.publish.require, &streams, problems);
         if !problems.is_empty() {
             return None;
         }
@@ -129,6 +132,7 @@ impl Job {
                 TablesSpec::Together => Tables::Together,
                 TablesSpec::Independent => Tables::Independent,
             },
+            gates,
             settings,
             config_hash,
         })

@@ -14,6 +14,7 @@ mod check_names;
 mod check_network;
 mod check_oauth2;
 mod check_paging;
+mod check_publish;
 mod check_request;
 mod check_session;
 mod check_slices;
@@ -27,6 +28,7 @@ mod shape;
 mod spec;
 mod spec_auth;
 mod spec_network;
+mod spec_publish;
 mod spec_stream;
 mod spec_table;
 #[cfg(test)]

@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::spec_auth::{EntraSpec, Oauth2Spec, SessionSpec, WindowsSpec};
 use super::spec_network::NetworkSpec;
+use super::spec_publish::PublishSpec;
 pub(crate) use super::spec_stream::{
     BodySpec, CursorSpec, ForEachSpec, IncrementalSpec, OffsetSpec, PageSpec, PagingSpec, ResponseSpec, SliceSpec,
     StreamSpec,
@@ -351,35 +352,6 @@ pub(crate) enum QuotesSpec {
     All,
 }
 
-/// How tables are published.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct PublishSpec {
-    /// Also keep one file per table under the fixed name `current`. Default true.
-    #[serde(default = "yes")]
-    pub alias: bool,
-    /// Whether a table that fails holds back the others. Default `together`.
-    #[serde(default)]
-    pub tables: TablesSpec,
-}
-
-/// How tables belong together.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum TablesSpec {
-    /// All are published, or none.
-    #[default]
-    Together,
-    /// A table that fails keeps its former rows, and the others are published.
-    Independent,
-}
-
 fn yes() -> bool {
     true
-}
-
-impl Default for PublishSpec {
-    fn default() -> Self {
-        PublishSpec { alias: true, tables: TablesSpec::Together }
-    }
 }

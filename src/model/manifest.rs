@@ -110,6 +110,25 @@ impl TableManifest {
     }
 }
 
+impl TableManifest {
+    /// Whether readers see the same rows and columns, and the next run begins at the same place. When a table was read, in
+    /// how many pages, and where its types were known from is no part of it.
+    pub(crate) fn has_content_of(&self, other: &TableManifest) -> bool {
+        let is_changed = |table: &TableManifest| table.walks.iter().any(|walk| walk.changed);
+        let is_same_column = |(a, b): (&Column, &Column)| a.name == b.name && a.path == b.path && a.kind == b.kind;
+        let has_same_columns = self.columns.len() == other.columns.len()
+            && self.columns.iter().zip(&other.columns).all(is_same_column)
+            && is_changed(self) == is_changed(other);
+        let alike = TableManifest {
+            as_of: self.as_of,
+            walks: self.walks.clone(),
+            columns: self.columns.clone(),
+            ..other.clone()
+        };
+        has_same_columns && *self == alike
+    }
+}
+
 /// `<table>/columns.json`: what a CSV file cannot say of itself.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct ColumnList<'a> {
@@ -144,6 +163,19 @@ pub(crate) struct Part {
     pub rows: u64,
     pub bytes: u64,
     pub sha256: String,
+    /// What the job's gates ask about. A part from before the job asked has none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gauges: Vec<Gauge>,
+}
+
+/// What is counted of a column while a part is written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Gauge {
+    pub column: String,
+    pub nulls: u64,
+    /// The greatest value. Absent = there is none, or the column holds neither dates nor times.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest: Option<DateTime<Utc>>,
 }
 
 /// `_status.json`: the last run of the job, for reports that show it.

@@ -8,6 +8,8 @@ pub(crate) mod credential;
 pub(crate) mod csv_form;
 pub(crate) mod destination;
 pub(crate) mod fields;
+pub(crate) mod gates;
+pub(crate) mod held;
 pub(crate) mod incremental;
 pub(crate) mod json_path;
 pub(crate) mod manifest;

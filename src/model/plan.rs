@@ -10,6 +10,7 @@ use crate::model::answer::{AnswerFormat, Packing};
 use crate::model::credential::{Entra, Oauth2, Session, Windows};
 use crate::model::destination::Destination;
 use crate::model::fields::{Contract, FieldPlan};
+use crate::model::gates::Gates;
 use crate::model::incremental::Incremental;
 use crate::model::json_path::JsonPath;
 use crate::model::network::NetworkPlan;
@@ -29,10 +30,19 @@ pub(crate) struct Job {
     pub destination: Destination,
     pub alias: bool,
     pub tables: Tables,
+    /// What each table must be like to be published.
+    pub gates: BTreeMap<String, Gates>,
     /// The settings' values after `--set`, for templates.
     pub settings: BTreeMap<String, SettingValue>,
     /// SHA-256 of the job file's text, for the manifest.
     pub config_hash: String,
+}
+
+impl Job {
+    /// The gates of one of the job's tables.
+    pub(crate) fn gates_of(&self, table: &str) -> &Gates {
+        self.gates.get(table).expect("every table of the job has its gates")
+    }
 }
 
 /// Whether a table that fails holds back the others.

@@ -16,8 +16,12 @@ use crate::paging::walk::EndReason;
 pub(crate) enum Outcome {
     /// A new snapshot is visible.
     Published,
+    /// All was read, and it is what readers see already: there is no new snapshot.
+    Unchanged,
     /// Nothing new is visible.
     Failed,
+    /// The tables are read whole, and a gate holds them back until a person decides.
+    Held,
     /// Another run of the job holds the lease.
     Skipped,
     /// Stopped by a signal; nothing new is visible.
@@ -30,10 +34,14 @@ pub(crate) enum Outcome {
 pub(crate) enum TableOutcome {
     /// Its rows are part of the new snapshot.
     Published,
+    /// Its rows are those of the last snapshot.
+    Unchanged,
     /// Walked whole, but another table failed, so nothing was published.
     Read,
     /// It kept its former parts: `--stream` left it out, or it failed and the job publishes the others all the same.
     Kept,
+    /// Read whole, and held back by a gate: readers see the former rows.
+    Held,
     Failed,
 }
 
@@ -103,6 +111,17 @@ pub(crate) enum SchemaChange {
         #[serde(skip_serializing_if = "Option::is_none")]
         because: Option<String>,
     },
+}
+
+impl SchemaChange {
+    /// The column that changed.
+    pub(crate) fn column(&self) -> &str {
+        match self {
+            SchemaChange::Added { column, .. }
+            | SchemaChange::Removed { column, .. }
+            | SchemaChange::Retyped { column, .. } => column,
+        }
+    }
 }
 
 /// Records that became no row.
@@ -187,6 +206,9 @@ pub(crate) struct RunReport {
     pub destination: String,
     pub tables: BTreeMap<String, TableReport>,
     pub source: SourceReport,
+    /// What the gates hold tables back for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub held: Vec<String>,
     /// Why nothing was published. Absent = it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,

@@ -4,6 +4,7 @@
 //! _latest.json                          the pointer; the only mutable name besides aliases and status
 //! _snapshots/<seq>-<ulid>.json          immutable manifests
 //! _status.json                          last run of the job
+//! _held/<run ulid>.json                 what a run would publish that a gate holds back
 //! <table>/data/<run ulid>-<nnn>.parquet immutable parts
 //! <table>/quarantine/<run ulid>.jsonl    records of a run that became no row, with the reason
 //! <table>/current.parquet               alias: the whole table under one fixed name
@@ -17,6 +18,9 @@ pub(crate) const STATUS: &str = "_status.json";
 /// Folder of the manifests.
 pub(crate) const SNAPSHOTS: &str = "_snapshots";
 
+/// Folder of the runs that are held.
+pub(crate) const HELD: &str = "_held";
+
 /// `<seq>-<ulid>`: sorts by sequence; the run's id tells its maker.
 pub(crate) fn snapshot_id(sequence: u64, run: &str) -> String {
     format!("{sequence:08}-{run}")
@@ -25,6 +29,16 @@ pub(crate) fn snapshot_id(sequence: u64, run: &str) -> String {
 /// Path of a snapshot's manifest below the job's folder.
 pub(crate) fn manifest(snapshot: &str) -> String {
     format!("{SNAPSHOTS}/{snapshot}.json")
+}
+
+/// The folder that a name stands in.
+pub(super) fn folder_of(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+/// Path of what a held run would publish.
+pub(crate) fn held(run: &str) -> String {
+    format!("{HELD}/{run}.json")
 }
 
 /// Path of a part below the job's folder.

@@ -4,6 +4,7 @@
 //! This room does not know rows, columns' values or where they came from.
 
 mod error;
+mod held;
 pub(crate) mod layout;
 mod open;
 mod publish;

@@ -1,8 +1,9 @@
 //! Opening a destination and the few operations on it that everything else is built from. A local folder is written by
 //! our own hands where `object_store` does not sync or swap; the rest goes through `object_store`.
 
+use std::collections::HashMap;
 use std::path::{Path as FilePath, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use object_store::aws::AmazonS3Builder;
@@ -10,11 +11,14 @@ use object_store::azure::MicrosoftAzureBuilder;
 use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::path::Path;
 use object_store::{
-    GetOptions, ObjectStore, ObjectStoreScheme, PutMode, PutOptions, PutPayload, RetryConfig, UpdateVersion,
+    GetOptions, ObjectStore, ObjectStoreExt, ObjectStoreScheme, PutMode, PutOptions, PutPayload, RetryConfig,
+    UpdateVersion,
 };
 use url::Url;
 
 use super::error::Error;
+use super::layout;
+use crate::model::manifest::{Manifest, Part};
 use crate::model::plan::Place;
 
 /// A job's folder in a store.
@@ -23,6 +27,8 @@ pub(crate) struct Store {
     backend: Backend,
     /// For messages: no credential, no query.
     shown: String,
+    /// Parts of the current snapshot by their checksum.
+    known: Arc<OnceLock<HashMap<String, Part>>>,
 }
 
 #[derive(Clone)]
@@ -53,7 +59,7 @@ impl Store {
         match place {
             Place::Local(folder) => {
                 let folder = folder.join(job);
-                Ok(Store { shown: folder.display().to_string(), backend: Backend::Local(folder) })
+                Ok(Store::new(folder.display().to_string(), Backend::Local(folder)))
             }
             Place::Remote(url) => {
                 let shown = format!("{}/{job}", url.as_str().trim_end_matches('/'));
@@ -61,9 +67,25 @@ impl Store {
                 check_endpoints(&options).map_err(wrong)?;
                 let (store, prefix) = open_remote(url, options).map_err(|error| wrong(error.to_string()))?;
                 let prefix = prefix.join(job);
-                Ok(Store { backend: Backend::Remote { store, prefix }, shown })
+                Ok(Store::new(shown, Backend::Remote { store, prefix }))
             }
         }
+    }
+
+    fn new(shown: String, backend: Backend) -> Self {
+        Store { backend, shown, known: Arc::default() }
+    }
+
+    /// From now on a file whose content is that of a part of this snapshot is not put once more. Once for a store.
+    pub(crate) fn remember(&self, manifest: &Manifest) {
+        let parts = manifest.tables.values().flat_map(|table| &table.parts);
+        let _ = self.known.set(parts.map(|part| (part.sha256.clone(), part.clone())).collect());
+    }
+
+    /// A part of the current snapshot with this content, of the same table.
+    pub(super) fn known_part(&self, sha256: &str, path: &str) -> Option<&Part> {
+        let known = self.known.get()?.get(sha256)?;
+        (layout::folder_of(&known.path) == layout::folder_of(path)).then_some(known)
     }
 
     /// Where it is, for people.
@@ -148,6 +170,51 @@ impl Store {
                 .await
                 .map(|_| ())
                 .map_err(|source| Error::Object { path: path.to_owned(), doing: "written", source }),
+        }
+    }
+
+    /// Names of the JSON documents in a folder, without their ending. No folder, no documents.
+    pub(super) async fn list_documents(&self, folder: &str) -> Result<Vec<String>, Error> {
+        let mut names = Vec::new();
+        match &self.backend {
+            Backend::Local(home) => {
+                let folder = home.join(folder);
+                let entries = match std::fs::read_dir(&folder) {
+                    Ok(entries) => entries,
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(names),
+                    Err(source) => return Err(Error::File { path: folder, doing: "listed", source }),
+                };
+                for entry in entries {
+                    let entry =
+                        entry.map_err(|source| Error::File { path: folder.clone(), doing: "listed", source })?;
+                    names.push(entry.file_name().to_string_lossy().into_owned());
+                }
+            }
+            Backend::Remote { store, prefix } => {
+                let listed = store
+                    .list_with_delimiter(Some(&below(prefix, folder)))
+                    .await
+                    .map_err(|source| Error::Object { path: folder.to_owned(), doing: "listed", source })?;
+                names.extend(listed.objects.iter().filter_map(|object| object.location.filename().map(str::to_owned)));
+            }
+        }
+        let documents = names.iter().filter_map(|name| name.strip_suffix(".json"));
+        Ok(documents.filter(|name| !name.starts_with('.')).map(str::to_owned).collect())
+    }
+
+    /// Removes an object; one that is not there is removed already.
+    pub(super) async fn remove(&self, path: &str) -> Result<(), Error> {
+        match &self.backend {
+            Backend::Local(folder) => match tokio::fs::remove_file(folder.join(path)).await {
+                Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                    Err(Error::File { path: folder.join(path), doing: "removed", source })
+                }
+                Ok(()) | Err(_) => Ok(()),
+            },
+            Backend::Remote { store, prefix } => match store.delete(&below(prefix, path)).await {
+                Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+                Err(source) => Err(Error::Object { path: path.to_owned(), doing: "removed", source }),
+            },
         }
     }
 }

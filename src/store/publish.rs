@@ -2,13 +2,12 @@
 //! commit. A crash before it leaves the old snapshot whole, a crash after it the new one.
 
 use bytes::Bytes;
-use object_store::ObjectStore;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::error::Error;
 use super::layout;
-use super::open::{Backend, Found, Store, below};
+use super::open::{Found, Store};
 use crate::model::manifest::{ColumnList, FORMAT_VERSION, Manifest, Pointer, Status};
 
 /// Tries of a swap whose outcome was unknown and whose pointer turned out unchanged.
@@ -40,7 +39,8 @@ impl Store {
     /// The manifests of all snapshots, newest first, and the id of the one that readers see.
     pub(crate) async fn list_snapshots(&self) -> Result<(Vec<Manifest>, Option<String>), Error> {
         let current = self.load_current().await?.map(|current| current.pointer.snapshot);
-        let mut names = self.list_manifests().await?;
+        let mut names: Vec<String> =
+            self.list_documents(layout::SNAPSHOTS).await?.iter().map(|name| layout::manifest(name)).collect();
         names.sort_by(|a, b| b.cmp(a));
         let mut manifests = Vec::with_capacity(names.len());
         for name in names {
@@ -129,35 +129,6 @@ impl Store {
             Found::Nothing => Err(Error::Unreadable { path: path.to_owned(), why: "it is not there".to_owned() }),
         }
     }
-
-    async fn list_manifests(&self) -> Result<Vec<String>, Error> {
-        let mut names = Vec::new();
-        match self.backend() {
-            Backend::Local(folder) => {
-                let folder = folder.join(layout::SNAPSHOTS);
-                let entries = match std::fs::read_dir(&folder) {
-                    Ok(entries) => entries,
-                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(names),
-                    Err(source) => return Err(Error::File { path: folder, doing: "listed", source }),
-                };
-                for entry in entries {
-                    let entry =
-                        entry.map_err(|source| Error::File { path: folder.clone(), doing: "listed", source })?;
-                    names.push(entry.file_name().to_string_lossy().into_owned());
-                }
-            }
-            Backend::Remote { store, prefix } => {
-                let listed = store
-                    .list_with_delimiter(Some(&below(prefix, layout::SNAPSHOTS)))
-                    .await
-                    .map_err(|source| Error::Object { path: layout::SNAPSHOTS.to_owned(), doing: "listed", source })?;
-                names.extend(listed.objects.iter().filter_map(|object| object.location.filename().map(str::to_owned)));
-            }
-        }
-        let manifests =
-            names.iter().filter_map(|name| name.strip_suffix(".json")).filter(|name| !name.starts_with('.'));
-        Ok(manifests.map(layout::manifest).collect())
-    }
 }
 
 fn same_content(a: &Found, b: &Found) -> bool {
@@ -168,13 +139,13 @@ fn same_content(a: &Found, b: &Found) -> bool {
     }
 }
 
-fn text_of<T: Serialize>(value: &T) -> Bytes {
+pub(super) fn text_of<T: Serialize>(value: &T) -> Bytes {
     let mut text = serde_json::to_vec_pretty(value).expect("manifests hold only texts and numbers");
     text.push(b'\n');
     text.into()
 }
 
-fn parse<T: DeserializeOwned>(path: &str, content: &[u8]) -> Result<T, Error> {
+pub(super) fn parse<T: DeserializeOwned>(path: &str, content: &[u8]) -> Result<T, Error> {
     let wrong = |why: String| Error::Unreadable { path: path.to_owned(), why };
     #[derive(serde::Deserialize)]
     struct Versioned {

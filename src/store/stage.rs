@@ -5,12 +5,14 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, WriteMultipart};
 use ring::digest::{Context, SHA256};
 use tempfile::NamedTempFile;
 
 use super::error::Error;
+use super::layout;
 use super::open::{Backend, Store, below, local};
 use crate::limits::UPLOAD_BLOCK_BYTES;
 use crate::model::manifest::Part;
@@ -82,9 +84,21 @@ impl Store {
         Ok(Spool { file, digest: Context::new(&SHA256), bytes: 0 })
     }
 
-    /// Puts a finished file under a new name and proves that the store has it.
+    /// Puts a finished file under a new name and proves that the store has it. Where the current snapshot has a part
+    /// with this content already, that part is given, and nothing is put.
     pub(crate) async fn stage(&self, spooled: Spooled, path: &str, rows: u64) -> Result<Part, Error> {
-        let part = Part { path: path.to_owned(), rows, bytes: spooled.bytes, sha256: spooled.sha256.clone() };
+        let part = Part {
+            path: path.to_owned(),
+            rows,
+            bytes: spooled.bytes,
+            sha256: spooled.sha256.clone(),
+            gauges: Vec::new(),
+        };
+        if let Some(known) = self.known_part(&part.sha256, path)
+            && self.bytes_of(&known.path).await? == Some(part.bytes)
+        {
+            return Ok(Part { path: known.path.clone(), ..part });
+        }
         match self.backend() {
             Backend::Local(folder) => {
                 let file = folder.join(path);
@@ -140,6 +154,36 @@ impl Store {
         let bytes = fetched.metadata().map_or(0, |metadata| metadata.len());
         expect_bytes(&part.path, part.bytes, bytes)?;
         Ok(fetched)
+    }
+
+    /// Bytes of an object. `None` = it is not there.
+    async fn bytes_of(&self, path: &str) -> Result<Option<u64>, Error> {
+        Ok(self.look_up(path).await?.map(|(bytes, _)| bytes))
+    }
+
+    /// Bytes of an object, and when it was written by the clock of its store. `None` = it is not there.
+    async fn look_up(&self, path: &str) -> Result<Option<(u64, DateTime<Utc>)>, Error> {
+        match self.backend() {
+            Backend::Local(folder) => {
+                let wrong = |source| Error::File { path: folder.join(path), doing: "looked up", source };
+                match std::fs::metadata(folder.join(path)) {
+                    Ok(found) => Ok(Some((found.len(), found.modified().map_err(wrong)?.into()))),
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+                    Err(source) => Err(wrong(source)),
+                }
+            }
+            Backend::Remote { store, prefix } => match store.head(&below(prefix, path)).await {
+                Ok(found) => Ok(Some((found.size, found.last_modified))),
+                Err(object_store::Error::NotFound { .. }) => Ok(None),
+                Err(source) => Err(Error::Object { path: path.to_owned(), doing: "looked up", source }),
+            },
+        }
+    }
+
+    /// Whether an alias was written after the snapshot that readers see; both by the clock of the store.
+    pub(crate) async fn is_alias_current(&self, alias: &str) -> Result<bool, Error> {
+        let (alias, pointer) = (self.look_up(alias).await?, self.look_up(layout::LATEST).await?);
+        Ok(matches!((alias, pointer), (Some((_, alias)), Some((_, pointer))) if alias >= pointer))
     }
 
     /// Makes an alias show the content of one part, without moving its bytes through this process where possible.

@@ -4,6 +4,7 @@
 #![allow(dead_code, missing_docs, unreachable_pub)]
 
 pub mod footer;
+pub mod one_page;
 pub mod provider;
 pub mod rigs;
 pub mod scene;
