@@ -124,7 +124,7 @@ fn preview_shows_rows_and_types_and_guesses_paging() {
 
 #[test]
 fn snapshots_are_listed_and_a_single_stream_keeps_the_others() {
-    let server = Server::start(|_, _| ok(r#"[{"id":1},{"id":2}]"#));
+    let server = Server::start(|_, number| ok(format!(r#"[{{"id":{number}}}]"#)));
     let place = Workplace::new();
     let text = format!(
         "job: test\nsource: {{ base_url: {} }}\nstreams:\n  - {{ name: a, path: /a }}\n  - {{ name: b, path: /b }}\ndestination: {{ url: out }}\n",

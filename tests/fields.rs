@@ -74,6 +74,7 @@ fn a_job_shapes_its_tables() {
     assert_eq!(report["tables"]["order_lines"]["rows"], 3);
     // An empty source keeps the columns of all tables.
     scene.set(json!([]));
+    scene.say_also(ORDERS, "publish: { require: { '*': { empty: allow } } }\n");
     scene.run();
     assert_eq!(scene.rows("order_lines"), [""; 0]);
     assert_eq!(scene.columns("items"), columns);

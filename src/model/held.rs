@@ -30,7 +30,7 @@ impl HeldRun {
     /// The first table that is no longer what the run started from.
     pub(crate) fn overtaken(&self, current: &BTreeMap<String, TableManifest>) -> Option<&str> {
         let is_former = |name: &str| {
-            let now = current.get(name).map(|table| paths_of(table));
+            let now = current.get(name).map(paths_of);
             now.as_ref() == self.former.get(name)
         };
         self.tables.keys().map(String::as_str).find(|name| !is_former(name))
