@@ -95,6 +95,17 @@ pub(crate) const QUEUE_SMALL_BYTES_MAX: usize = 1024 * 1024;
 pub(crate) const QUEUE_WAKE_BYTES: usize = 256 * 1024;
 /// And at the first page that comes so long after one that waits: where an API is slow, decoding lags one page behind.
 pub(crate) const QUEUE_WAKE_AGE: Duration = Duration::from_millis(20);
+/// Pages of an unfinished run that are given to the system at once: a call costs as much as copying 64 KiB.
+pub(crate) const PAGE_LOG_BUFFER_BYTES: usize = 256 * 1024;
+/// And at the first page that comes so long after the last time: where an API is slow, a killed run loses one page.
+pub(crate) const PAGE_LOG_AGE: Duration = Duration::from_millis(100);
+/// Pages of one stream that are kept whatever their speed.
+pub(crate) const PAGE_LOG_BYTES_MIN: u64 = 64 * 1024 * 1024;
+/// And so many more for every second: what comes faster is sooner read once more than kept. No API on a network of a
+/// gigabit comes near it.
+pub(crate) const PAGE_LOG_BYTES_PER_SEC: u64 = 50 * 1024 * 1024;
+/// How old the beginning of an unfinished run may be unless the job says otherwise: a daily job begins anew.
+pub(crate) const RESUME_AGE_DEFAULT: Duration = Duration::from_secs(12 * 3600);
 /// Batches that wait between the decoding and the encoding thread of a stream; each has some megabytes.
 pub(crate) const BATCHES_QUEUED_MAX: usize = 1;
 /// Requests of one source in flight at once, unless the job says otherwise.

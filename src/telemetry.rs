@@ -11,6 +11,11 @@ use crate::model::quota::PauseReason;
 /// Something that happened. No event carries a URL, a secret or record content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Event {
+    /// The run goes on behind the pages of an unfinished one.
+    Resumed {
+        run: String,
+        began_at: DateTime<Utc>,
+    },
     StreamBegan {
         stream: String,
     },

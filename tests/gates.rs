@@ -44,7 +44,7 @@ fn a_table_that_lost_its_rows_is_held_until_a_person_approves() {
     assert_eq!(report["held"], json!(["table `items` has 20 rows and had 200: 90 %, allowed 50 %"]));
     assert_eq!(scene.rows("items").len(), 200, "readers see the former rows");
     let run = report["run"].as_str().expect("an id").to_owned();
-    assert_eq!(held_runs(&scene), [run.clone()]);
+    assert_eq!(held_runs(&scene), [run.as_str()]);
     haul(&scene, &["runs"], 0).expect_says(&[&run, "allowed 50 %", "20 rows", "--approve RUN"]);
     let approved = haul(&scene, &["publish", "--approve", &run, "--json"], 0).json();
     assert_eq!(approved["outcome"], "published");

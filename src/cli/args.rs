@@ -71,7 +71,7 @@ pub(super) enum Verb {
     State(StateArgs),
     /// List the published snapshots of a job
     Snapshots(JobArgs),
-    /// Show the runs of a job that a gate holds back, and why
+    /// Show the runs of a job that a gate holds back, and why, and the one that was not finished on this machine
     Runs(JobArgs),
     /// Publish a run that a gate holds back, or forget it
     Publish(PublishArgs),
@@ -109,6 +109,12 @@ pub(super) struct RunArgs {
     /// Forget the column types that earlier runs found, and read everything anew
     #[arg(long)]
     pub full: bool,
+    /// Go on behind the pages of an unfinished run, however old it is
+    #[arg(long, conflicts_with = "no_resume")]
+    pub resume: bool,
+    /// Forget an unfinished run, and begin anew
+    #[arg(long)]
+    pub no_resume: bool,
     /// Read incremental streams from this cursor value on once more, for example 2024-01-01; the cursor stays where it is
     #[arg(long, value_name = "CURSOR", conflicts_with = "full")]
     pub from: Option<String>,

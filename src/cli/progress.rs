@@ -46,6 +46,10 @@ pub(super) fn telemetry(output: Output) -> Telemetry {
 impl Progress {
     fn show(&mut self, event: Event) {
         match event {
+            Event::Resumed { run, began_at } => {
+                let began = began_at.format("%Y-%m-%d %H:%M:%SZ");
+                self.say(&format!("going on with run {run}, which began at {began} and was not finished"));
+            }
             Event::StreamBegan { stream } => self.begin(stream),
             Event::SlicesPlanned { stream, slices } => {
                 if let Some(progress) = self.streams.get_mut(&stream) {

@@ -10,7 +10,7 @@ use super::failure::{Exit, Failure};
 use super::output::{Output, columns, count, counted, size};
 use super::progress::telemetry;
 use super::signals::{interrupted, until_signalled};
-use crate::engine::{Backfill, Context, Ended, Memory, Purpose, RunOptions, run_job};
+use crate::engine::{Backfill, Context, Ended, Memory, Purpose, Resuming, RunOptions, run_job};
 use crate::job::load;
 use crate::model::report::{MergeCounts, Outcome, RunReport, SchemaChange, TableOutcome, TableReport};
 
@@ -20,7 +20,12 @@ pub(super) async fn run(around: Surroundings, args: RunArgs) -> Result<Exit, Fai
     let ctx = Context::open(job, &around.settings, Purpose::Run, cancel.clone(), telemetry(around.output)).await?;
     let memory = if args.full { Memory::Forgotten } else { Memory::Kept };
     let backfill = Backfill { from: args.from, until: args.until };
-    let options = RunOptions { streams: args.streams, memory, backfill };
+    let resuming = match (args.resume, args.no_resume) {
+        (true, _) => Resuming::Always,
+        (false, true) => Resuming::Never,
+        (false, false) => Resuming::AsPlanned,
+    };
+    let options = RunOptions { streams: args.streams, memory, backfill, resuming };
     let ended = until_signalled(around.output, &cancel, run_job(Arc::new(ctx), options)).await?;
     Ok(show(around.output, &ended))
 }

@@ -1,14 +1,15 @@
-//! `haul runs`: runs of a job that wait for something: held ones for a person.
+//! `haul runs`: runs of a job that wait for something: held ones for a person, unfinished ones for the next run.
 
+use chrono::{DateTime, Utc};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::Surroundings;
 use super::args::JobArgs;
 use super::failure::{Exit, Failure};
-use super::output::{Output, columns, counted};
+use super::output::{Output, columns, counted, size};
 use super::signals::until_signalled;
-use crate::engine::open_store;
+use crate::engine::{Unfinished, UnfinishedStream, find_unfinished, open_store};
 use crate::job::load;
 use crate::model::held::HeldRun;
 
@@ -16,12 +17,18 @@ pub(super) async fn run(around: Surroundings, args: JobArgs) -> Result<Exit, Fai
     let job = load(&args.file, &args.set)?;
     let store = open_store(&job)?;
     let held = until_signalled(around.output, &CancellationToken::new(), store.list_held()).await??;
+    let unfinished = find_unfinished(&around.settings.local_folder, &job, &store);
     if around.output.is_json {
-        around.output.json(&json!({ "job": job.name, "held": held.iter().map(document).collect::<Vec<_>>() }));
+        let held: Vec<_> = held.iter().map(document).collect();
+        around.output.json(&json!({ "job": job.name, "held": held, "unfinished": unfinished }));
         return Ok(Exit::Done);
     }
+    match &unfinished {
+        Some(unfinished) => show_unfinished(around.output, unfinished),
+        None if held.is_empty() => around.output.line(format!("no run of job `{}` is held or unfinished", job.name)),
+        None => {}
+    }
     if held.is_empty() {
-        around.output.line(format!("no run of job `{}` is held", job.name));
         return Ok(Exit::Done);
     }
     for held in &held {
@@ -30,6 +37,25 @@ pub(super) async fn run(around: Surroundings, args: JobArgs) -> Result<Exit, Fai
     let file = args.file.display();
     around.output.note(format!("`haul publish {file} --approve RUN` publishes one, `--discard RUN` forgets it"));
     Ok(Exit::Done)
+}
+
+fn show_unfinished(output: Output, unfinished: &Unfinished) {
+    let moment = |at: DateTime<Utc>| at.format("%Y-%m-%d %H:%M:%SZ");
+    output.line(format!("{}  not finished, began at {}", unfinished.run, moment(unfinished.began_at)));
+    let line = |stream: &UnfinishedStream| {
+        let UnfinishedStream { stream, pages, records, bytes } = stream;
+        vec![stream.clone(), counted(*pages, "page"), counted(*records, "record"), size(*bytes)]
+    };
+    let rows: Vec<Vec<String>> = unfinished.streams.iter().map(line).collect();
+    for line in columns(&rows, &[false, true, true, true]) {
+        output.line(format!("    {line}"));
+    }
+    output.note(match unfinished.until {
+        Some(until) => {
+            format!("`haul run` goes on behind these pages until {}; `--no-resume` begins anew", moment(until))
+        }
+        None => "too old to be gone on with, unless `haul run --resume` says so".to_owned(),
+    });
 }
 
 fn show(output: Output, held: &HeldRun) {

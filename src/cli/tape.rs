@@ -12,7 +12,7 @@ use super::output::counted;
 use super::progress::telemetry;
 use super::run::show;
 use super::signals::until_signalled;
-use crate::engine::{self, Backfill, Context, Memory, Purpose, RunOptions, Settings, run_job};
+use crate::engine::{self, Context, Memory, Purpose, RunOptions, Settings, run_job};
 use crate::http::{self, Player};
 use crate::job::load;
 use crate::model::plan::{Job, Place};
@@ -56,7 +56,7 @@ pub(super) async fn replay(around: Surroundings, args: ReplayArgs) -> Result<Exi
 
 /// Everything from the start: a tape knows no earlier runs.
 fn whole(streams: Vec<String>) -> RunOptions {
-    RunOptions { streams, memory: Memory::Forgotten, backfill: Backfill::default() }
+    RunOptions { streams, memory: Memory::Forgotten, ..RunOptions::default() }
 }
 
 fn temporary() -> Result<tempfile::TempDir, Failure> {

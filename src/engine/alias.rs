@@ -30,5 +30,5 @@ pub(super) async fn write_alias(job: &Job, store: &Store, table: &str, manifest:
 
 /// Whether a table's alias was written after the snapshot that readers see.
 pub(super) async fn is_alias_current(job: &Job, store: &Store, table: &str) -> Result<bool, Error> {
-    Ok(store.is_alias_current(&layout::alias(table, job.destination.format.extension())).await?)
+    Ok(store.is_up_to_date(&layout::alias(table, job.destination.format.extension())).await?)
 }

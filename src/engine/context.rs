@@ -1,7 +1,7 @@
 //! Everything a run needs, opened: secrets resolved, client, credential, store and record store at hand.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
@@ -56,6 +56,12 @@ pub(crate) struct Context {
     pub observations: Observations,
     pub cancel: CancellationToken,
     pub telemetry: Telemetry,
+    /// Folder of this machine for what is not shared.
+    pub local_folder: PathBuf,
+    /// Whether the exchange goes to a tape or comes from one.
+    pub is_taped: bool,
+    /// Set when the run goes on from an unfinished one.
+    resumed_as_of: OnceLock<DateTime<Utc>>,
 }
 
 /// What a run is opened for.
@@ -128,6 +134,16 @@ impl From<crate::auth::Error> for OpenError {
 }
 
 impl Context {
+    /// The instant that the run speaks of as now: that of the run it goes on from, or its own.
+    pub(crate) fn as_of(&self) -> DateTime<Utc> {
+        self.resumed_as_of.get().copied().unwrap_or(self.started_at)
+    }
+
+    /// The run goes on from one that began then.
+    pub(super) fn resume_as_of(&self, as_of: DateTime<Utc>) {
+        let _ = self.resumed_as_of.set(as_of);
+    }
+
     /// Opens what the job names. Secrets are read here and nowhere later.
     pub(crate) async fn open(
         job: Job,
@@ -159,6 +175,7 @@ impl Context {
                 (kind, None, Tape::Playing(player))
             }
         };
+        let is_taped = !matches!(tape, Tape::Off);
         let connections = match job.source.auth {
             Auth::Windows(_) => Connections::One,
             _ => Connections::Many,
@@ -177,6 +194,9 @@ impl Context {
             observations: Observations::new(&settings.local_folder),
             cancel,
             telemetry,
+            local_folder: settings.local_folder.clone(),
+            is_taped,
+            resumed_as_of: OnceLock::new(),
             job,
         })
     }

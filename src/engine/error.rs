@@ -231,6 +231,18 @@ impl Error {
             || matches!(self, Error::Stopped | Error::LeaseLost)
     }
 
+    /// Whether the pages that were read are good, so that another run may go on behind them.
+    pub(super) fn leaves_pages(&self) -> bool {
+        match self {
+            Error::Slice { source, .. } => source.leaves_pages(),
+            Error::Stopped | Error::Page { .. } | Error::Endpoint { .. } | Error::Report { .. } | Error::Store(_) => {
+                true
+            }
+            Error::ParentFailed { .. } | Error::Spool { .. } => true,
+            error => matches!(error.class(), Class::Interrupted | Class::Temporary | Class::Login | Class::Held),
+        }
+    }
+
     /// Whether only the slice is at fault: the API refused it or answered nonsense. What is wrong with the job, the
     /// credential, this machine or the whole run is not.
     pub(super) fn is_of_slice(&self) -> bool {

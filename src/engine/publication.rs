@@ -8,7 +8,7 @@ use super::error::Error;
 use super::run::text_of;
 use crate::model::manifest::TableManifest;
 use crate::model::plan::Job;
-use crate::store::Store;
+use crate::store::{Store, layout};
 
 /// Shows these tables of a snapshot under their fixed names. Returns what could not be done: the snapshot is published
 /// and whole all the same.
@@ -41,15 +41,17 @@ pub(super) async fn show_tables(
     warnings
 }
 
-/// Shows the tables of the published snapshot whose aliases an earlier run could not write.
+/// Shows the tables of the published snapshot whose aliases or lists an earlier run could not write.
 pub(super) async fn repair_tables(
     job: &Job,
     store: &Store,
     tables: &BTreeMap<String, TableManifest>,
 ) -> Result<Vec<String>, Error> {
     let mut stale = Vec::new();
-    for name in tables.keys() {
-        if job.alias && !is_alias_current(job, store, name).await? {
+    for (name, table) in tables {
+        let is_stale = job.alias && !is_alias_current(job, store, name).await?
+            || table.column_list().is_some() && !store.is_up_to_date(&layout::columns(name)).await?;
+        if is_stale {
             stale.push(name.clone());
         }
     }

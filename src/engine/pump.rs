@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::context::Context;
 use super::error::Error;
+use super::kept::{KeptPages, ResumedSlice};
 use super::parents::ParentRows;
 use super::parts::{ClosedFile, verify};
 use super::queue::{Closed, PageQueue, Release};
@@ -28,7 +29,7 @@ use crate::model::gates::Verdict;
 use crate::model::incremental::{CursorScope, CursorValue};
 use crate::model::manifest::Part;
 use crate::model::plan::{Changes, Stream, WriteMode};
-use crate::model::slices::{FailingSlices, Slice};
+use crate::model::slices::FailingSlices;
 use crate::model::warning::add_warnings;
 use crate::paging::walk::{TotalProof, WalkEnd};
 use crate::source::{Context as TemplateContext, Endpoint, Expressions, ReportSteps};
@@ -96,6 +97,9 @@ pub(super) struct Pumping<'a> {
     pub is_stopped: &'a CancellationToken,
     /// Why the slices stop. Absent = they do not.
     pub cause: Mutex<Option<Error>>,
+    pub kept: KeptPages,
+    /// Slices of an unfinished run, each until its turn.
+    pub resumed: Mutex<BTreeMap<usize, ResumedSlice>>,
 }
 
 enum SliceEnd {
@@ -105,8 +109,9 @@ enum SliceEnd {
 
 impl Pumping<'_> {
     /// Reads all slices to their ends.
-    pub(super) async fn pump(self) -> Result<Pumped, Error> {
+    pub(super) async fn pump(mut self) -> Result<Pumped, Error> {
         let (ctx, stream) = (self.ctx, self.stream);
+        let is_kept = self.kept.is_on();
         let halt = self.is_stopped.child_token();
         let (queues_in, queues_out) = mpsc::unbounded_channel::<Arc<PageQueue>>();
         let (files_in, files_out) = mpsc::channel::<TableFile>(1);
@@ -125,7 +130,7 @@ impl Pumping<'_> {
         let decoder =
             on_thread(&halt, move || decoding.decode(queues_out, &batches_in), |(decoded, _)| decoded.is_ok());
         // The sender goes with the readers: their end is the end of the decoder's slices.
-        let readers = self.read_slices(queues_in, &halt);
+        let readers = self.read_slices(queues_in, &halt, is_kept);
         let (read, files, decoded, encoded) =
             tokio::join!(readers, stage_files(ctx, &names, files_out), decoder, encoder);
         let never = "a thread of a stream does not panic";
@@ -170,7 +175,7 @@ impl Pumping<'_> {
         Ok(pumped)
     }
 
-    fn decoding(&self) -> Result<Decoding, Error> {
+    fn decoding(&mut self) -> Result<Decoding, Error> {
         let (ctx, stream) = (self.ctx, self.stream);
         let expressions = expressions(stream)?;
         Ok(Decoding {
@@ -181,6 +186,8 @@ impl Pumping<'_> {
             expressions,
             template: self.template.clone(),
             watch: self.watch(),
+            kept: std::mem::replace(&mut self.kept, KeptPages::none()),
+            telemetry: ctx.telemetry.clone(),
             is_cut: stream.incremental.as_ref().is_some_and(|it| it.scope == CursorScope::Slice),
         })
     }
@@ -201,18 +208,16 @@ impl Pumping<'_> {
         &self,
         queues: mpsc::UnboundedSender<Arc<PageQueue>>,
         halt: &CancellationToken,
+        is_kept: bool,
     ) -> Result<Vec<SliceEnd>, Error> {
-        let release = match (self.stream.failing_slices, self.stream.changes) {
-            (FailingSlices::Fail, Changes::Fail) => Release::AtOnce,
-            (FailingSlices::LeaveOut, _) | (_, Changes::RepeatThenFlag) => Release::AtTheEnd,
-        };
+        let release = if is_read_whole(self.stream) { Release::AtTheEnd } else { Release::AtOnce };
         let side_by_side = (self.ctx.job.source.limits.in_flight as usize).clamp(1, SLICES_IN_FLIGHT_MAX);
         let numbers = 0..self.planned.slices.len();
         let mut readers = stream::iter(numbers.map(|number| {
             let queue = PageQueue::new(self.planned.slices[number].clone(), release);
             // A writer that is gone has halted the readers.
             let _ = queues.send(Arc::clone(&queue));
-            self.read_into(number, queue, halt)
+            self.read_into(number, queue, halt, is_kept)
         }))
         .buffered(side_by_side);
         let mut ends = Vec::with_capacity(self.planned.slices.len());
@@ -233,10 +238,12 @@ impl Pumping<'_> {
         number: usize,
         queue: Arc<PageQueue>,
         halt: &CancellationToken,
+        is_kept: bool,
     ) -> Result<SliceEnd, Error> {
-        let read = self.read_slice(&self.planned.slices[number], self.planned.floors[number], &queue, halt).await;
+        let reader = SliceReader { ctx: self.ctx, stream: self.stream, halt, is_kept };
+        let read = self.read_slice(number, &queue, &reader).await;
         queue.close(match &read {
-            Ok(SliceEnd::Whole(_)) => Closed::Whole,
+            Ok(SliceEnd::Whole(end)) => Closed::Whole { is_changed: end.is_changed() },
             Ok(SliceEnd::LeftOut(_)) => Closed::LeftOut,
             Err(_) => Closed::Broken,
         });
@@ -252,26 +259,22 @@ impl Pumping<'_> {
         }
     }
 
-    async fn read_slice(
-        &self,
-        slice: &Slice,
-        floor: Option<CursorValue>,
-        queue: &PageQueue,
-        halt: &CancellationToken,
-    ) -> Result<SliceEnd, Error> {
+    async fn read_slice(&self, number: usize, queue: &PageQueue, reader: &SliceReader<'_>) -> Result<SliceEnd, Error> {
+        let (slice, floor) = (&self.planned.slices[number], self.planned.floors[number]);
+        let resumed = self.resumed.lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
         let read = async {
             let template = self.template.with_slice(slice);
-            let Some(plan) = &self.stream.report else {
-                return self.walk_slice(&template, floor, queue, halt).await;
+            let Some(plan) = self.stream.report.as_ref().filter(|_| resumed.is_none()) else {
+                return self.walk_slice(&template, floor, queue, reader, resumed).await;
             };
             let wrong = |source| report_error(&self.stream.name, source);
             let steps = ReportSteps { source: &self.ctx.source, stream: self.stream, plan, base: &self.ctx.job.source };
             let template = tokio::select! {
                 biased;
-                () = halt.cancelled() => return Err(Error::Stopped),
+                () = reader.halt.cancelled() => return Err(Error::Stopped),
                 made = steps.make(&template) => made.map_err(wrong)?,
             };
-            let read = self.walk_slice(&template, floor, queue, halt).await;
+            let read = self.walk_slice(&template, floor, queue, reader, None).await;
             if let Err(error) = steps.delete(&template).await {
                 let what = format!("stream `{}`: the report could not be given back: {error}", self.stream.name);
                 self.ctx.telemetry.tell(Event::Warned { what });
@@ -297,25 +300,29 @@ impl Pumping<'_> {
         template: &TemplateContext,
         floor: Option<CursorValue>,
         queue: &PageQueue,
-        halt: &CancellationToken,
+        reader: &SliceReader<'_>,
+        resumed: Option<ResumedSlice>,
     ) -> Result<WalkEnd, Error> {
-        let reader = SliceReader { ctx: self.ctx, stream: self.stream, halt };
         let endpoint = prepare(self.ctx, self.stream, template)?;
-        {
-            let first = reader.read(&endpoint, floor, TotalProof::Required, queue).await;
-            match first {
-                Err(Error::Walk { source, .. })
-                    if self.stream.changes == Changes::RepeatThenFlag && source.is_of_changes() =>
-                {
-                    queue.clear();
-                    let what = format!("stream `{}` is read once more: {source}", self.stream.name);
-                    self.ctx.telemetry.tell(Event::Warned { what });
-                    reader.read(&endpoint, floor, TotalProof::Flagged, queue).await
-                }
-                first => first,
+        let is_flagged = resumed.as_ref().and_then(|resumed| resumed.end).is_some_and(|end| end.is_flagged);
+        let proof = if is_flagged { TotalProof::Flagged } else { TotalProof::Required };
+        match reader.read(&endpoint, floor, proof, queue, resumed).await {
+            Err(Error::Walk { source, .. })
+                if self.stream.changes == Changes::RepeatThenFlag && source.is_of_changes() =>
+            {
+                queue.clear();
+                let what = format!("stream `{}` is read once more: {source}", self.stream.name);
+                self.ctx.telemetry.tell(Event::Warned { what });
+                reader.read(&endpoint, floor, TotalProof::Flagged, queue, None).await
             }
+            first => first,
         }
     }
+}
+
+/// Whether pages of a slice may be decoded only when it was read to its end: it may be left out, or read once more.
+pub(super) fn is_read_whole(stream: &Stream) -> bool {
+    stream.failing_slices == FailingSlices::LeaveOut || stream.changes == Changes::RepeatThenFlag
 }
 
 /// What went wrong with a report.

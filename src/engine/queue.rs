@@ -15,6 +15,7 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use super::kept::PageMark;
 use crate::clock::Clock;
 use crate::limits::{PAGE_SMALL_BYTES, PAGES_QUEUED_MAX, QUEUE_SMALL_BYTES_MAX, QUEUE_WAKE_AGE, QUEUE_WAKE_BYTES};
 use crate::model::slices::Slice;
@@ -53,6 +54,8 @@ struct State {
 pub(super) struct QueuedPage {
     pub number: u64,
     pub records: Bytes,
+    /// With the last piece of a page that is kept.
+    pub mark: Option<Box<PageMark>>,
 }
 
 /// Pages that wait in memory, and how much that is.
@@ -110,8 +113,8 @@ impl Waiting {
 /// Why no page will follow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Closed {
-    /// The slice was read whole.
-    Whole,
+    /// The slice was read whole. `is_changed` = the table changed meanwhile, which the job allows.
+    Whole { is_changed: bool },
     /// It is to be left out.
     LeftOut,
     /// The run is over.
@@ -189,10 +192,25 @@ impl PageQueue {
         state.overflow = None;
     }
 
+    /// Wakes the writer for whatever there is.
+    pub(super) fn wake(&self) {
+        let mut state = self.lock();
+        if state.is_asleep && !state.memory.pages.is_empty() {
+            state.is_asleep = false;
+            self.filled.notify_one();
+        }
+    }
+
     /// No page will follow.
     pub(super) fn close(&self, closed: Closed) {
         self.lock().closed = Some(closed);
         self.filled.notify_one();
+    }
+
+    /// Whether the writer would have to wait.
+    pub(super) fn is_empty(&self) -> bool {
+        let state = self.lock();
+        state.memory.pages.is_empty() && state.closed.is_none()
     }
 
     /// The next page; waits for it. On the writer's blocking thread.
@@ -201,7 +219,8 @@ impl PageQueue {
         state.is_front = true;
         self.drained.notify_one();
         loop {
-            let is_held = self.release == Release::AtTheEnd && state.closed != Some(Closed::Whole);
+            let is_whole = matches!(state.closed, Some(Closed::Whole { .. }));
+            let is_held = self.release == Release::AtTheEnd && !is_whole;
             if !is_held {
                 if let Some(page) = state.memory.pop() {
                     if state.memory.has_drained() {
@@ -232,7 +251,7 @@ impl State {
     }
 }
 
-/// Pages in a temporary file: number, length, bytes.
+/// Pages in a temporary file: number, length of the mark, length of the records, mark, records.
 struct Overflow {
     file: File,
     written_to: u64,
@@ -243,10 +262,13 @@ struct Overflow {
 impl Overflow {
     fn append(&mut self, page: &QueuedPage) -> std::io::Result<()> {
         self.file.seek(SeekFrom::Start(self.written_to))?;
-        self.file.write_all(&page.number.to_le_bytes())?;
-        self.file.write_all(&(page.records.len() as u64).to_le_bytes())?;
+        let mark = page.mark.as_ref().map(serde_json::to_vec).transpose()?.unwrap_or_default();
+        for number in [page.number, mark.len() as u64, page.records.len() as u64] {
+            self.file.write_all(&number.to_le_bytes())?;
+        }
+        self.file.write_all(&mark)?;
         self.file.write_all(&page.records)?;
-        self.written_to += 16 + page.records.len() as u64;
+        self.written_to += 24 + (mark.len() + page.records.len()) as u64;
         self.waiting += 1;
         Ok(())
     }
@@ -256,22 +278,28 @@ impl Overflow {
             return Ok(None);
         }
         self.file.seek(SeekFrom::Start(self.read_to))?;
-        let mut number = [0; 8];
-        self.file.read_exact(&mut number)?;
-        let number = u64::from_le_bytes(number);
-        let mut length = [0; 8];
-        self.file.read_exact(&mut length)?;
-        let length = u64::from_le_bytes(length);
-        let mut records = vec![0; usize::try_from(length).map_err(std::io::Error::other)?];
-        self.file.read_exact(&mut records)?;
-        self.read_to += 16 + length;
+        let mut numbers = [[0; 8]; 3];
+        for number in &mut numbers {
+            self.file.read_exact(number)?;
+        }
+        let [number, mark_bytes, records_bytes] = numbers.map(u64::from_le_bytes);
+        let mark = self.take_bytes(mark_bytes)?;
+        let mark = (!mark.is_empty()).then(|| serde_json::from_slice(&mark)).transpose()?;
+        let records = self.take_bytes(records_bytes)?;
+        self.read_to += 24 + mark_bytes + records_bytes;
         self.waiting -= 1;
         if self.waiting == 0 {
             // The disk is given back while the slice goes on.
             (self.written_to, self.read_to) = (0, 0);
             self.file.set_len(0)?;
         }
-        Ok(Some(QueuedPage { number, records: records.into() }))
+        Ok(Some(QueuedPage { number, records: records.into(), mark }))
+    }
+
+    fn take_bytes(&mut self, length: u64) -> std::io::Result<Vec<u8>> {
+        let mut bytes = vec![0; usize::try_from(length).map_err(std::io::Error::other)?];
+        self.file.read_exact(&mut bytes)?;
+        Ok(bytes)
     }
 }
 
@@ -280,7 +308,7 @@ mod tests {
     use super::*;
 
     fn page(number: u64) -> QueuedPage {
-        QueuedPage { number, records: Bytes::from(format!("[{{\"n\":{number}}}]")) }
+        QueuedPage { number, records: Bytes::from(format!("[{{\"n\":{number}}}]")), mark: None }
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -290,11 +318,11 @@ mod tests {
         for number in 1..=10 {
             assert!(queue.push(page(number), &halt).await.expect("room"));
         }
-        queue.close(Closed::Whole);
+        queue.close(Closed::Whole { is_changed: false });
         for number in 1..=10 {
             assert_eq!(queue.pop().expect("a page"), Popped::Page(page(number)));
         }
-        assert_eq!(queue.pop().expect("the end"), Popped::Closed(Closed::Whole));
+        assert_eq!(queue.pop().expect("the end"), Popped::Closed(Closed::Whole { is_changed: false }));
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -319,7 +347,7 @@ mod tests {
             let answer = Bytes::from(vec![b' '; bytes * 2]);
             for number in 1..=in_memory as u64 + 3 {
                 let records = answer.slice(..bytes);
-                assert!(queue.push(QueuedPage { number, records }, &halt).await.expect("room"));
+                assert!(queue.push(QueuedPage { number, records, mark: None }, &halt).await.expect("room"));
             }
             let state = queue.lock();
             assert_eq!(state.memory.pages.len(), in_memory, "{bytes}");
@@ -338,7 +366,7 @@ mod tests {
         while !queue.lock().is_asleep {
             tokio::task::yield_now().await;
         }
-        let small = |number| QueuedPage { number, records: Bytes::from(vec![b' '; QUEUE_WAKE_BYTES / 4]) };
+        let small = |number| QueuedPage { number, records: Bytes::from(vec![b' '; QUEUE_WAKE_BYTES / 4]), mark: None };
         assert!(queue.push(small(1), &halt).await.expect("room"));
         // A page that came just now, however slow this machine is.
         queue.lock().memory.since = Some(Clock.boot_time() + Duration::from_secs(3600));
@@ -363,7 +391,7 @@ mod tests {
                 for number in 1..=100 {
                     queue.push(page(number), &halt).await.expect("room");
                 }
-                queue.close(Closed::Whole);
+                queue.close(Closed::Whole { is_changed: false });
             })
         };
         let writer = tokio::task::spawn_blocking(move || {

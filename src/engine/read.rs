@@ -9,12 +9,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::context::Context;
 use super::error::Error;
+use super::kept::{PageMark, ResumedSlice};
 use super::queue::{PageQueue, QueuedPage};
 use crate::clock::Clock;
+use crate::limits::QUEUE_WAKE_AGE;
 use crate::model::incremental::{CursorValue, FeedOrder};
 use crate::model::plan::Stream;
+use crate::paging::Paginator;
 use crate::paging::walk::{PageToken, Step, TotalProof, Walk, WalkEnd, Wants};
-use crate::source::{Answer, Endpoint, PageReading, PageTrace};
+use crate::source::{Answer, Endpoint, Page, PageReading, PageTrace};
 use crate::telemetry::Event;
 
 /// Reads slices of one stream.
@@ -22,44 +25,46 @@ pub(super) struct SliceReader<'a> {
     pub ctx: &'a Context,
     pub stream: &'a Stream,
     pub halt: &'a CancellationToken,
+    /// Whether pages are kept, and need their marks.
+    pub is_kept: bool,
 }
 
 impl SliceReader<'_> {
-    /// Reads a slice to its end. `floor` is where its records are known from.
+    /// Reads a slice to its end, behind the pages that an unfinished run left.
     pub(super) async fn read(
         &self,
         endpoint: &Endpoint,
         floor: Option<CursorValue>,
         proof: TotalProof,
         queue: &PageQueue,
+        resumed: Option<ResumedSlice>,
     ) -> Result<WalkEnd, Error> {
-        let proof = match (endpoint.total_proof(), proof) {
-            (TotalProof::Waived, _) => TotalProof::Waived,
-            (_, proof) => proof,
-        };
-        let mut walk = Walk::new(self.stream.paginator.clone(), proof);
+        let mut walk = self.walk(endpoint, floor, proof);
         let wants = wants(self.stream);
-        if let (Some(incremental), Some(floor)) = (&self.stream.incremental, floor)
-            && incremental.order == FeedOrder::NewestFirst
-        {
-            walk.stop_at_known(incremental.kind.clone(), floor);
-        }
-        let reading = PageReading {
-            at: &self.stream.records,
-            wants: &wants,
-            rules: &self.stream.rules,
-            format: &self.stream.format,
-            packing: self.stream.packing,
-        };
+        let reading = reading(self.stream, &wants);
         let mut before: Option<PageTrace> = None;
         let mut ahead = Ahead::new();
         let began = Clock.boot_time();
         let mut bytes = 0;
+        let mut asked_before = None;
+        if let Some(resumed) = resumed {
+            bytes = resumed.bytes;
+            let wrong = |source| Error::Walk { stream: self.stream.name.clone(), source };
+            match walk_again(&mut walk, &resumed).map_err(wrong)? {
+                Step::End(end) => return Ok(end),
+                Step::More(_) => before = resumed.marks.last().and_then(|mark| mark.trace.open()),
+            }
+            asked_before = resumed.next;
+        }
         loop {
             self.check_stopped()?;
             self.check_budget(walk.pages(), bytes, Clock.boot_time().saturating_sub(began))?;
             let number = walk.pages() + 1;
+            let asked_before = asked_before.take();
             let asked = async {
+                if let Some(answer) = asked_before {
+                    return Ok(answer);
+                }
                 match ahead.next(walk.current()).await {
                     Some(answer) => answer,
                     None => {
@@ -72,7 +77,7 @@ impl SliceReader<'_> {
             let asked = tokio::select! {
                 biased;
                 () = self.halt.cancelled() => return Err(Error::Stopped),
-                asked = asked => asked,
+                asked = waking(queue, asked) => asked,
             };
             let answer = asked.map_err(|source| page_error(&self.stream.name, number, source))?;
             let wrong = |source| Error::Walk { stream: self.stream.name.clone(), source };
@@ -96,17 +101,7 @@ impl SliceReader<'_> {
             });
             bytes += page.bytes();
             let trace = page.trace().clone();
-            let wrong = |source| page_error(&self.stream.name, number, source);
-            let mut pieces = page.pieces().map_err(wrong)?;
-            while let Some(records) = pieces.next_piece().map_err(wrong)? {
-                let is_taken = queue
-                    .push(QueuedPage { number, records }, self.halt)
-                    .await
-                    .map_err(|source| Error::Spool { stream: self.stream.name.clone(), source })?;
-                if !is_taken {
-                    return self.check_stopped().and(Err(Error::Stopped));
-                }
-            }
+            self.queue_page(number, page, queue).await?;
             match step {
                 Step::More(_) => {
                     let requests = self.ctx.job.source.limits.in_flight as usize;
@@ -116,6 +111,80 @@ impl SliceReader<'_> {
                 Step::End(end) => return Ok(end),
             }
         }
+    }
+
+    /// A walk of a slice, before its first page. `floor` is where its records are known from.
+    fn walk(&self, endpoint: &Endpoint, floor: Option<CursorValue>, proof: TotalProof) -> Walk {
+        let proof = match (endpoint.total_proof(), proof) {
+            (TotalProof::Waived, _) => TotalProof::Waived,
+            (_, proof) => proof,
+        };
+        let mut walk = Walk::new(self.stream.paginator.clone(), proof);
+        if let (Some(incremental), Some(floor)) = (&self.stream.incremental, floor)
+            && incremental.order == FeedOrder::NewestFirst
+        {
+            walk.stop_at_known(incremental.kind.clone(), floor);
+        }
+        walk
+    }
+
+    /// Whether the source goes on behind the pages that an unfinished run left of a slice: it still takes the token of
+    /// the next page, which is kept for the walk, and where pages are counted the first one is what it was.
+    pub(super) async fn goes_on(
+        &self,
+        endpoint: &Endpoint,
+        floor: Option<CursorValue>,
+        resumed: &mut ResumedSlice,
+    ) -> Result<bool, Error> {
+        let mut walk = self.walk(endpoint, floor, TotalProof::Required);
+        let first = walk.current().clone();
+        let Ok(Step::More(token)) = walk_again(&mut walk, resumed) else { return Ok(false) };
+        let (Some(first_mark), Some(last_mark)) = (resumed.marks.first(), resumed.marks.last()) else {
+            return Ok(false);
+        };
+        let Some(before) = last_mark.trace.open() else { return Ok(false) };
+        let wants = wants(self.stream);
+        let reading = reading(self.stream, &wants);
+        if matches!(self.stream.paginator, Paginator::Offset { .. } | Paginator::Page { .. }) {
+            let answer = self.ctx.source.read_page(endpoint, &first, None, &reading).await;
+            let is_same = |page: &Page| {
+                (page.facts.fingerprint, page.facts.total) == (first_mark.facts.fingerprint, first_mark.facts.total)
+            };
+            match answer {
+                Ok(Answer::Page(page)) if is_same(&page) => {}
+                Err(error) if !error.is_of_answer() => return Err(page_error(&self.stream.name, 1, error)),
+                Ok(_) | Err(_) => return Ok(false),
+            }
+        }
+        match self.ctx.source.read_page(endpoint, &token, Some(&before.url), &reading).await {
+            Ok(answer) => {
+                resumed.next = Some(answer);
+                Ok(true)
+            }
+            Err(error) if error.is_of_answer() => Ok(false),
+            Err(error) => Err(page_error(&self.stream.name, walk.pages() + 1, error)),
+        }
+    }
+
+    /// Hands a page over, in pieces where it is large.
+    async fn queue_page(&self, number: u64, page: Page, queue: &PageQueue) -> Result<(), Error> {
+        let wrong = |source| page_error(&self.stream.name, number, source);
+        let mark = || Box::new(PageMark { facts: page.facts.clone(), trace: page.trace().to_keep() });
+        let mut mark = self.is_kept.then(mark);
+        let mut pieces = page.pieces().map_err(wrong)?;
+        let mut piece = pieces.next_piece().map_err(wrong)?;
+        while let Some(records) = piece {
+            piece = pieces.next_piece().map_err(wrong)?;
+            let mark = if piece.is_none() { mark.take() } else { None };
+            let is_taken = queue
+                .push(QueuedPage { number, records, mark }, self.halt)
+                .await
+                .map_err(|source| Error::Spool { stream: self.stream.name.clone(), source })?;
+            if !is_taken {
+                return self.check_stopped().and(Err(Error::Stopped));
+            }
+        }
+        Ok(())
     }
 
     fn check_budget(&self, pages: u64, bytes: u64, time: Duration) -> Result<(), Error> {
@@ -141,6 +210,37 @@ impl SliceReader<'_> {
             return Err(Error::Stopped);
         }
         Ok(())
+    }
+}
+
+/// Waits for an answer. Where it takes long, the pages that came before it are worth waking the writer for: what became
+/// rows is kept, and what waits here is lost with the process.
+async fn waking<T>(queue: &PageQueue, answer: impl Future<Output = T>) -> T {
+    let mut answer = std::pin::pin!(answer);
+    tokio::select! {
+        biased;
+        answer = &mut answer => return answer,
+        () = tokio::time::sleep(QUEUE_WAKE_AGE) => queue.wake(),
+    }
+    answer.await
+}
+
+/// How the answers of a stream are read.
+fn reading<'a>(stream: &'a Stream, wants: &'a Wants) -> PageReading<'a> {
+    PageReading { at: &stream.records, wants, rules: &stream.rules, format: &stream.format, packing: stream.packing }
+}
+
+/// Takes a walk through pages that were read before, and says what comes behind them.
+fn walk_again(walk: &mut Walk, resumed: &ResumedSlice) -> Result<Step, crate::paging::walk::Error> {
+    let mut step = Step::More(walk.current().clone());
+    for mark in &resumed.marks {
+        step = walk.accept(&mark.facts)?;
+    }
+    match (step, resumed.end) {
+        // A rule of the job ended it, which no page shows.
+        (Step::More(_), Some(_)) if resumed.marks.is_empty() => Ok(Step::End(walk.accept_nothing())),
+        (Step::More(_), Some(_)) => walk.accept_end(),
+        (step, _) => Ok(step),
     }
 }
 

@@ -15,6 +15,7 @@ use super::held::{discard_overtaken, held_run};
 use super::leased::{LeasedRun, keep_lease, lease_of, process_of};
 use super::parents::{ParentRows, fields_needed};
 use super::publication::{repair_tables, show_tables};
+use super::resume::{Resume, Resuming};
 use super::slices::Backfill;
 use super::stream::Reading;
 use super::tables::{failed_report, kept_report, table_manifests, table_reports};
@@ -34,6 +35,8 @@ pub(crate) struct RunOptions {
     pub memory: Memory,
     /// A range to read once more.
     pub backfill: Backfill,
+    /// What becomes of an unfinished run.
+    pub resuming: Resuming,
 }
 
 /// Whether earlier runs count.
@@ -60,6 +63,7 @@ pub(crate) async fn run_job(ctx: Arc<Context>, options: RunOptions) -> Ended {
         snapshot: None,
         started_at: ctx.started_at,
         seconds: 0.0,
+        resumed: None,
         destination: ctx.store.shown().to_owned(),
         tables: BTreeMap::new(),
         source: SourceReport::default(),
@@ -168,6 +172,12 @@ async fn run_streams(
     if let Some(current) = &*current {
         ctx.store.remember(&current.manifest);
     }
+    let resume = Arc::new(Resume::begin(ctx, options, (*current).as_ref())?);
+    if let Some(run) = resume.resumed() {
+        ctx.resume_as_of(resume.as_of());
+        ctx.telemetry.tell(Event::Resumed { run: run.to_owned(), began_at: resume.as_of() });
+        report.resumed = Some(run.to_owned());
+    }
     // Children wait for the records of their parents.
     let records: BTreeMap<String, watch::Sender<Parents>> =
         streams.iter().map(|stream| (stream.name.clone(), watch::Sender::new(Parents::Awaited))).collect();
@@ -175,6 +185,7 @@ async fn run_streams(
         let (ctx, stream, current, is_stopped) =
             (Arc::clone(ctx), stream.clone(), Arc::clone(&current), is_stopped.clone());
         let options = options.clone();
+        let resume = Arc::clone(&resume);
         let needed = fields_needed(&stream.name, streams);
         let told = records[&stream.name].clone();
         let awaited = stream.parent.as_ref().map(|parent| records[&parent.stream].subscribe());
@@ -187,15 +198,19 @@ async fn run_streams(
             let read = async {
                 let parents = parents_of(&stream, awaited).await?;
                 let (parents, backfill) = (parents.as_deref(), &options.backfill);
-                let is_stopped = &is_stopped;
-                Reading { ctx: &ctx, stream: &stream, former, parents, needed, backfill, is_stopped }.read().await
+                let (is_stopped, resume) = (&is_stopped, &*resume);
+                let ctx = &ctx;
+                Reading { ctx, stream: &stream, former, parents, needed, backfill, is_stopped, resume }.read().await
             };
             let mut read = read.await;
             match &mut read {
                 Ok(read) => {
                     told.send_replace(Parents::Read(Arc::new(std::mem::take(&mut read.parents))));
                 }
-                Err(_) => {
+                Err(error) => {
+                    if !error.leaves_pages() {
+                        resume.forget_stream(&stream.name);
+                    }
                     told.send_replace(Parents::Failed);
                     if ctx.job.tables == Tables::Together {
                         is_stopped.cancel();
@@ -235,7 +250,11 @@ async fn run_streams(
         }
         Some(error) => return Err(error),
     }
-    finish(ctx, (*current).as_ref(), finished, report).await
+    let outcome = finish(ctx, (*current).as_ref(), finished, report).await?;
+    if let Some(resume) = Arc::into_inner(resume) {
+        resume.finish();
+    }
+    Ok(outcome)
 }
 
 /// Tables that were read whole.

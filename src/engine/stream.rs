@@ -9,11 +9,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::context::Context;
 use super::error::Error;
+use super::kept::{KeptPages, ResumedSlice};
 use super::merge::{Former, Merge, Merged, check_form};
 use super::merge_child::merge_child;
 use super::parents::ParentRows;
-use super::pump::{LeftOut, PumpedTable, Pumping, prepare};
+use super::pump::{LeftOut, PumpedTable, Pumping, is_read_whole, prepare};
+use super::read::SliceReader;
 use super::repeats::KeyFindings;
+use super::resume::Resume;
+use super::run::hex;
 use super::seal::{SealedStream, SealedTable, seal};
 use super::slices::{Backfill, Planned, Planning};
 use crate::columns::{self, Options, Reason};
@@ -41,6 +45,8 @@ pub(super) struct ReadStream {
     /// Records that the job's filter left out.
     pub filtered: u64,
     pub keys: KeyFindings,
+    /// Pages that an unfinished run had read.
+    pub resumed_pages: u64,
     /// The file of the records that became no row, and how many these are. Absent = all did.
     pub quarantine: Option<(Part, u64)>,
 }
@@ -88,6 +94,7 @@ pub(super) struct Reading<'a> {
     pub needed: BTreeSet<Vec<String>>,
     pub backfill: &'a Backfill,
     pub is_stopped: &'a CancellationToken,
+    pub resume: &'a Resume,
 }
 
 impl Reading<'_> {
@@ -107,10 +114,21 @@ impl Reading<'_> {
             options = self.options(&template, &planned) => options?,
         };
         let (needed, is_stopped) = (self.needed.clone(), self.is_stopped);
-        let mut pumped =
-            Pumping { ctx, stream, template: &template, planned, options, needed, is_stopped, cause: Mutex::default() }
-                .pump()
-                .await?;
+        let (kept, resumed) = self.resumed_slices(&template, &planned).await?;
+        let resumed_pages = resumed.values().map(|slice| slice.marks.len() as u64).sum();
+        let pumping = Pumping {
+            ctx,
+            stream,
+            template: &template,
+            planned,
+            options,
+            needed,
+            is_stopped,
+            cause: Mutex::default(),
+            kept,
+            resumed: Mutex::new(resumed),
+        };
+        let mut pumped = pumping.pump().await?;
         let (filtered, keys, quarantine) = (pumped.filtered, pumped.keys, pumped.quarantine.take());
         let left_out = std::mem::take(&mut pumped.left_out);
         let parents = std::mem::take(&mut pumped.parents);
@@ -148,7 +166,61 @@ impl Reading<'_> {
             ReadTable { sealed, merged, warnings, reasons, fields_left_out }
         });
         let (tables, ends) = (tables.collect(), sealed.ends);
-        Ok(ReadStream { tables, ends, left_out, cursors, without_cursor, parents, filtered, keys, quarantine })
+        Ok(ReadStream {
+            tables,
+            ends,
+            left_out,
+            cursors,
+            without_cursor,
+            parents,
+            filtered,
+            keys,
+            resumed_pages,
+            quarantine,
+        })
+    }
+
+    /// What an unfinished run left of the slices, as far as the source goes on behind it.
+    async fn resumed_slices(
+        &self,
+        template: &TemplateContext,
+        planned: &Planned,
+    ) -> Result<(KeptPages, BTreeMap<usize, ResumedSlice>), Error> {
+        let (ctx, stream) = (self.ctx, self.stream);
+        let plan = hex(format!("{:?}", planned.slices).as_bytes(), 16);
+        let mut kept = self.resume.pages_of(ctx, &stream.name, &plan);
+        let mut resumed = BTreeMap::new();
+        let reader = SliceReader { ctx, stream, halt: self.is_stopped, is_kept: true };
+        for (number, mut slice) in kept.take_resumed() {
+            let is_good = match (slice.end, planned.slices.get(number)) {
+                (_, None) => false,
+                (Some(_), Some(_)) => true,
+                // Its report, or what the end decides about it, went with the run.
+                (None, Some(_)) if stream.report.is_some() || is_read_whole(stream) => false,
+                (None, Some(planned_slice)) => {
+                    let endpoint = prepare(ctx, stream, &template.with_slice(planned_slice))?;
+                    reader.goes_on(&endpoint, planned.floors[number], &mut slice).await?
+                }
+            };
+            if is_good {
+                for mark in &slice.marks {
+                    let (stream, records) = (stream.name.clone(), mark.facts.records);
+                    ctx.telemetry.tell(Event::PageRead { stream, records, bytes: 0 });
+                }
+                resumed.insert(number, slice);
+            } else {
+                let dropped = kept.drop_slice(number);
+                dropped.map_err(|source| Error::Spool { stream: stream.name.clone(), source })?;
+                let pages = slice.marks.len();
+                let what = format!(
+                    "stream `{}`: the source does not go on behind the {pages} pages that an unfinished run read: they \
+                     are read again",
+                    stream.name
+                );
+                ctx.telemetry.tell(Event::Warned { what });
+            }
+        }
+        Ok((kept, resumed))
     }
 
     /// The tables with their former rows, where these stay.
@@ -180,7 +252,7 @@ impl Reading<'_> {
         let planning = Planning {
             stream: self.stream,
             context: template,
-            started_at: self.ctx.started_at,
+            started_at: self.ctx.as_of(),
             parents: self.parents,
             cursors,
             backfill: self.backfill,
@@ -206,7 +278,7 @@ impl Reading<'_> {
 
 /// What templates of a run may speak of, before a slice adds its own.
 pub(super) fn template(ctx: &Context) -> TemplateContext {
-    TemplateContext::new(&ctx.job.settings, &ctx.run, &ctx.started_at.to_rfc3339())
+    TemplateContext::new(&ctx.job.settings, &ctx.run, &ctx.as_of().to_rfc3339())
 }
 
 /// How far a read got.
@@ -238,7 +310,7 @@ fn advanced(
     for (scope, value) in values {
         let former = cursors.get(&scope).and_then(|stored| incremental.kind.read(&stored.value));
         if former.is_none_or(|former| former < value) {
-            cursors.insert(scope, StoredCursor { value: value.text(), set_at: ctx.started_at });
+            cursors.insert(scope, StoredCursor { value: value.text(), set_at: ctx.as_of() });
         }
     }
     cursors

@@ -36,7 +36,7 @@ pub(super) fn table_manifests(ctx: &Context, stream: &Stream, read: &ReadStream)
                 Format::Parquet(_) => None,
                 Format::Csv(form) => Some((**form).clone()),
             },
-            as_of: ctx.started_at,
+            as_of: ctx.as_of(),
             parts: table.parts().to_vec(),
             walks: walks(read),
             cursors: if number == 0 { read.cursors.clone() } else { BTreeMap::new() },
@@ -109,6 +109,7 @@ pub(super) fn table_reports(
             report.cursors = read.cursors.clone();
             report.without_cursor = read.without_cursor;
             report.filtered = read.filtered;
+            report.resumed_pages = read.resumed_pages;
             report.quarantine = read
                 .quarantine
                 .as_ref()
@@ -142,6 +143,7 @@ fn empty_report() -> TableReport {
         walks: Vec::new(),
         merge: None,
         filtered: 0,
+        resumed_pages: 0,
         quarantine: None,
         fields_left_out: Vec::new(),
         left_out: Vec::new(),

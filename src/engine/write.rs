@@ -10,8 +10,9 @@ use arrow::array::RecordBatch;
 use tokio::sync::mpsc;
 
 use super::error::Error;
+use super::kept::{KeptPages, PageMark};
 use super::parts::{ClosedFile, PartWriter};
-use super::queue::{Closed, PageQueue, Popped};
+use super::queue::{Closed, PageQueue, Popped, QueuedPage};
 use super::repeats::KeyFindings;
 use super::slices::WHOLE;
 use super::watch::Watch;
@@ -22,6 +23,7 @@ use crate::model::slices::Slice;
 use crate::model::warning::Warning;
 use crate::source::{Context as TemplateContext, Expressions};
 use crate::store::{Spool, Spooled, Store, layout};
+use crate::telemetry::{Event, Telemetry};
 
 /// What the decoding thread works with.
 pub(super) struct Decoding {
@@ -34,6 +36,8 @@ pub(super) struct Decoding {
     pub watch: Watch,
     /// Rows of different slices are told apart, for each slice has its cursor.
     pub is_cut: bool,
+    pub kept: KeptPages,
+    pub telemetry: Telemetry,
 }
 
 /// What became of the pages.
@@ -70,6 +74,19 @@ pub(super) struct Batch {
 /// A closed file with the number of its table.
 pub(super) type TableFile = (usize, ClosedFile);
 
+/// Pages on their way to batches.
+struct Pages<'a> {
+    decoder: Decoder,
+    batches: &'a SyncSender<Batch>,
+    quarantine: &'a mut Quarantine,
+    /// Rows by table.
+    rows: Vec<u64>,
+    records: u64,
+    scope: String,
+    /// The page that comes in pieces, and its records so far.
+    piece: (u64, u64),
+}
+
 /// Records that became no row, in a file.
 struct Quarantine {
     path: String,
@@ -100,44 +117,26 @@ impl Decoding {
     ) -> Result<Decoded, Error> {
         let stream = self.stream.clone();
         let wrong = |source| Error::Columns { stream: stream.clone(), source };
-        let mut decoder = Decoder::new(std::mem::take(&mut self.options)).map_err(wrong)?;
-        let mut rows = vec![0; decoder.tables()];
-        let mut records = 0;
-        let mut scope = WHOLE.to_owned();
-        while let Some(queue) = slices.blocking_recv() {
-            self.begin_slice(&mut decoder, &queue.slice)?;
+        let decoder = Decoder::new(std::mem::take(&mut self.options)).map_err(wrong)?;
+        let rows = vec![0; decoder.tables()];
+        let mut pages =
+            Pages { decoder, batches, quarantine, rows, records: 0, scope: WHOLE.to_owned(), piece: (0, 0) };
+        let mut numbers = 0..;
+        while let (Some(queue), Some(number)) = (slices.blocking_recv(), numbers.next()) {
+            self.begin_slice(&mut pages.decoder, &queue.slice)?;
             if self.is_cut {
-                scope.clone_from(&queue.slice.scope);
+                pages.scope.clone_from(&queue.slice.scope);
             }
-            // A page that is larger than memory allows comes in pieces, one after another: its number, and its records
-            // so far.
-            let mut piece = (0, 0);
-            loop {
-                let popped = queue.pop().map_err(|source| Error::Spool { stream: stream.clone(), source })?;
-                let page = match popped {
-                    Popped::Page(page) => page,
-                    Popped::Closed(Closed::Whole | Closed::LeftOut) => break,
-                    Popped::Closed(Closed::Broken) => return Err(Error::Stopped),
-                };
-                if piece.0 != page.number {
-                    piece = (page.number, 0);
-                }
-                let pushed = decoder.push_piece(&page.records, page.number, piece.1);
-                while let Some(bad) = decoder.next_bad() {
-                    self.set_aside(quarantine, &bad)?;
-                }
-                let count = pushed.map_err(wrong)?;
-                piece.1 += count;
-                records += count;
-                self.send_batches(&mut decoder, batches, &scope, &mut rows)?;
-            }
+            pages.piece = (0, 0);
+            self.decode_slice(number, &queue, &mut pages)?;
             if self.is_cut {
-                decoder.cut().map_err(wrong)?;
-                self.send_batches(&mut decoder, batches, &scope, &mut rows)?;
+                pages.decoder.cut().map_err(wrong)?;
+                self.send_batches(&mut pages)?;
             }
         }
-        decoder.finish().map_err(wrong)?;
-        self.send_batches(&mut decoder, batches, &scope, &mut rows)?;
+        pages.decoder.finish().map_err(wrong)?;
+        self.send_batches(&mut pages)?;
+        let Pages { decoder, rows, records, .. } = pages;
         let table = |table: usize| DecodedTable {
             name: decoder.name(table).to_owned(),
             columns: decoder.columns(table).to_vec(),
@@ -158,22 +157,75 @@ impl Decoding {
         begin_slice(decoder, slice, &self.expressions, &self.template, &self.stream)
     }
 
-    fn send_batches(
-        &mut self,
-        decoder: &mut Decoder,
-        batches: &SyncSender<Batch>,
-        scope: &str,
-        counts: &mut [u64],
-    ) -> Result<(), Error> {
-        while let Some((table, rows)) = decoder.next_batch() {
-            let columns = columns_of(decoder, table, &rows);
-            if table == 0 {
-                self.watch.look(scope, &rows, columns)?;
+    /// The pages that an unfinished run left, then those that come.
+    fn decode_slice(&mut self, number: usize, queue: &PageQueue, pages: &mut Pages<'_>) -> Result<(), Error> {
+        let stream = self.stream.clone();
+        let unread = |source| Error::Spool { stream: stream.clone(), source };
+        for (page, frame) in self.kept.take_slice(number) {
+            let records = self.kept.body(&frame).map_err(unread)?;
+            self.decode_page(page, &records, pages)?;
+        }
+        loop {
+            if queue.is_empty() {
+                // While the source is slow, nothing that came waits in this process.
+                let flushed = self.kept.flush();
+                self.tell_unkept(flushed);
             }
-            counts[table] += rows.num_rows() as u64;
+            match queue.pop().map_err(unread)? {
+                Popped::Page(QueuedPage { number: page, records, mark }) => {
+                    self.decode_page(page, &records, pages)?;
+                    self.keep(number, page, &records, mark.as_deref());
+                }
+                Popped::Closed(Closed::Whole { is_changed }) => {
+                    let kept = self.kept.end_slice(number, is_changed);
+                    self.tell_unkept(kept);
+                    return Ok(());
+                }
+                Popped::Closed(Closed::LeftOut) => return Ok(()),
+                Popped::Closed(Closed::Broken) => return Err(Error::Stopped),
+            }
+        }
+    }
+
+    fn decode_page(&mut self, page: u64, records: &[u8], pages: &mut Pages<'_>) -> Result<(), Error> {
+        // A page that is larger than memory allows comes in pieces, one after another.
+        if pages.piece.0 != page {
+            pages.piece = (page, 0);
+        }
+        let pushed = pages.decoder.push_piece(records, page, pages.piece.1);
+        while let Some(bad) = pages.decoder.next_bad() {
+            self.set_aside(pages.quarantine, &bad)?;
+        }
+        let count = pushed.map_err(|source| Error::Columns { stream: self.stream.clone(), source })?;
+        pages.piece.1 += count;
+        pages.records += count;
+        self.send_batches(pages)
+    }
+
+    fn keep(&mut self, slice: usize, page: u64, records: &[u8], mark: Option<&PageMark>) {
+        let kept = self.kept.keep(slice, page, records, mark);
+        self.tell_unkept(kept);
+    }
+
+    /// Nothing is lost but the way back: the run goes on.
+    fn tell_unkept(&self, kept: std::io::Result<()>) {
+        if let Err(error) = kept {
+            let what =
+                format!("stream `{}`: its pages are kept no more, so a killed run begins anew: {error}", self.stream);
+            self.telemetry.tell(Event::Warned { what });
+        }
+    }
+
+    fn send_batches(&mut self, pages: &mut Pages<'_>) -> Result<(), Error> {
+        while let Some((table, rows)) = pages.decoder.next_batch() {
+            let columns = columns_of(&pages.decoder, table, &rows);
+            if table == 0 {
+                self.watch.look(&pages.scope, &rows, columns)?;
+            }
+            pages.rows[table] += rows.num_rows() as u64;
             let columns = columns.to_vec();
             // An encoder that is gone has its own error.
-            batches.send(Batch { table, rows, columns }).map_err(|_| Error::Stopped)?;
+            pages.batches.send(Batch { table, rows, columns }).map_err(|_| Error::Stopped)?;
         }
         Ok(())
     }

@@ -17,11 +17,12 @@ use super::check_stream::{check_streams, is_name};
 use super::problem::{Problem, Problems, did_you_mean, wrong};
 use super::schema::schema;
 use super::shape::check_shape;
-use super::spec::{DialectSpec, JobSpec, SettingSpec, SourceSpec};
+use super::spec::{DialectSpec, JobSpec, ResumeSpec, SettingSpec, SourceSpec};
 use super::spec_publish::TablesSpec;
-use super::value::{check_literal, check_url};
+use super::value::{check_duration, check_literal, check_url};
 use super::yaml::{SyntaxError, Tree, join, leads_to};
-use crate::model::plan::{Dialect, Job, SettingValue, Source, Tables};
+use crate::limits::RESUME_AGE_DEFAULT;
+use crate::model::plan::{Dialect, Job, Resumption, SettingValue, Source, Tables};
 
 /// Folder names that Windows keeps for itself; a dataset may be copied there.
 const RESERVED: &[&str] = &[
@@ -118,6 +119,7 @@ impl Job {
         let streams = check_streams(&spec, problems);
         let source = check_source(&spec.source, text.folder, problems);
         let destination = check_destination(&spec.destination, text.base, problems);
+        let resume = check_resume(spec.resume.as_ref(), problems);
         let gates = check_require(&spec.publish.require, &streams, problems);
         if !problems.is_empty() {
             return None;
@@ -132,10 +134,20 @@ impl Job {
                 TablesSpec::Together => Tables::Together,
                 TablesSpec::Independent => Tables::Independent,
             },
+            resume: resume?,
             gates,
             settings,
             config_hash,
         })
+    }
+}
+
+/// `None` = the problems say why.
+fn check_resume(spec: Option<&ResumeSpec>, problems: &mut Problems<'_>) -> Option<Resumption> {
+    match spec {
+        None => Some(Resumption::Within(RESUME_AGE_DEFAULT)),
+        Some(ResumeSpec::Never) => Some(Resumption::Never),
+        Some(ResumeSpec::Within(text)) => check_duration(text, "resume.within", problems).map(Resumption::Within),
     }
 }
 

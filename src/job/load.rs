@@ -5,6 +5,8 @@ use std::fmt;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use ring::digest::{Context, SHA256};
+
 use super::check::{JobText, job_from_text};
 use super::problem::Problem;
 use super::value::is_secret_option;
@@ -209,6 +211,22 @@ impl Secrets {
             TextSource::Literal(text) => Ok(text.clone()),
             TextSource::Reference(source) => Ok(Self::resolve(source)?.expose().to_owned()),
         }
+    }
+
+    /// A hash over what all references of a job lead to, so that a change of one is noticed. What cannot be read counts as
+    /// nothing.
+    pub(crate) fn fingerprint(job: &Job) -> String {
+        let mut digest = Context::new(&SHA256);
+        for (wanted_by, source) in sources(job) {
+            let value = Self::resolve(source).ok();
+            let value = value.as_ref().map_or("", Secret::expose);
+            // Lengths before the words, so that no two lists of words make one text.
+            for word in [wanted_by.as_str(), value] {
+                digest.update(&(word.len() as u64).to_le_bytes());
+                digest.update(word.as_bytes());
+            }
+        }
+        digest.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// The secrets of a job that a run on this machine would miss, all of them.

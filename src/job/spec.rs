@@ -31,9 +31,21 @@ pub(crate) struct JobSpec {
     pub streams: Vec<StreamSpec>,
     /// Where the tables go.
     pub destination: DestinationSpec,
+    /// What becomes of a run that was killed or failed on the way. Default: the next one goes on behind the pages it read, if it began no more than 12 hours ago.
+    pub resume: Option<ResumeSpec>,
     /// How the tables are published.
     #[serde(default)]
     pub publish: PublishSpec,
+}
+
+/// What becomes of a run that was killed or failed on the way.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ResumeSpec {
+    /// Nothing of it is kept: every run begins anew.
+    Never,
+    /// The next run goes on behind the pages it read, if it began no longer ago than this, for example `2h`.
+    Within(String),
 }
 
 /// Default of a setting: a text, a number or true/false.

@@ -30,6 +30,7 @@ pub(crate) struct Job {
     pub destination: Destination,
     pub alias: bool,
     pub tables: Tables,
+    pub resume: Resumption,
     /// What each table must be like to be published.
     pub gates: BTreeMap<String, Gates>,
     /// The settings' values after `--set`, for templates.
@@ -43,6 +44,15 @@ impl Job {
     pub(crate) fn gates_of(&self, table: &str) -> &Gates {
         self.gates.get(table).expect("every table of the job has its gates")
     }
+}
+
+/// What becomes of a run that was not finished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Resumption {
+    /// Nothing is kept, and the next run begins anew.
+    Never,
+    /// The next run goes on where it stopped, if it began no longer ago.
+    Within(Duration),
 }
 
 /// Whether a table that fails holds back the others.

@@ -157,6 +157,9 @@ pub(crate) struct TableReport {
     /// Records that the job's filter left out.
     #[serde(skip_serializing_if = "is_zero")]
     pub filtered: u64,
+    /// Pages of `walks` that an unfinished run had read; they were not asked for again.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub resumed_pages: u64,
     /// Absent = every record could become a row.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quarantine: Option<Quarantine>,
@@ -202,6 +205,9 @@ pub(crate) struct RunReport {
     pub snapshot: Option<String>,
     pub started_at: DateTime<Utc>,
     pub seconds: f64,
+    /// The unfinished run whose pages this one went on from. Absent = it began anew.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resumed: Option<String>,
     /// Where the tables are, without credentials.
     pub destination: String,
     pub tables: BTreeMap<String, TableReport>,

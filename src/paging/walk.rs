@@ -57,7 +57,8 @@ pub(crate) struct Wants {
 }
 
 /// What an answer said about paging. Each `Option` is absent when the answer did not say it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct PageFacts {
     /// Raw records of the page, before any filter.
     pub records: u64,

@@ -25,7 +25,7 @@ pub(crate) use error::Error;
 pub(crate) use expressions::Expressions;
 pub(crate) use fetch::{Answer, Source};
 pub(crate) use metadata::fetched_columns;
-pub(crate) use page::{PageReading, PageTrace};
+pub(crate) use page::{KeptTrace, Page, PageReading, PageTrace};
 pub(crate) use report::ReportSteps;
 pub(crate) use request::Endpoint;
 pub(crate) use template::{Context, fields_read};

@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
+use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::decode::{self, Document, Pieces};
@@ -53,6 +54,30 @@ pub(crate) struct PageTrace {
     /// Where its records stood.
     at: Vec<String>,
     is_list: bool,
+}
+
+/// A trace that may be stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct KeptTrace {
+    url: String,
+    at: Vec<String>,
+    is_list: bool,
+}
+
+impl PageTrace {
+    /// Without the query, which may hold a credential: a relative link brings its own.
+    pub(crate) fn to_keep(&self) -> KeptTrace {
+        let mut url = self.url.clone();
+        url.set_query(None);
+        KeptTrace { url: url.into(), at: self.at.clone(), is_list: self.is_list }
+    }
+}
+
+impl KeptTrace {
+    /// `None` = it is none of ours.
+    pub(crate) fn open(&self) -> Option<PageTrace> {
+        Some(PageTrace { url: self.url.parse().ok()?, at: self.at.clone(), is_list: self.is_list })
+    }
 }
 
 impl Page {

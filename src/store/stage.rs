@@ -180,10 +180,10 @@ impl Store {
         }
     }
 
-    /// Whether an alias was written after the snapshot that readers see; both by the clock of the store.
-    pub(crate) async fn is_alias_current(&self, alias: &str) -> Result<bool, Error> {
-        let (alias, pointer) = (self.look_up(alias).await?, self.look_up(layout::LATEST).await?);
-        Ok(matches!((alias, pointer), (Some((_, alias)), Some((_, pointer))) if alias >= pointer))
+    /// Whether what shows the snapshot that readers see was written after it; both by the clock of the store.
+    pub(crate) async fn is_up_to_date(&self, path: &str) -> Result<bool, Error> {
+        let (shown, pointer) = (self.look_up(path).await?, self.look_up(layout::LATEST).await?);
+        Ok(matches!((shown, pointer), (Some((_, shown)), Some((_, pointer))) if shown >= pointer))
     }
 
     /// Makes an alias show the content of one part, without moving its bytes through this process where possible.

@@ -56,7 +56,8 @@ fn a_table_that_became_empty_is_empty_for_who_reads_the_alias() {
     for format in ["parquet", "csv"] {
         let place = Workplace::new();
         let text = job(&server.url, "", "paging: none\n")
-            .replace("  url: out\n", &format!("  url: out\n  format: {format}\n"));
+            .replace("  url: out\n", &format!("  url: out\n  format: {format}\n"))
+            + "publish: { require: { items: { empty: allow } } }\n";
         let file = place.file("job.yaml", &text);
         place.haul(&["run", &file]).expect_code(0);
         place.haul(&["run", &file]).expect_code(0);
