@@ -104,6 +104,12 @@ pub(crate) const PAGE_LOG_BYTES_MIN: u64 = 64 * 1024 * 1024;
 /// And so many more for every second: what comes faster is sooner read once more than kept. No API on a network of a
 /// gigabit comes near it.
 pub(crate) const PAGE_LOG_BYTES_PER_SEC: u64 = 50 * 1024 * 1024;
+/// Between two copies of kept pages into a record store that hosts share: what another host asks for again.
+pub(crate) const PAGE_COPY_AGE: Duration = Duration::from_secs(5);
+/// Pages that are copied at once, before compression; sealed and compressed they stay far below `RECORD_BYTES_MAX`.
+pub(crate) const PAGE_COPY_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Copies of one stream's pages; their list is a record of its own. More than 30 GB of JSON.
+pub(crate) const PAGE_COPIES_MAX: usize = 16_384;
 /// How old the beginning of an unfinished run may be unless the job says otherwise: a daily job begins anew.
 pub(crate) const RESUME_AGE_DEFAULT: Duration = Duration::from_secs(12 * 3600);
 /// Batches that wait between the decoding and the encoding thread of a stream; each has some megabytes.

@@ -12,6 +12,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use support::rigs::{Rig, output_of};
 use support::server::{Answer, Request, Server, ok, status};
 use support::{Workplace, job, terminate};
 
@@ -85,12 +86,16 @@ impl Scene {
 
     /// Runs until the barrier holds a request and this many pages are kept, then does this to the process.
     fn stop_at(&self, pages: u64, how: impl FnOnce(&mut Child)) -> Value {
+        self.stop_as_seen_by(&self.place, pages, how)
+    }
+
+    fn stop_as_seen_by(&self, watcher: &Workplace, pages: u64, how: impl FnOnce(&mut Child)) -> Value {
         self.barrier.shut();
         let mut command = self.place.command(&["run", &self.file, "--quiet"]);
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("haul starts");
         let began = Instant::now();
         let unfinished = loop {
-            let shown = self.place.haul(&["runs", &self.file, "--json"]).expect_code(0).json();
+            let shown = watcher.haul(&["runs", &self.file, "--json"]).expect_code(0).json();
             let kept = shown["unfinished"]["streams"].as_array().map_or(0, |streams| {
                 streams.iter().map(|stream| stream["pages"].as_u64().expect("a number")).sum::<u64>()
             });
@@ -138,8 +143,12 @@ impl Scene {
 
     /// The same job by another process that knows nothing of this one.
     fn parts_of_a_whole_run(&self) -> BTreeMap<String, Vec<String>> {
+        self.parts_of_a_whole_run_elsewhere(&std::fs::read_to_string(&self.file).expect("a job"))
+    }
+
+    fn parts_of_a_whole_run_elsewhere(&self, job: &str) -> BTreeMap<String, Vec<String>> {
         let fresh = Workplace::new();
-        let file = fresh.file("job.yaml", &std::fs::read_to_string(&self.file).expect("a job"));
+        let file = fresh.file("job.yaml", job);
         fresh.haul(&["run", &file]).expect_code(0);
         let other = Scene {
             place: fresh,
@@ -356,4 +365,59 @@ fn parents_and_their_children_are_gone_on_with() {
     assert_eq!(report["tables"]["lines"]["resumed_pages"], 15);
     assert_eq!(scene.server.asked().len() - asked, 5);
     assert_eq!(scene.parts(), scene.parts_of_a_whole_run());
+}
+
+/// Hosts that share records, each with its own local folder.
+fn host(rig: &Rig, store: &str, key: u8) -> Workplace {
+    let key = format!("{}=", "A".repeat(42) + &char::from(key).to_string());
+    let place = Workplace::new().env("HAUL_VAULT_KEY", &key);
+    let local = place.path("local").to_string_lossy().into_owned();
+    let place = place.env("HAUL_LOCAL", &local);
+    match store {
+        "postgres" => place.env("HAUL_STATE", rig.url()),
+        _ => place
+            .env("HAUL_STATE", "az://state/resume")
+            .env("AZURE_STORAGE_ACCOUNT_NAME", rig.text("account"))
+            .env("AZURE_STORAGE_ACCOUNT_KEY", rig.text("key"))
+            .env("AZURE_STORAGE_ENDPOINT", rig.url())
+            .env("AZURE_ALLOW_HTTP", "true"),
+    }
+}
+
+#[test]
+fn another_host_goes_on_from_the_shared_records() {
+    for store in ["postgres", "azure"] {
+        let rig = Rig::start(if store == "postgres" { "postgres.mjs" } else { "azurite.mjs" }, &[]);
+        if store == "azure" {
+            output_of("blob.py", &["container", "--url", rig.url(), "--name", "state"]);
+        }
+        let mut scene = Scene::new(LINKED, linked, is_page_401);
+        let out = scene.place.path("out").to_string_lossy().into_owned();
+        let text = job(&scene.server.url, "", LINKED).replace("url: out", &format!("url: {out}"));
+        scene.place.file("job.yaml", &text);
+        let home = std::mem::replace(&mut scene.place, host(&rig, store, b'A'));
+        let (other, stranger) = (host(&rig, store, b'A'), host(&rig, store, b'Q'));
+        let kill = |child: &mut Child| child.kill().expect("killed");
+        let unfinished = scene.stop_as_seen_by(&other, 400, kill);
+        let asked = scene.server.asked().len();
+        let report = other.haul(&["run", &scene.file, "--json"]).expect_code(0).json();
+        assert_eq!(report["resumed"], unfinished["run"], "{store}");
+        assert_eq!(report["tables"]["items"]["resumed_pages"], 400, "{store}");
+        assert_eq!(scene.server.asked().len() - asked, 100, "{store}");
+        // The first host knows that its own pages are nobody's any more.
+        let shown = scene.place.haul(&["runs", &scene.file, "--json"]).expect_code(0).json();
+        assert_eq!(shown["unfinished"], Value::Null, "{store}");
+        // Whoever cannot open the pages begins anew.
+        scene.version.store(2, Ordering::SeqCst);
+        scene.stop_as_seen_by(&other, 400, kill);
+        let done = stranger.haul(&["run", &scene.file, "--json"]).expect_code(0).expect_says(&["HAUL_VAULT_KEY"]);
+        assert_eq!((&done.json()["resumed"], &done.json()["outcome"]), (&Value::Null, &json!("published")), "{store}");
+        // On the host that read them nothing has to be brought back.
+        scene.version.store(3, Ordering::SeqCst);
+        scene.stop_as_seen_by(&other, 400, kill);
+        let report = scene.run(&[]);
+        assert_eq!(report["tables"]["items"]["resumed_pages"], 400, "{store}");
+        scene.place = home;
+        assert_eq!(scene.parts(), scene.parts_of_a_whole_run_elsewhere(&text.replace(&out, "out")), "{store}");
+    }
 }

@@ -75,9 +75,24 @@ impl VaultKey {
 
     /// Seals a text for its seat.
     pub(super) fn seal(&self, text: &str, seat: Seat<'_>) -> String {
+        self.seal_for(text.as_bytes(), seat)
+    }
+
+    /// Seals what stands under a name of the record store and is no token.
+    pub(crate) fn seal_bytes(&self, bytes: &[u8], name: &str) -> String {
+        self.seal_for(bytes, Seat { id: name, field: "bytes", generation: 0 })
+    }
+
+    /// Opens what `seal_bytes` sealed; `None` = another key, another name, or damage.
+    pub(crate) fn open_bytes(&self, sealed: &str, name: &str) -> Option<Vec<u8>> {
+        let seat = Seat { id: name, field: "bytes", generation: 0 };
+        self.keys.iter().find_map(|key| open(key, sealed, seat))
+    }
+
+    fn seal_for(&self, bytes: &[u8], seat: Seat<'_>) -> String {
         let mut nonce = [0; NONCE_LEN];
         self.random.fill(&mut nonce).expect("the system's random source works");
-        let mut sealed = text.as_bytes().to_vec();
+        let mut sealed = bytes.to_vec();
         self.keys[0]
             .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(seat.bytes()), &mut sealed)
             .expect("a token is far below the cipher's limit of 64 GiB");
@@ -86,7 +101,7 @@ impl VaultKey {
 
     /// Opens a sealed text; `None` = another key, another seat, or damage.
     pub(super) fn open(&self, sealed: &str, seat: Seat<'_>) -> Option<String> {
-        self.keys.iter().find_map(|key| open(key, sealed, seat))
+        self.keys.iter().find_map(|key| String::from_utf8(open(key, sealed, seat)?).ok())
     }
 }
 
@@ -121,13 +136,12 @@ fn refuse_open_to_others(file: &Path) -> Result<(), Error> {
     }
 }
 
-fn open(key: &LessSafeKey, sealed: &str, seat: Seat<'_>) -> Option<String> {
+fn open(key: &LessSafeKey, sealed: &str, seat: Seat<'_>) -> Option<Vec<u8>> {
     let bytes = STANDARD.decode(sealed).ok()?;
     let (nonce, text) = bytes.split_at_checked(NONCE_LEN)?;
     let mut text = text.to_vec();
     let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
-    let opened = key.open_in_place(nonce, Aad::from(seat.bytes()), &mut text).ok()?;
-    String::from_utf8(opened.to_vec()).ok()
+    key.open_in_place(nonce, Aad::from(seat.bytes()), &mut text).ok().map(|opened| opened.to_vec())
 }
 
 fn wrong(folder: &Path, error: &std::io::Error) -> Error {

@@ -9,15 +9,18 @@ use super::args::JobArgs;
 use super::failure::{Exit, Failure};
 use super::output::{Output, columns, counted, size};
 use super::signals::until_signalled;
-use crate::engine::{Unfinished, UnfinishedStream, find_unfinished, open_store};
+use crate::engine::{self, Unfinished, UnfinishedStream, find_unfinished, open_store};
 use crate::job::load;
 use crate::model::held::HeldRun;
 
 pub(super) async fn run(around: Surroundings, args: JobArgs) -> Result<Exit, Failure> {
     let job = load(&args.file, &args.set)?;
     let store = open_store(&job)?;
-    let held = until_signalled(around.output, &CancellationToken::new(), store.list_held()).await??;
-    let unfinished = find_unfinished(&around.settings.local_folder, &job, &store);
+    let work = async {
+        let held = store.list_held().await.map_err(engine::Error::from)?;
+        Ok::<_, engine::Error>((held, find_unfinished(&around.settings, &job, &store).await?))
+    };
+    let (held, unfinished) = until_signalled(around.output, &CancellationToken::new(), work).await??;
     if around.output.is_json {
         let held: Vec<_> = held.iter().map(document).collect();
         around.output.json(&json!({ "job": job.name, "held": held, "unfinished": unfinished }));

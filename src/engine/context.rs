@@ -58,6 +58,8 @@ pub(crate) struct Context {
     pub telemetry: Telemetry,
     /// Folder of this machine for what is not shared.
     pub local_folder: PathBuf,
+    /// Absent = no other host sees the pages of this run.
+    pub page_key: Option<Arc<VaultKey>>,
     /// Whether the exchange goes to a tape or comes from one.
     pub is_taped: bool,
     /// Set when the run goes on from an unfinished one.
@@ -102,11 +104,19 @@ impl Settings {
     }
 
     pub(crate) async fn open_vault(&self, records: &Arc<RecordStore>) -> Result<Arc<Vault>, Error> {
-        let key = match &self.vault_key {
+        Ok(Arc::new(Vault::open(Arc::clone(records), self.key()?, &self.local_folder).await?))
+    }
+
+    /// The key for pages that other hosts may see.
+    pub(super) fn page_key(&self) -> Result<Arc<VaultKey>, Error> {
+        Ok(Arc::new(self.key()?))
+    }
+
+    fn key(&self) -> Result<VaultKey, Error> {
+        Ok(match &self.vault_key {
             Some(key) => VaultKey::from_text(key, "in HAUL_VAULT_KEY, its file or its command")?,
             None => VaultKey::from_folder(&self.local_folder)?,
-        };
-        Ok(Arc::new(Vault::open(Arc::clone(records), key, &self.local_folder).await?))
+        })
     }
 
     /// Seals all records with a new key, and tells how many there are. Can be cut off and begun again anywhere.
@@ -190,13 +200,14 @@ impl Context {
             started_at,
             source: Source::new(client, Access::new(kind), job.source.network.page_bytes_max),
             store,
-            records,
             observations: Observations::new(&settings.local_folder),
             cancel,
             telemetry,
             local_folder: settings.local_folder.clone(),
+            page_key: if records.is_shared() && !is_taped { Some(settings.page_key()?) } else { None },
             is_taped,
             resumed_as_of: OnceLock::new(),
+            records,
             job,
         })
     }

@@ -29,6 +29,8 @@ pub(crate) enum Error {
     Format { stream: String, doing: &'static str, source: format::Error },
     #[error("stream `{stream}`: writing a temporary file")]
     Spool { stream: String, source: std::io::Error },
+    #[error("keeping the pages of an unfinished run")]
+    Kept { source: std::io::Error },
     #[error("stream `{stream}`: {rows} rows were walked, but its files hold {written}")]
     RowsDiffer { stream: String, rows: u64, written: u64 },
     #[error("stream `{stream}`: its records have no members, so there is no column to write")]
@@ -81,6 +83,8 @@ pub(crate) enum Error {
         "stream `{stream}`: table `{table}` is new, and an incremental read shows the lists of the changed records only"
     )]
     NewChild { stream: String, table: String },
+    #[error("stream `{stream}` has more pages than a shared record store is to hold, limit PAGE_COPIES_MAX ({limit})")]
+    ManyCopies { stream: String, limit: usize },
     #[error("stopped because another stream failed")]
     Stopped,
     #[error("stopped by a signal")]
@@ -142,6 +146,8 @@ impl Error {
             | Error::CursorUnreadable { .. }
             | Error::TooManyParents { .. }
             | Error::ParentFailed { .. }
+            | Error::ManyCopies { .. }
+            | Error::Kept { .. }
             | Error::Stopped
             | Error::Store(_) => Class::Failed,
         }
@@ -209,6 +215,8 @@ impl Error {
             | Error::RowsDiffer { .. }
             | Error::NoColumns { .. }
             | Error::UnknownStream { .. }
+            | Error::ManyCopies { .. }
+            | Error::Kept { .. }
             | Error::Stopped
             | Error::Interrupted
             | Error::LeaseLost => None,

@@ -6,9 +6,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use tokio::runtime::Handle;
 
+use super::error::Error;
+use super::page_copies::{Copied, PageCopies};
 use crate::clock::Clock;
-use crate::limits::{PAGE_LOG_BYTES_MIN, PAGE_LOG_BYTES_PER_SEC};
+use crate::limits::{PAGE_COPY_AGE, PAGE_COPY_BYTES_MAX, PAGE_LOG_BYTES_MIN, PAGE_LOG_BYTES_PER_SEC};
 use crate::paging::walk::PageFacts;
 use crate::source::{Answer, KeptTrace};
 use crate::state::{Frame, PageLog};
@@ -26,7 +29,7 @@ enum Line {
         piece: u64,
         /// With the last piece of the page.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        mark: Option<PageMark>,
+        mark: Option<Box<PageMark>>,
     },
     /// The slice was read to its end.
     End { slice: usize, is_flagged: bool },
@@ -70,7 +73,6 @@ pub(super) struct ResumedSlice {
 }
 
 /// The pages of one stream.
-#[derive(Debug)]
 pub(super) struct KeptPages {
     /// Absent = nothing is kept, or no more.
     log: Option<PageLog>,
@@ -79,12 +81,48 @@ pub(super) struct KeptPages {
     is_bounded: bool,
     /// The slice and page that are being written, and the pieces of it so far.
     writing: (usize, u64, u64),
+    counts: Counts,
+    /// Absent = no other host sees the pages.
+    copy: Option<StreamCopy>,
+}
+
+/// How much a log holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Counts {
+    pub pages: u64,
+    pub records: u64,
+    pub bytes: u64,
+}
+
+/// The copy of one stream's log for other hosts.
+pub(super) struct StreamCopy {
+    pub copies: PageCopies,
+    pub run: String,
+    pub stream: String,
+    pub copied: Copied,
+    pub runtime: Handle,
+    copied_at: Duration,
+}
+
+impl StreamCopy {
+    pub(super) fn new(copies: PageCopies, run: &str, stream: &str, copied: Copied) -> Self {
+        let (run, stream, runtime) = (run.to_owned(), stream.to_owned(), Handle::current());
+        StreamCopy { copies, run, stream, copied, runtime, copied_at: Clock.boot_time() }
+    }
 }
 
 impl KeptPages {
     /// Keeps nothing.
     pub(super) fn none() -> Self {
-        KeptPages { log: None, slices: BTreeMap::new(), began: Duration::ZERO, is_bounded: true, writing: (0, 0, 0) }
+        KeptPages {
+            log: None,
+            slices: BTreeMap::new(),
+            began: Duration::ZERO,
+            is_bounded: true,
+            writing: (0, 0, 0),
+            counts: Counts::default(),
+            copy: None,
+        }
     }
 
     /// Opens the log of a stream, and begins it where there is none of these slices. `is_counted` = pages are worth any
@@ -102,16 +140,32 @@ impl KeptPages {
             }
         };
         let is_bounded = !is_counted;
-        Ok(KeptPages { log: Some(log), slices: found, began: Clock.boot_time(), is_bounded, writing: (0, 0, 0) })
+        Ok(KeptPages {
+            log: Some(log),
+            counts: counts_of(&found),
+            slices: found,
+            began: Clock.boot_time(),
+            is_bounded,
+            writing: (0, 0, 0),
+            copy: None,
+        })
     }
 
-    /// Pages, records and bytes that a log holds. `None` = there is no log.
-    pub(super) fn count(path: &Path) -> Option<(u64, u64, u64)> {
-        let (_, frames) = PageLog::open_to_read(path).ok()??;
-        let slices = parse(frames.get(1..)?);
-        let marks = || slices.values().flat_map(|slice| &slice.marks);
-        let records = marks().map(|mark| mark.facts.records).sum();
-        Some((marks().count() as u64, records, slices.values().map(KeptSlice::bytes).sum()))
+    /// The same with a copy for other hosts.
+    pub(super) fn with_copy(mut self, copy: StreamCopy) -> Self {
+        self.copy = Some(copy);
+        self
+    }
+
+    /// Whether nothing was there.
+    pub(super) fn is_new(&self) -> bool {
+        self.counts == Counts::default()
+    }
+
+    /// What a log holds. `None` = there is no log.
+    pub(super) fn count(path: &Path) -> Option<Counts> {
+        let frames = PageLog::open_to_read(path).ok()??;
+        Some(counts_of(&parse(frames.get(1..)?)))
     }
 
     /// Whether pages are kept: then they need their marks.
@@ -156,7 +210,12 @@ impl KeptPages {
         }
         let piece = if (self.writing.0, self.writing.1) == (slice, page) { self.writing.2 + 1 } else { 0 };
         self.writing = (slice, page, piece);
-        self.write(&Line::Page { slice, page, piece, mark: mark.cloned() }, records)?;
+        self.write(&Line::Page { slice, page, piece, mark: mark.cloned().map(Box::new) }, records)?;
+        self.counts.bytes += records.len() as u64;
+        if let Some(mark) = mark {
+            self.counts.pages += 1;
+            self.counts.records += mark.facts.records;
+        }
         let is_too_fast = |log: &PageLog| {
             let seconds = Clock.boot_time().saturating_sub(self.began).as_secs();
             log.bytes() > PAGE_LOG_BYTES_MIN + PAGE_LOG_BYTES_PER_SEC * seconds
@@ -175,6 +234,33 @@ impl KeptPages {
     /// Nothing more will come.
     pub(super) fn flush(&mut self) -> std::io::Result<()> {
         self.log.as_mut().map_or(Ok(()), PageLog::flush)
+    }
+
+    /// Copies what was written since the last time for other hosts, if it is much or that was a while ago. On a blocking
+    /// thread. An error means that no more is copied.
+    pub(super) fn copy_if_due(&mut self) -> Result<(), Error> {
+        let (Some(log), Some(copy)) = (&mut self.log, &mut self.copy) else { return Ok(()) };
+        let more = log.bytes().saturating_sub(copy.copied.bytes);
+        let is_old = Clock.boot_time().saturating_sub(copy.copied_at) >= PAGE_COPY_AGE;
+        if more == 0 || !is_old && more < PAGE_COPY_BYTES_MAX as u64 {
+            return Ok(());
+        }
+        let tail = log.flush().and_then(|()| log.tail(copy.copied.bytes));
+        let added = tail.map_err(|source| Error::Spool { stream: copy.stream.clone(), source }).and_then(|tail| {
+            let add = copy.copies.add(&copy.run, &copy.stream, copy.copied.clone(), &tail, self.counts);
+            copy.runtime.block_on(add)
+        });
+        match added {
+            Ok(copied) => {
+                copy.copied = copied;
+                copy.copied_at = Clock.boot_time();
+                Ok(())
+            }
+            Err(error) => {
+                self.copy = None;
+                Err(error)
+            }
+        }
     }
 
     fn write(&mut self, line: &Line, body: &[u8]) -> std::io::Result<()> {
@@ -209,7 +295,7 @@ fn parse(frames: &[Frame]) -> BTreeMap<usize, KeptSlice> {
                 }
                 kept.pieces.push((page, frame.without_head()));
                 if let Some(mark) = mark {
-                    kept.marks.push(mark);
+                    kept.marks.push(*mark);
                     kept.frames.append(&mut kept.pieces);
                 }
             }
@@ -221,6 +307,15 @@ fn parse(frames: &[Frame]) -> BTreeMap<usize, KeptSlice> {
         }
     }
     slices
+}
+
+fn counts_of(slices: &BTreeMap<usize, KeptSlice>) -> Counts {
+    let marks = || slices.values().flat_map(|slice| &slice.marks);
+    Counts {
+        pages: marks().count() as u64,
+        records: marks().map(|mark| mark.facts.records).sum(),
+        bytes: slices.values().map(KeptSlice::bytes).sum(),
+    }
 }
 
 fn read(frame: &Frame) -> Option<Line> {

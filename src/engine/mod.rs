@@ -16,6 +16,7 @@ mod merge;
 mod merge_child;
 mod merged_parts;
 mod outlook;
+mod page_copies;
 mod parents;
 mod parts;
 mod place;

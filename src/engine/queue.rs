@@ -17,7 +17,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::kept::PageMark;
 use crate::clock::Clock;
-use crate::limits::{PAGE_SMALL_BYTES, PAGES_QUEUED_MAX, QUEUE_SMALL_BYTES_MAX, QUEUE_WAKE_AGE, QUEUE_WAKE_BYTES};
+use crate::limits::{
+    PAGE_COPY_AGE, PAGE_SMALL_BYTES, PAGES_QUEUED_MAX, QUEUE_SMALL_BYTES_MAX, QUEUE_WAKE_AGE, QUEUE_WAKE_BYTES,
+};
 use crate::model::slices::Slice;
 
 /// When the writer may take pages.
@@ -126,6 +128,8 @@ pub(super) enum Closed {
 pub(super) enum Popped {
     Page(QueuedPage),
     Closed(Closed),
+    /// Nothing came for a while.
+    Idle,
 }
 
 impl QueuedPage {
@@ -237,7 +241,13 @@ impl PageQueue {
                 return Ok(Popped::Closed(closed));
             }
             state.is_asleep = true;
-            state = self.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
+            let (woken, waited) =
+                self.filled.wait_timeout(state, PAGE_COPY_AGE).unwrap_or_else(PoisonError::into_inner);
+            state = woken;
+            if waited.timed_out() {
+                state.is_asleep = false;
+                return Ok(Popped::Idle);
+            }
         }
     }
 }

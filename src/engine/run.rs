@@ -172,7 +172,7 @@ async fn run_streams(
     if let Some(current) = &*current {
         ctx.store.remember(&current.manifest);
     }
-    let resume = Arc::new(Resume::begin(ctx, options, (*current).as_ref())?);
+    let resume = Arc::new(Resume::begin(ctx, options, (*current).as_ref()).await?);
     if let Some(run) = resume.resumed() {
         ctx.resume_as_of(resume.as_of());
         ctx.telemetry.tell(Event::Resumed { run: run.to_owned(), began_at: resume.as_of() });
@@ -209,7 +209,7 @@ async fn run_streams(
                 }
                 Err(error) => {
                     if !error.leaves_pages() {
-                        resume.forget_stream(&stream.name);
+                        resume.forget_stream(&stream.name).await;
                     }
                     told.send_replace(Parents::Failed);
                     if ctx.job.tables == Tables::Together {
@@ -251,8 +251,8 @@ async fn run_streams(
         Some(error) => return Err(error),
     }
     let outcome = finish(ctx, (*current).as_ref(), finished, report).await?;
-    if let Some(resume) = Arc::into_inner(resume) {
-        resume.finish();
+    if let Err(error) = resume.finish().await {
+        report.warnings.push(format!("the pages of this run are still kept: {}", text_of(&error)));
     }
     Ok(outcome)
 }

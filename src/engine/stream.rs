@@ -188,7 +188,7 @@ impl Reading<'_> {
     ) -> Result<(KeptPages, BTreeMap<usize, ResumedSlice>), Error> {
         let (ctx, stream) = (self.ctx, self.stream);
         let plan = hex(format!("{:?}", planned.slices).as_bytes(), 16);
-        let mut kept = self.resume.pages_of(ctx, &stream.name, &plan);
+        let mut kept = self.resume.pages_of(ctx, &stream.name, &plan).await;
         let mut resumed = BTreeMap::new();
         let reader = SliceReader { ctx, stream, halt: self.is_stopped, is_kept: true };
         for (number, mut slice) in kept.take_resumed() {

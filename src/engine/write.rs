@@ -170,12 +170,15 @@ impl Decoding {
                 // While the source is slow, nothing that came waits in this process.
                 let flushed = self.kept.flush();
                 self.tell_unkept(flushed);
+                self.copy_pages();
             }
             match queue.pop().map_err(unread)? {
                 Popped::Page(QueuedPage { number: page, records, mark }) => {
                     self.decode_page(page, &records, pages)?;
                     self.keep(number, page, &records, mark.as_deref());
+                    self.copy_pages();
                 }
+                Popped::Idle => {}
                 Popped::Closed(Closed::Whole { is_changed }) => {
                     let kept = self.kept.end_slice(number, is_changed);
                     self.tell_unkept(kept);
@@ -205,6 +208,16 @@ impl Decoding {
     fn keep(&mut self, slice: usize, page: u64, records: &[u8], mark: Option<&PageMark>) {
         let kept = self.kept.keep(slice, page, records, mark);
         self.tell_unkept(kept);
+    }
+
+    /// Copies kept pages for other hosts, if it is time.
+    fn copy_pages(&mut self) {
+        if let Err(error) = self.kept.copy_if_due() {
+            let why = super::run::text_of(&error);
+            let what =
+                format!("stream `{}`: its pages are copied no more, so another host begins anew: {why}", self.stream);
+            self.telemetry.tell(Event::Warned { what });
+        }
     }
 
     /// Nothing is lost but the way back: the run goes on.

@@ -93,6 +93,15 @@ impl ObjectRecords {
         self.put(key, PutMode::Update(update), value).await
     }
 
+    /// Removes the record, if it is there.
+    pub(super) async fn remove(&self, key: &str) -> Result<(), Error> {
+        let name = self.name_of(key);
+        match self.in_time(self.store.delete(&name)).await? {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(source) => Err(self.wrong(key, "removed", source)),
+        }
+    }
+
     /// Proves with an object of its own that the store keeps the conditions of a write; the whole state rests on that.
     async fn probe(&self) -> Result<(), Error> {
         let refused = |what| Err(Error::Unconditional { place: self.place.clone(), what });

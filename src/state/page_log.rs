@@ -39,12 +39,18 @@ pub(crate) struct Frame {
 impl PageLog {
     /// A new log; one that was there is gone.
     pub(crate) fn create(path: &Path) -> std::io::Result<Self> {
+        let _ = std::fs::remove_file(path);
         let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(true);
+        options.read(true).append(true).create_new(true);
         // Records of the source, as private as the folder around them.
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         Ok(Self::of(options.open(path)?, 0))
+    }
+
+    /// Puts a log in place that another machine wrote.
+    pub(crate) fn restore(path: &Path, log: &[u8]) -> std::io::Result<()> {
+        Self::create(path)?.file.write_all(log)
     }
 
     /// Opens a log with its whole frames, and goes on behind them. `None` = there is none.
@@ -60,13 +66,12 @@ impl PageLog {
     }
 
     /// As `open`, of a log that another process may be writing: nothing is cut off.
-    pub(crate) fn open_to_read(path: &Path) -> std::io::Result<Option<(File, Vec<Frame>)>> {
+    pub(crate) fn open_to_read(path: &Path) -> std::io::Result<Option<Vec<Frame>>> {
         let file = match File::open(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             file => file?,
         };
-        let frames = read_frames(&file)?;
-        Ok(Some((file, frames)))
+        read_frames(&file).map(Some)
     }
 
     /// Throws all frames away, and gives their room back.
@@ -105,6 +110,15 @@ impl PageLog {
         self.buffer.clear();
         self.flushed_at = Clock.boot_time();
         Ok(())
+    }
+
+    /// What the file holds from here on; `flush` goes before it.
+    pub(crate) fn tail(&self, from: u64) -> std::io::Result<Vec<u8>> {
+        let mut file = &self.file;
+        file.seek(SeekFrom::Start(from))?;
+        let mut tail = Vec::new();
+        file.read_to_end(&mut tail)?;
+        Ok(tail)
     }
 
     /// Bytes of all frames.

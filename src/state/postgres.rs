@@ -104,6 +104,13 @@ impl PostgresRecords {
         Ok(changed == 1)
     }
 
+    /// Removes the record, if it is there. May be repeated.
+    pub(super) async fn remove(&self, key: &str) -> Result<(), Error> {
+        self.read(|client| async move { client.execute("DELETE FROM haul_records WHERE key = $1", &[&key]).await })
+            .await
+            .map(|_| ())
+    }
+
     /// A read on a connection that turns out to be gone is repeated on a new one.
     async fn read<T, F>(&self, work: impl Fn(Arc<Client>) -> F) -> Result<T, Error>
     where

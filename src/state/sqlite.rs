@@ -85,6 +85,13 @@ impl SqliteRecords {
         })
     }
 
+    /// Removes the record, if it is there.
+    pub(super) fn remove(&self, key: &str) -> Result<(), Error> {
+        self.with("removed", |connection| {
+            connection.execute("DELETE FROM records WHERE key = ?1", params![key]).map(|_| ())
+        })
+    }
+
     fn with<T>(
         &self,
         doing: &'static str,

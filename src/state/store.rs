@@ -93,6 +93,15 @@ impl RecordStore {
         self.settled(key, Some(version), value).await
     }
 
+    /// Removes a record that nobody will write again; one that is not there is removed already.
+    pub(crate) async fn remove(&self, key: &str) -> Result<(), Error> {
+        match self {
+            RecordStore::Sqlite(records) => records.remove(key),
+            RecordStore::Postgres(records) => records.remove(key).await,
+            RecordStore::Objects(records) => records.remove(key).await,
+        }
+    }
+
     /// Writes until it is known what happened. A write whose answer was lost may have been applied, and its repetition
     /// then finds the name taken or the version changed: what the record holds decides. An error means that it is not
     /// known, or that nothing was written.

@@ -35,6 +35,18 @@ async fn check(pair: &Pair) {
     lists_by_prefix(pair).await;
     keeps_any_text(pair).await;
     counts_every_increment(pair).await;
+    removes_what_is_there(pair).await;
+}
+
+async fn removes_what_is_there(Pair { one, other, .. }: &Pair) {
+    let key = unique("pages");
+    one.remove(&key).await.expect("nothing to do");
+    assert!(one.create(&key, "\"first\"").await.expect("created"));
+    let first = one.get(&key).await.expect("read").expect("a record");
+    other.remove(&key).await.expect("removed");
+    assert_eq!(one.get(&key).await.expect("read"), None);
+    assert!(!one.swap(&key, &first.version, "\"second\"").await.expect("answered"), "a removed record was swapped");
+    assert!(one.create(&key, "\"third\"").await.expect("created"), "a name is free again");
 }
 
 /// The second store stands for another process that opened the place anew.
