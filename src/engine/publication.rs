@@ -8,7 +8,7 @@ use super::error::Error;
 use super::run::text_of;
 use crate::model::manifest::TableManifest;
 use crate::model::plan::Job;
-use crate::store::{Store, layout};
+use crate::store::Store;
 
 /// Shows these tables of a snapshot under their fixed names. Returns what could not be done: the snapshot is published
 /// and whole all the same.
@@ -49,8 +49,10 @@ pub(super) async fn repair_tables(
 ) -> Result<Vec<String>, Error> {
     let mut stale = Vec::new();
     for (name, table) in tables {
-        let is_stale = job.alias && !is_alias_current(job, store, name).await?
-            || table.column_list().is_some() && !store.is_up_to_date(&layout::columns(name)).await?;
+        let mut is_stale = job.alias && !is_alias_current(job, store, name).await?;
+        if let Some(list) = table.column_list() {
+            is_stale |= !store.has_columns(name, &list).await?;
+        }
         if is_stale {
             stale.push(name.clone());
         }

@@ -123,6 +123,12 @@ impl Store {
         self.overwrite(&layout::columns(table), text_of(list)).await
     }
 
+    /// Whether this is what stands there of a table's columns.
+    pub(crate) async fn has_columns(&self, table: &str, list: &ColumnList<'_>) -> Result<bool, Error> {
+        let found = self.read(&layout::columns(table)).await?;
+        Ok(matches!(found, Found::Version { content, .. } if content == text_of(list)))
+    }
+
     async fn load_manifest(&self, path: &str) -> Result<Manifest, Error> {
         match self.read(path).await? {
             Found::Version { content, .. } => parse(path, &content),
