@@ -12,11 +12,13 @@ mod output;
 mod plan;
 mod preview;
 mod progress;
+mod rollback;
 mod run;
 mod schema;
 mod signals;
 mod snapshots;
 mod state;
+mod sweep;
 mod tape;
 
 use std::ffi::OsString;
@@ -88,6 +90,8 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Failure> {
         Verb::Logout(args) => in_small_runtime(output, login::logout(surroundings()?, args)),
         Verb::Credentials(args) => in_small_runtime(output, credentials::run(surroundings()?, args)),
         Verb::Snapshots(args) => in_runtime(output, snapshots::run(surroundings()?, args)),
+        Verb::Rollback(args) => in_runtime(output, rollback::run(surroundings()?, args)),
+        Verb::Sweep(args) => in_runtime(output, sweep::run(surroundings()?, args)),
         Verb::Demo(args) => in_runtime(output, demo::run(*output, args)),
         Verb::Check(args) => check::run(output, &args),
         Verb::Schema(args) => match args.file.clone() {

@@ -8,19 +8,20 @@ use ring::digest::{SHA256, digest};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::alias::write_alias;
 use super::context::Context;
 use super::error::{Class, Error};
+use super::follow::follow;
 use super::leased::{LeasedRun, keep_lease, lease_of, process_of};
 use super::parents::{ParentRows, fields_needed};
 use super::slices::Backfill;
 use super::stream::Reading;
+use super::sweep::sweep_leased;
 use super::tables::{failed_report, kept_report, table_manifests, table_reports};
 use crate::clock::Clock;
 use crate::model::manifest::{FORMAT_VERSION, Manifest, Status, StatusTable, TableManifest};
 use crate::model::plan::{Stream, Tables};
 use crate::model::report::{Outcome, RunReport, SourceReport, TableOutcome, TableReport};
-use crate::store::Current;
+use crate::store::{Current, Sweeping};
 use crate::telemetry::Event;
 
 /// What a run does beyond the job file.
@@ -61,6 +62,7 @@ pub(crate) async fn run_job(ctx: Arc<Context>, options: RunOptions) -> Ended {
         destination: ctx.store.shown().to_owned(),
         tables: BTreeMap::new(),
         source: SourceReport::default(),
+        swept: None,
         error: None,
         hint: None,
         warnings: Vec::new(),
@@ -278,6 +280,7 @@ async fn publish(
         run: ctx.run.clone(),
         published_at: Clock.now(),
         previous: None,
+        restored_from: None,
         config_hash: ctx.job.config_hash.clone(),
         tables,
     };
@@ -289,25 +292,11 @@ async fn publish(
         }
     }
     ctx.telemetry.tell(Event::SnapshotPublished { snapshot: published.snapshot });
-    for name in read {
-        let table = &manifest.tables[&name];
-        if table.parts.is_empty() {
-            report.warnings.push(format!(
-                "table `{name}` is empty and has no known column, so it has no file: declare its `columns`"
-            ));
-            continue;
-        }
-        // The snapshot is published and whole; what fails here shows the former rows until the next run.
-        if ctx.job.alias
-            && let Err(error) = write_alias(ctx, &name, table).await
-        {
-            report.warnings.push(format!("the alias of table `{name}` is not up to date: {}", text_of(&error)));
-        }
-        if let Some(list) = table.column_list()
-            && let Err(error) = ctx.store.write_columns(&name, &list).await
-        {
-            let why = text_of(&Error::from(error));
-            report.warnings.push(format!("the list of columns of table `{name}` is not up to date: {why}"));
+    report.warnings.extend(follow(&ctx.job, &ctx.store, &manifest.tables, &read).await);
+    match sweep_leased(&ctx.job, &ctx.store, &ctx.records, Sweeping::Removes).await {
+        Ok(swept) => report.swept = swept.counts(),
+        Err(error) => {
+            report.warnings.push(format!("former snapshots and files were not swept: {}", text_of(&error)));
         }
     }
     Ok(Outcome::Published)

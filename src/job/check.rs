@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::time::Duration;
 
 use ring::digest::{SHA256, digest};
 use serde_json::Value;
@@ -19,7 +20,8 @@ use super::shape::check_shape;
 use super::spec::{DialectSpec, JobSpec, SettingSpec, SourceSpec, TablesSpec};
 use super::value::{check_literal, check_url};
 use super::yaml::{SyntaxError, Tree, join, leads_to};
-use crate::model::plan::{Dialect, Job, SettingValue, Source, Tables};
+use crate::limits::{KEEP_SNAPSHOTS_DEFAULT, KEEP_TIME_DEFAULT};
+use crate::model::plan::{Dialect, Job, Keep, SettingValue, Source, Tables};
 
 /// Folder names that Windows keeps for itself; a dataset may be copied there.
 const RESERVED: &[&str] = &[
@@ -128,6 +130,10 @@ impl Job {
             tables: match spec.publish.tables {
                 TablesSpec::Together => Tables::Together,
                 TablesSpec::Independent => Tables::Independent,
+            },
+            keep: Keep {
+                snapshots: spec.publish.keep.snapshots.unwrap_or(KEEP_SNAPSHOTS_DEFAULT),
+                time: spec.publish.keep.hours.map_or(KEEP_TIME_DEFAULT, |hours| Duration::from_secs(hours * 3600)),
             },
             settings,
             config_hash,

@@ -15,6 +15,7 @@ use object_store::{
 use url::Url;
 
 use super::error::Error;
+use super::layout::TEMPORARY;
 use crate::model::plan::Place;
 
 /// A job's folder in a store.
@@ -23,6 +24,8 @@ pub(crate) struct Store {
     backend: Backend,
     /// For messages: no credential, no query.
     shown: String,
+    /// What opened it, for a second client. Absent = the place is a local folder.
+    opening: Option<Arc<(Url, Vec<(String, String)>)>>,
 }
 
 #[derive(Clone)]
@@ -53,15 +56,16 @@ impl Store {
         match place {
             Place::Local(folder) => {
                 let folder = folder.join(job);
-                Ok(Store { shown: folder.display().to_string(), backend: Backend::Local(folder) })
+                Ok(Store { shown: folder.display().to_string(), backend: Backend::Local(folder), opening: None })
             }
             Place::Remote(url) => {
                 let shown = format!("{}/{job}", url.as_str().trim_end_matches('/'));
                 let wrong = |why: String| Error::Open { place: shown.clone(), why };
                 check_endpoints(&options).map_err(wrong)?;
-                let (store, prefix) = open_remote(url, options).map_err(|error| wrong(error.to_string()))?;
+                let (store, prefix) = open_remote(url, options.clone()).map_err(|error| wrong(error.to_string()))?;
                 let prefix = prefix.join(job);
-                Ok(Store { backend: Backend::Remote { store, prefix }, shown })
+                let opening = Some(Arc::new((url.clone(), options)));
+                Ok(Store { backend: Backend::Remote { store, prefix }, shown, opening })
             }
         }
     }
@@ -73,6 +77,13 @@ impl Store {
 
     pub(super) fn backend(&self) -> &Backend {
         &self.backend
+    }
+
+    /// A second client of the same remote place, which sends every request once.
+    pub(super) fn open_once_more(&self) -> Result<Arc<dyn ObjectStore>, Error> {
+        let (url, options) = &**self.opening.as_ref().expect("a remote store keeps what opened it");
+        let wrong = |why| Error::Open { place: self.shown.clone(), why };
+        open_unrepeated(url, options.clone()).map(|(store, _)| store).map_err(wrong)
     }
 
     /// Reads an object with the version that a swap must name.
@@ -210,7 +221,7 @@ pub(crate) fn open_unrepeated(
 
 /// Files: written beside, synced, put in place in one step, and the folder synced.
 pub(super) mod local {
-    use super::{Bytes, Error, FilePath, PathBuf};
+    use super::{Bytes, Error, FilePath, PathBuf, TEMPORARY};
 
     /// `Ok(false)` = the name is taken.
     pub(in crate::store) async fn create(file: PathBuf, content: Bytes) -> Result<bool, Error> {
@@ -252,14 +263,14 @@ pub(super) mod local {
         let wrong = |source| Error::File { path: folder.to_path_buf(), doing: "created", source };
         std::fs::create_dir_all(folder).map_err(wrong)?;
         let mut builder = tempfile::Builder::new();
-        builder.prefix(".haul-").suffix(".tmp");
+        builder.prefix(TEMPORARY.0).suffix(TEMPORARY.1);
         // Readers of the folder are other users: the library's 0600 would hide the tables from them.
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
         builder.tempfile_in(folder).map_err(wrong)
     }
 
-    fn written(file: &FilePath, content: &[u8]) -> Result<tempfile::NamedTempFile, Error> {
+    pub(in crate::store) fn written(file: &FilePath, content: &[u8]) -> Result<tempfile::NamedTempFile, Error> {
         let mut made = beside(file)?;
         std::io::Write::write_all(&mut made, content).map_err(|source| Error::File {
             path: file.to_path_buf(),
@@ -298,6 +309,38 @@ pub(super) mod local {
         let folder = file.parent().expect("a file below the job's folder");
         let wrong = |source| Error::File { path: folder.to_path_buf(), doing: "synced", source };
         std::fs::File::open(folder).map_err(wrong)?.sync_all().map_err(wrong)
+    }
+
+    /// Visits the files of a folder and of those below it, so many levels down, by their path in it. Links are neither
+    /// followed nor visited; a folder that is not there has no files.
+    pub(in crate::store) fn walk(
+        folder: &FilePath,
+        levels: usize,
+        visit: &mut impl FnMut(String, std::fs::Metadata) -> std::io::Result<()>,
+    ) -> Result<(), Error> {
+        let mut folders = vec![(folder.to_path_buf(), String::new(), levels)];
+        while let Some((folder, within, levels)) = folders.pop() {
+            let wrong = |source| Error::File { path: folder.clone(), doing: "listed", source };
+            let entries = match std::fs::read_dir(&folder) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                entries => entries.map_err(wrong)?,
+            };
+            for entry in entries {
+                let entry = entry.map_err(wrong)?;
+                let path = format!("{within}{}", entry.file_name().to_string_lossy());
+                let kind = entry.file_type().map_err(wrong)?;
+                if kind.is_dir() && levels > 0 {
+                    folders.push((entry.path(), format!("{path}/"), levels - 1));
+                } else if kind.is_file() {
+                    match entry.metadata().and_then(|metadata| visit(path, metadata)) {
+                        // Another process was faster.
+                        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                        visited => visited.map_err(wrong)?,
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     /// File work waits for the disk; the other tasks of this thread are moved to another one meanwhile.
