@@ -23,7 +23,7 @@ pub(crate) enum Error {
     Newer { path: String, version: u32, known: u32 },
     #[error("another run published {found} meanwhile; this one started from {expected}")]
     Conflict { found: String, expected: String },
-    #[error("the destination {place} does not keep the conditions of a write: {what}")]
+    #[error("the destination `{place}` does not keep the conditions of a write: {what}")]
     Unconditional { place: String, what: &'static str },
     #[error("the store answered neither yes nor no to the publication: {why}")]
     Unknown { why: String },
