@@ -87,8 +87,7 @@ fn the_readers_in_the_documentation_read_every_listed_part_and_no_other() {
         ok(json!(rows).to_string())
     });
     let place = Workplace::new();
-    let stream =
-        "params: { since: \"{{ cursor }}\" }\npaging: none\nkey: [n]\nwrite: append\nincremental: { cursor: n, start: 0 }";
+    let stream = "params: { since: \"{{ cursor }}\" }\npaging: none\nkey: [n]\nwrite: append\nincremental: { cursor: n, start: 0 }";
     let file = place.file("job.yaml", &job(&server.url, "", stream));
     for _ in 0..3 {
         place.haul(&["run", &file]).expect_code(0);

@@ -10,10 +10,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
+use support::clock::faketime;
 use support::dataset::{self, assert_whole, chain, sequences};
 use support::rigs::{Rig, output_of, read};
 use support::server::{Server, ok};
-use support::{Workplace, job};
+use support::{Done, Workplace, job};
 
 /// A source whose table is another one at every read: `[n, n]` at the n-th.
 fn source() -> Server {
@@ -246,6 +247,44 @@ fn what_is_needed_right_now_is_not_swept() {
     assert!(young.exists());
     place.haul_in(12, &["sweep", &file]).expect_code(0).expect_says(&["removed 0 snapshots and 2 files"]);
     assert!(!young.exists());
+}
+
+/// Two hosts without a common state: the other one's sweep knows nothing of a run that takes longer than files are kept.
+#[test]
+fn a_run_that_takes_longer_than_files_are_kept_looks_for_its_parts_before_it_publishes() {
+    let place = Workplace::new();
+    let parts = place.path("out/test/items/data");
+    let is_removing = std::sync::Arc::new(AtomicBool::new(false));
+    let server = {
+        let (parts, is_removing) = (parts.clone(), std::sync::Arc::clone(&is_removing));
+        Server::start(move |request, _| {
+            if request.path() == "/slow" {
+                // An hour is a second for haul; the part of the other stream is there long before.
+                std::thread::sleep(Duration::from_secs(2));
+                let written = names(&parts, "").into_iter().map(|name| parts.join(name));
+                // Ids do not tell the order where a second is an hour.
+                let newest =
+                    written.max_by_key(|path| path.metadata().and_then(|found| found.modified()).expect("a time"));
+                if is_removing.load(Ordering::SeqCst) {
+                    std::fs::remove_file(newest.expect("a part")).expect("removed");
+                }
+            }
+            ok(r#"[{"n":1}]"#)
+        })
+    };
+    let slow = "  - { name: slow, path: /slow, paging: none }\ndestination:";
+    let file = place.file("job.yaml", &job_keeping(&server.url, 2, 1).replace("destination:", slow));
+    let run = || {
+        let mut command = place.command(&["run", &file]);
+        command.env("LD_PRELOAD", faketime()).env("FAKETIME", "+0 x3600").env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        Done::of(command.output().expect("haul starts"))
+    };
+    run().expect_code(0);
+    let before = std::fs::read(place.path("out/test/_latest.json")).expect("a pointer");
+    is_removing.store(true, Ordering::SeqCst);
+    run().expect_code(1).expect_says(&["is not there", "publish.keep.hours"]);
+    assert_eq!(std::fs::read(place.path("out/test/_latest.json")).expect("a pointer"), before);
+    dataset::assert_whole(&place.path("out/test"));
 }
 
 #[test]

@@ -29,7 +29,7 @@ pub(super) async fn lease_of(
     observations: &Observations,
 ) -> Result<LeasedRun, Error> {
     prove(store, records).await?;
-    let name = format!("run/{}/{}", job.name, store_key(store));
+    let name = format!("run/{}/{}", job.name, hex(store.shown().as_bytes(), 8));
     Ok(match Lease::acquire(records, observations, &name, RUN_LEASE).await? {
         Acquired::Lease(lease) => LeasedRun::Leased(lease),
         Acquired::Held(held) => LeasedRun::Held(held),
@@ -63,7 +63,7 @@ pub(super) async fn under_lease<T>(
 /// Proves once that the destination keeps the conditions of a write. The record `proof/<hash of the destination>` remembers
 /// it; a lost one only asks the store again.
 async fn prove(store: &Store, records: &RecordStore) -> Result<(), Error> {
-    let key = format!("proof/{}", store_key(store));
+    let key = format!("proof/{}", hex(store.identity().as_bytes(), 8));
     if records.get(&key).await?.is_some() {
         return Ok(());
     }
@@ -72,11 +72,6 @@ async fn prove(store: &Store, records: &RecordStore) -> Result<(), Error> {
     // Somebody else may have been first with the same finding.
     records.create(&key, &proof.to_string()).await?;
     Ok(())
-}
-
-/// A destination's name in the record store.
-pub(super) fn store_key(store: &Store) -> String {
-    hex(store.shown().as_bytes(), 8)
 }
 
 /// Who holds a lease, for a message.

@@ -284,6 +284,7 @@ async fn publish(
         config_hash: ctx.job.config_hash.clone(),
         tables,
     };
+    ctx.store.check_old_parts(current, &manifest, Clock.now() - ctx.job.keep.time).await?;
     let published = ctx.store.publish(current, manifest.clone()).await?;
     report.snapshot = Some(published.snapshot.clone());
     for name in &read {

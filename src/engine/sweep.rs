@@ -10,7 +10,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::error::Error;
-use super::leased::{store_key, under_lease};
+use super::leased::under_lease;
+use super::run::hex;
 use crate::clock::Clock;
 use crate::model::plan::Job;
 use crate::state::{Observations, RecordStore};
@@ -48,7 +49,7 @@ pub(super) async fn sweep_leased(
     records: &RecordStore,
     sweeping: Sweeping,
 ) -> Result<Swept, Error> {
-    let key = format!("sweep/{}/{}", job.name, store_key(store));
+    let key = format!("sweep/{}/{}", job.name, hex(store.identity().as_bytes(), 8));
     let found = records.get(&key).await?;
     let former: Option<SweepRecord> = found.as_ref().and_then(|found| serde_json::from_str(&found.value).ok());
     let notes = former.filter(|former| former.format == FORMAT).map(|former| former.unnamed).unwrap_or_default();

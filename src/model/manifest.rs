@@ -51,6 +51,13 @@ pub(crate) struct Manifest {
     pub tables: BTreeMap<String, TableManifest>,
 }
 
+impl Manifest {
+    /// The parts of all tables.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = &Part> {
+        self.tables.values().flat_map(|table| &table.parts)
+    }
+}
+
 /// One table of a snapshot.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct TableManifest {

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::layout::Made;
+
 /// A failure of the store. No variant shows a credential or a query string.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -48,6 +50,10 @@ impl Error {
                 ..
             } => Some("the store refuses the credential: check `destination.options`".to_owned()),
             Error::Conflict { .. } => Some("run again; if it stays, two jobs share this folder".to_owned()),
+            Error::Gone { path } if matches!(Made::read(path), Some(Made::Part { .. })) => Some(
+                "nothing of haul's own removes it before `publish.keep.hours`: they must be longer than the longest run"
+                    .to_owned(),
+            ),
             Error::Newer { .. } => Some("a newer haul wrote it: use that one, or a newer one".to_owned()),
             Error::Unconditional { .. } => Some(
                 "two runs could overwrite each other's tables there: publish to Azure Blob, Amazon S3, Google Cloud \

@@ -1,13 +1,15 @@
 //! What was published before: the manifests that are there, and whether a snapshot's parts still are.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
+use chrono::{DateTime, Utc};
 use futures_util::{StreamExt, TryStreamExt};
 use object_store::ObjectStoreExt;
 
 use super::error::Error;
 use super::layout::{self, Made};
 use super::open::{Backend, Store, below};
+use super::publish::Current;
 use crate::limits::STORE_REQUESTS_IN_FLIGHT;
 use crate::model::manifest::{Manifest, Part};
 
@@ -88,8 +90,25 @@ impl Store {
 
     /// Looks whether all parts of a snapshot are there in their size; the error names the first that is not.
     pub(crate) async fn check_parts(&self, manifest: &Manifest) -> Result<(), Error> {
-        let parts = manifest.tables.values().flat_map(|table| &table.parts);
-        let checks = parts.map(|part| self.check_part(part));
+        let checks = manifest.parts().map(|part| self.check_part(part));
+        futures_util::stream::iter(checks).buffered(STORE_REQUESTS_IN_FLIGHT).try_collect().await
+    }
+
+    /// The same of the parts that are new and were begun before this instant: a sweep that knows nothing of their run may
+    /// have found them old enough. Others need no look.
+    pub(crate) async fn check_old_parts(
+        &self,
+        current: Option<&Current>,
+        manifest: &Manifest,
+        begun_before: DateTime<Utc>,
+    ) -> Result<(), Error> {
+        let known: HashSet<&str> =
+            current.iter().flat_map(|current| current.manifest.parts()).map(|part| part.path.as_str()).collect();
+        let is_old = |part: &&Part| {
+            let begun_at = Made::read(&part.path).and_then(Made::begun_at);
+            !known.contains(part.path.as_str()) && begun_at.is_none_or(|begun_at| begun_at < begun_before)
+        };
+        let checks = manifest.parts().filter(is_old).map(|part| self.check_part(part));
         futures_util::stream::iter(checks).buffered(STORE_REQUESTS_IN_FLIGHT).try_collect().await
     }
 

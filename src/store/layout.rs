@@ -13,6 +13,7 @@
 //! .haul-<random>.tmp                    a probe of the store; in a local folder, anywhere: a file that is being written
 //! ```
 
+use chrono::{DateTime, Utc};
 use ulid::Ulid;
 
 /// The pointer.
@@ -108,6 +109,18 @@ impl<'a> Made<'a> {
                 }
             }
         }
+    }
+}
+
+impl Made<'_> {
+    /// When the run that made it began, by its id. `None` = the name does not say.
+    pub(super) fn begun_at(self) -> Option<DateTime<Utc>> {
+        let run = match self {
+            Made::Part { run } | Made::Quarantine { run } | Made::Held { run } => run,
+            Made::Manifest { snapshot, .. } => snapshot.rsplit_once('-')?.1,
+            Made::Temporary => return None,
+        };
+        DateTime::from_timestamp_millis(i64::try_from(Ulid::from_string(run).ok()?.timestamp_ms()).ok()?)
     }
 }
 

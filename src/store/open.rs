@@ -25,7 +25,13 @@ pub(crate) struct Store {
     /// For messages: no credential, no query.
     shown: String,
     /// What opened it, for a second client. Absent = the place is a local folder.
-    opening: Option<Arc<(Url, Vec<(String, String)>)>>,
+    opening: Option<Arc<Opening>>,
+}
+
+/// What opens a remote store.
+struct Opening {
+    url: Url,
+    options: Vec<(String, String)>,
 }
 
 #[derive(Clone)]
@@ -64,10 +70,17 @@ impl Store {
                 check_endpoints(&options).map_err(wrong)?;
                 let (store, prefix) = open_remote(url, options.clone()).map_err(|error| wrong(error.to_string()))?;
                 let prefix = prefix.join(job);
-                let opening = Some(Arc::new((url.clone(), options)));
+                let opening = Some(Arc::new(Opening { url: url.clone(), options }));
                 Ok(Store { backend: Backend::Remote { store, prefix }, shown, opening })
             }
         }
+    }
+
+    /// What tells it from other stores, hashed into names of records: where it is, and at which endpoint and account.
+    pub(crate) fn identity(&self) -> String {
+        let is_place = |name: &str| name.ends_with("endpoint") || name.ends_with("account_name");
+        let options = self.opening.iter().flat_map(|opening| &opening.options).filter(|(name, _)| is_place(name));
+        options.fold(self.shown.clone(), |identity, (name, value)| format!("{identity}\n{name}={value}"))
     }
 
     /// Where it is, for people.
@@ -81,7 +94,7 @@ impl Store {
 
     /// A second client of the same remote place, which sends every request once.
     pub(super) fn open_once_more(&self) -> Result<Arc<dyn ObjectStore>, Error> {
-        let (url, options) = &**self.opening.as_ref().expect("a remote store keeps what opened it");
+        let Opening { url, options } = &**self.opening.as_ref().expect("a remote store keeps what opened it");
         let wrong = |why| Error::Open { place: self.shown.clone(), why };
         open_unrepeated(url, options.clone()).map(|(store, _)| store).map_err(wrong)
     }
@@ -261,13 +274,28 @@ pub(super) mod local {
     pub(in crate::store) fn beside(file: &FilePath) -> Result<tempfile::NamedTempFile, Error> {
         let folder = file.parent().expect("a file below the job's folder");
         let wrong = |source| Error::File { path: folder.to_path_buf(), doing: "created", source };
-        std::fs::create_dir_all(folder).map_err(wrong)?;
+        make_folder(folder)?;
         let mut builder = tempfile::Builder::new();
         builder.prefix(TEMPORARY.0).suffix(TEMPORARY.1);
         // Readers of the folder are other users: the library's 0600 would hide the tables from them.
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
         builder.tempfile_in(folder).map_err(wrong)
+    }
+
+    /// Makes a folder and those above it; each is synced into the one that it stands in.
+    fn make_folder(folder: &FilePath) -> Result<(), Error> {
+        if folder.is_dir() {
+            return Ok(());
+        }
+        if let Some(parent) = folder.parent() {
+            make_folder(parent)?;
+        }
+        match std::fs::create_dir(folder) {
+            Ok(()) => sync_folder(folder),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
+            Err(source) => Err(Error::File { path: folder.to_path_buf(), doing: "created", source }),
+        }
     }
 
     pub(in crate::store) fn written(file: &FilePath, content: &[u8]) -> Result<tempfile::NamedTempFile, Error> {

@@ -34,9 +34,9 @@ impl Retention {
     pub(super) fn keeps(&mut self, manifest: &Manifest) -> bool {
         // A manifest that no pointer ever named has the sequence of another one, or a higher one than all.
         let is_seen = self.expected.as_ref() == Some(&manifest.snapshot);
-        let newer = self.seen.iter().filter(|(sequence, _)| *sequence > manifest.sequence);
+        let mut newer = self.seen.iter().filter(|(sequence, _)| *sequence > manifest.sequence);
         let stays = newer.clone().count() < self.snapshots
-            || newer.last().is_none_or(|(_, published_at)| *published_at > self.replaced_before);
+            || newer.next_back().is_none_or(|(_, published_at)| *published_at > self.replaced_before);
         if is_seen {
             self.seen.push((manifest.sequence, manifest.published_at));
             self.expected.clone_from(&manifest.previous);

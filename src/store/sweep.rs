@@ -122,10 +122,7 @@ impl Store {
         }
         let old = before(now, keep);
         let room = SWEEP_REMOVALS_MAX - swept.snapshots.len();
-        for file in self.list_files().await? {
-            if named.has(&file.path) {
-                continue;
-            }
+        for file in self.list_unnamed(&named).await? {
             let noted_at = notes.get(&file.path).copied().unwrap_or(now);
             let removed = Removed { path: file.path, bytes: file.bytes };
             let goes = noted_at <= old && file.modified_at <= old;
@@ -170,13 +167,14 @@ impl Store {
         Ok(old)
     }
 
-    /// Parts, files of bad records, and files that a killed run did not finish.
-    async fn list_files(&self) -> Result<Vec<Listed>, Error> {
+    /// Parts, files of bad records, and files that a killed run did not finish, that no manifest speaks of.
+    async fn list_unnamed(&self, named: &Named) -> Result<Vec<Listed>, Error> {
+        let is_unnamed = |path: &str| is_swept(path) && !named.has(path);
         let mut found = Vec::new();
         match self.backend() {
             Backend::Local(folder) => local::blocking(|| {
                 local::walk(folder, layout::DEPTH_MAX, &mut |path, metadata| {
-                    if !is_swept(&path) {
+                    if !is_unnamed(&path) {
                         return Ok(());
                     }
                     let modified_at = metadata.modified()?.into();
@@ -192,7 +190,7 @@ impl Store {
                 {
                     let Some(parts) = location.prefix_match(prefix) else { continue };
                     let path = parts.map(|part| part.as_ref().to_owned()).collect::<Vec<_>>().join("/");
-                    if is_swept(&path) {
+                    if is_unnamed(&path) {
                         found.push(Listed { path, bytes: size, modified_at: last_modified });
                     }
                 }
@@ -229,7 +227,7 @@ fn is_swept(path: &str) -> bool {
 impl Named {
     fn add(&mut self, manifest: &Manifest) {
         self.runs.insert(manifest.run.clone());
-        for part in manifest.tables.values().flat_map(|table| &table.parts) {
+        for part in manifest.parts() {
             self.add_path(&part.path);
         }
     }
