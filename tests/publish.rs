@@ -14,7 +14,7 @@ mod support;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
-use std::process::Child;
+use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -284,6 +284,42 @@ fn a_destination_is_proved_once_and_the_proof_leaves_nothing() {
     assert!(!place.path("out").exists());
 }
 
+/// Calls that a file system may not have, as `strace` makes them fail.
+#[test]
+fn a_folder_that_cannot_do_what_a_publication_rests_on_is_refused() {
+    let source = source();
+    let no_rename = "--inject=renameat2:error=EINVAL";
+    let no_links = ["--inject=link:error=EPERM", "--inject=linkat:error=EPERM"];
+    for (calls, says) in [
+        (&["--inject=flock:error=ENOLCK"][..], Some("it has no file locks")),
+        (&[no_rename, no_links[0], no_links[1]], Some("only where there is none")),
+        // NFS is like this.
+        (&[no_rename], None),
+    ] {
+        let place = Workplace::new();
+        let file = place.file("job.yaml", &job(&source.url, "", "paging: none"));
+        let strace = [&["-f"], calls].concat();
+        let asked = source.asked().len();
+        let done = Done::of(place.traced(&strace, &["run", &file]).output().expect("strace runs"));
+        match says {
+            Some(says) => {
+                done.expect_code(2).expect_says(&[
+                    "does not keep the conditions of a write",
+                    says,
+                    "network file system",
+                ]);
+                assert_eq!(source.asked().len(), asked, "the source was asked for what nobody can store");
+                assert!(!place.path("out").exists());
+            }
+            None => {
+                done.expect_code(0);
+                place.haul(&["run", &file]).expect_code(0);
+                assert_eq!(dataset::read(&place.path("out/test")).expect("readable").expect("published").sequence, 2);
+            }
+        }
+    }
+}
+
 /// Runs a job on a local folder so many hours from now under `strace`, which kills it at one of its system calls. `true` =
 /// it did.
 fn traced(place: &Workplace, hours: u64, file: &str, inject: Option<&str>) -> (bool, String) {
@@ -392,7 +428,9 @@ fn a_run_killed_at_every_request_to_a_blob_store_shows_the_former_or_the_new_sna
         let asked = source.asked().len();
         blobs.faults.victim(None);
         blobs.faults.plan(move |_, number| if number == at { fault } else { Fault::Pass });
-        let child = blobs.place.command(&["run", &blobs.file]).spawn().expect("haul starts");
+        let child =
+            blobs.place.command(&["run", &blobs.file, "--json"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        let child = child.expect("haul starts");
         blobs.faults.victim(Some(child.id()));
         child.wait_with_output().expect("it ends");
         blobs.faults.plan(|_, _| Fault::Pass);
@@ -422,7 +460,7 @@ fn race(rounds: usize, first: &Workplace, second: &Workplace, files: [&str; 2], 
             .zip(files)
             .map(|(place, file)| {
                 let mut command = place.command(&["run", file, "--json"]);
-                command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+                command.stdout(Stdio::piped()).stderr(Stdio::piped());
                 command.spawn().expect("haul starts")
             })
             .collect();

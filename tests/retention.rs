@@ -6,6 +6,7 @@ mod support;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
@@ -226,7 +227,7 @@ fn what_is_needed_right_now_is_not_swept() {
     let file = place.file("job.yaml", &job_keeping(&source.url, 1, 1));
     place.haul_in(0, &["run", &file]).expect_code(0);
     let slow_file = place.file("slow.yaml", &job_keeping(&slow.url, 1, 1));
-    let mut running = place.command(&["run", &slow_file]).spawn().expect("haul starts");
+    let mut running = place.command(&["run", &slow_file, "--json"]).stdout(Stdio::null()).spawn().expect("haul starts");
     while slow.asked().is_empty() {
         std::thread::yield_now();
     }
@@ -319,6 +320,36 @@ fn a_blob_store_is_swept_as_a_folder_is() {
     let alias =
         read(&format!("select distinct n from read_parquet('{}/items/current.parquet')", folder.display()), None);
     assert_eq!(alias["rows"], json!([[4]]));
+}
+
+#[test]
+fn a_bucket_is_swept_as_a_folder_is() {
+    let (s3, source) = (Rig::start("s3.py", &[]), source());
+    let place = Workplace::new().env("AWS_ACCESS_KEY_ID", "tester").env("AWS_SECRET_ACCESS_KEY", "canary-secret");
+    let options = format!("{{ endpoint: \"{}\", region: us-east-1, allow_http: \"true\" }}", s3.url());
+    let text = job_keeping(&source.url, 2, 10)
+        .replace("  url: out\n", &format!("  url: s3://haul/exports\n  options: {options}\n"));
+    let file = place.file("job.yaml", &text);
+    for hour in 0..4 {
+        place.haul_in(hour, &["run", &file]).expect_code(0);
+    }
+    place.haul_in(20, &["rollback", &file]).expect_code(0);
+    let swept = place.haul_in(40, &["sweep", &file, "--json"]).expect_code(0).json();
+    // The third one is shown again and the fourth was replaced at 20: its part is still named.
+    assert_eq!(
+        (swept["snapshots"].clone(), swept["files"].as_array().map(Vec::len)),
+        (json!([]), Some(2)),
+        "{swept:#}"
+    );
+    let again = place.haul_in(60, &["sweep", &file, "--json"]).expect_code(0).json();
+    assert_eq!((&again["files"], &again["waiting"]), (&json!([]), &json!([])));
+    let to = place.path("current.parquet");
+    output_of(
+        "s3.py",
+        &["--url", s3.url(), "--get", "exports/test/items/current.parquet", "--to", &to.to_string_lossy()],
+    );
+    let rows = read(&format!("select distinct n from read_parquet('{}')", to.display()), None);
+    assert_eq!(rows["rows"], json!([[3]]));
 }
 
 #[test]

@@ -42,9 +42,19 @@ impl Store {
     pub(crate) async fn list_snapshots(&self) -> Result<Snapshots, Error> {
         let current = self.load_current().await?.map(|current| current.manifest.snapshot);
         let names = self.list_manifests().await?;
-        let loads = names.iter().map(|(_, path)| self.load_manifest(path));
-        let manifests = futures_util::stream::iter(loads).buffered(STORE_REQUESTS_IN_FLIGHT).try_collect().await?;
-        Ok(Snapshots { manifests, current })
+        let loads = names.iter().map(|(_, path)| self.load_listed(path));
+        let found: Vec<Option<Manifest>> =
+            futures_util::stream::iter(loads).buffered(STORE_REQUESTS_IN_FLIGHT).try_collect().await?;
+        Ok(Snapshots { manifests: found.into_iter().flatten().collect(), current })
+    }
+
+    /// A manifest that was listed. `None` = a sweep removed it meanwhile.
+    pub(super) async fn load_listed(&self, path: &str) -> Result<Option<Manifest>, Error> {
+        match self.load_manifest(path).await {
+            Ok(manifest) => Ok(Some(manifest)),
+            Err(Error::Gone { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Sequence and path of every manifest, the highest sequence first.

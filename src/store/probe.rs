@@ -112,20 +112,16 @@ fn probe_folder(folder: &FilePath) -> Result<Probed, Error> {
 }
 
 fn probe_file(file: &FilePath) -> Result<Probed, Error> {
-    let unsupported = |error: &Error| match error {
-        Error::File { source, .. } => source.kind() == std::io::ErrorKind::Unsupported,
-        _ => false,
-    };
-    let create = |content: &[u8]| local::place(local::written(file, content)?, file);
-    match create(b"1") {
+    match local::place(local::written(file, b"1")?, file) {
         Ok(true) => {}
         Ok(false) => return Ok(Probed::Ignores("it refused to create a file whose name is new")),
-        Err(error) if unsupported(&error) => {
-            return Ok(Probed::Ignores("it cannot create a file only where there is none"));
+        // A file could be written there, so it is the way in which it gets its name.
+        Err(Error::File { source, .. }) if is_unknown_call(&source) => {
+            return Ok(Probed::Ignores("it cannot give a file a name only where there is none"));
         }
         Err(error) => return Err(error),
     }
-    if create(b"2")? {
+    if local::place(local::written(file, b"2")?, file)? {
         return Ok(Probed::Ignores("it created a file whose name was taken"));
     }
     let wrong = |source| Error::File { path: file.to_path_buf(), doing: "locked", source };
@@ -144,4 +140,11 @@ fn probe_file(file: &FilePath) -> Result<Probed, Error> {
         return Ok(Probed::Ignores("a file does not hold what was written last"));
     }
     Ok(Probed::Keeps)
+}
+
+/// How file systems say that they have neither a rename that replaces nothing nor hard links: by EINVAL, ENOSYS, EOPNOTSUPP
+/// or, as many do without links, EPERM.
+fn is_unknown_call(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
+    matches!(error.kind(), InvalidInput | PermissionDenied | Unsupported)
 }

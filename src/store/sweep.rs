@@ -88,18 +88,8 @@ impl Store {
         sweeping: Sweeping,
     ) -> Result<Swept, Error> {
         let mut swept = Swept::default();
-        let mut named = Named::default();
         // The held first: one that is published meanwhile is among the snapshots before it leaves here.
-        for path in self.list_names(layout::HELD).await? {
-            if let Some(Made::Held { run }) = Made::read(&path)
-                && let Found::Version { content, .. } = self.read(&layout::held(run)).await?
-            {
-                let value: Value = serde_json::from_slice(&content)
-                    .map_err(|error| Error::Unreadable { path: path.clone(), why: error.to_string() })?;
-                named.runs.insert(run.to_owned());
-                named.add_texts(&value);
-            }
-        }
+        let mut named = self.name_held().await?;
         let current = self.load_current().await?;
         let mut retention = Retention::new(keep, now, current.as_ref().map(|current| &current.manifest));
         if let Some(current) = &current {
@@ -143,17 +133,26 @@ impl Store {
         Ok(swept)
     }
 
+    /// What the manifests of held runs speak of, in whatever form they are.
+    async fn name_held(&self) -> Result<Named, Error> {
+        let mut named = Named::default();
+        for path in self.list_names(layout::HELD).await? {
+            if let Some(Made::Held { run }) = Made::read(&path)
+                && let Found::Version { content, .. } = self.read(&layout::held(run)).await?
+            {
+                let value: Value = serde_json::from_slice(&content)
+                    .map_err(|error| Error::Unreadable { path: path.clone(), why: error.to_string() })?;
+                named.runs.insert(run.to_owned());
+                named.add_texts(&value);
+            }
+        }
+        Ok(named)
+    }
+
     /// Reads every manifest, gathers what the kept ones name, and gives the ids of the others, the newest first.
     async fn judge_manifests(&self, retention: &mut Retention, named: &mut Named) -> Result<Vec<String>, Error> {
         let names = self.list_manifests().await?;
-        let loads = names.iter().map(|(_, path)| async move {
-            match self.load_manifest(path).await {
-                Ok(manifest) => Ok(Some(manifest)),
-                // Another sweep was faster.
-                Err(Error::Gone { .. }) => Ok(None),
-                Err(error) => Err(error),
-            }
-        });
+        let loads = names.iter().map(|(_, path)| self.load_listed(path));
         let mut loads = futures_util::stream::iter(loads).buffered(STORE_REQUESTS_IN_FLIGHT);
         let mut old = Vec::new();
         while let Some(manifest) = loads.try_next().await? {
