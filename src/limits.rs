@@ -148,6 +148,25 @@ pub(crate) const PART_BYTES_DEFAULT_ANALYTICS: u64 = 256 * 1024 * 1024;
 /// Bytes of one block of an upload.
 pub(crate) const UPLOAD_BLOCK_BYTES: usize = 8 * 1024 * 1024;
 
+/// Former snapshots that stay, unless the job says otherwise: enough to look back over some bad runs.
+pub(crate) const KEEP_SNAPSHOTS_DEFAULT: usize = 5;
+/// How long a snapshot stays after it was replaced, unless the job says otherwise: a refresh of Power BI ends after five
+/// hours at most, and a weekend's copy of the files after two days.
+pub(crate) const KEEP_TIME_DEFAULT: Duration = Duration::from_secs(48 * 3600);
+/// Manifests and files that one sweep removes: a backlog goes over several runs, none of which takes minutes for it.
+pub(crate) const SWEEP_REMOVALS_MAX: usize = 1_000;
+/// Unnamed files that the record store remembers for the next sweep; with these its record stays below RECORD_BYTES_MAX.
+pub(crate) const SWEEP_NOTES_MAX: usize = 10_000;
+/// Manifests and parts of a destination that are asked for at once.
+pub(crate) const STORE_REQUESTS_IN_FLIGHT: usize = 8;
+/// Tries of a swap whose outcome was unknown and whose pointer turned out unchanged. The store's client repeats requests
+/// below that, too.
+pub(crate) const SWAP_TRIES_MAX: usize = 5;
+/// Tries to prove that a destination keeps the conditions of a write: enough for one lost answer and one throttled one.
+pub(crate) const PROBE_TRIES_MAX: usize = 3;
+/// Between two such tries.
+pub(crate) const STORE_RETRY_WAIT: Duration = Duration::from_millis(500);
+
 /// A run's lease without renewal; a holder on the same host that died is noticed at once.
 pub(crate) const RUN_LEASE: Duration = Duration::from_secs(120);
 /// Attempts to take a lease that others change meanwhile; each of them saw it free.

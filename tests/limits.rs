@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Value, json};
+use support::clock::faketime;
 use support::server::{Answer, Request, Server, ok, status};
 use support::{Done, Workplace, job, terminate};
 
@@ -49,12 +50,6 @@ impl FastClock {
             .env("FAKETIME", format!("+{ahead:.3} x{}", self.speed))
             .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
     }
-}
-
-fn faketime() -> String {
-    let folders = std::fs::read_dir("/usr/lib").expect("/usr/lib").flatten().map(|entry| entry.path());
-    let library = folders.map(|folder| folder.join("faketime/libfaketime.so.1")).find(|file| file.exists());
-    library.expect("libfaketime is not installed: run `tests/rigs/install`").to_string_lossy().into_owned()
 }
 
 /// Times of arrival by the fast clock.

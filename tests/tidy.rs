@@ -14,7 +14,7 @@ const FLOORS: &[(&str, u8, &[&str])] = &[
     ("demo", 4, &[]),
     ("engine", 3, &[]),
     ("job", 2, &[]),
-    ("state", 1, &[]),
+    ("state", 1, &["store"]),
     ("http", 1, &["state"]),
     ("auth", 1, &["http", "state"]),
     ("source", 1, &["http", "auth"]),

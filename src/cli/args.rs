@@ -75,6 +75,10 @@ pub(super) enum Verb {
     Runs(JobArgs),
     /// Publish a run that a gate holds back, or forget it
     Publish(PublishArgs),
+    /// Show readers a former snapshot again, with its cursors
+    Rollback(RollbackArgs),
+    /// Remove former snapshots and files that nobody needs any more; every run does so, too
+    Sweep(SweepArgs),
     /// Start a demo API on this machine and run a whole job against it
     Demo(DemoArgs),
     /// Show the tables that a job makes, with every column's type and why it has it; without a job, print the JSON Schema of the job file
@@ -236,6 +240,41 @@ pub(super) enum StateVerb {
         #[arg(long)]
         slice: Option<String>,
     },
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The former tables are published anew, under a new number. Cursors go back with them: the next run reads again what came since.
+A second rollback without a snapshot takes the first one back.
+
+Examples:
+  haul rollback jobs/sales.yaml
+  haul snapshots jobs/sales.yaml
+  haul rollback jobs/sales.yaml 00000041-01KDQ5T9Z6V1S4J8XH2M7RC3WB --json")]
+pub(super) struct RollbackArgs {
+    /// Job file
+    pub file: PathBuf,
+    /// Snapshot, as `haul snapshots` names it [default: the one before the current one]
+    pub snapshot: Option<String>,
+    /// Change a setting of the job for this time
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting)]
+    pub set: Vec<(String, String)>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+What stays is said by `publish.keep` in the job file. A file that no snapshot names is remembered by one sweep and removed by a
+later one, when the hours to keep lie between them.
+
+Examples:
+  haul sweep jobs/sales.yaml --dry-run
+  haul sweep jobs/sales.yaml --json")]
+pub(super) struct SweepArgs {
+    #[command(flatten)]
+    pub job: JobArgs,
+    /// Only tell what would be removed
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 #[derive(Debug, Args)]

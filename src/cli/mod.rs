@@ -13,12 +13,14 @@ mod plan;
 mod preview;
 mod progress;
 mod publish;
+mod rollback;
 mod run;
 mod runs;
 mod schema;
 mod signals;
 mod snapshots;
 mod state;
+mod sweep;
 mod tape;
 
 use std::ffi::OsString;
@@ -92,6 +94,8 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Failure> {
         Verb::Snapshots(args) => in_runtime(output, snapshots::run(surroundings()?, args)),
         Verb::Runs(args) => in_runtime(output, runs::run(surroundings()?, args)),
         Verb::Publish(args) => in_runtime(output, publish::run(surroundings()?, args)),
+        Verb::Rollback(args) => in_runtime(output, rollback::run(surroundings()?, args)),
+        Verb::Sweep(args) => in_runtime(output, sweep::run(surroundings()?, args)),
         Verb::Demo(args) => in_runtime(output, demo::run(*output, args)),
         Verb::Check(args) => check::run(output, &args),
         Verb::Schema(args) => match args.file.clone() {

@@ -12,7 +12,7 @@ use super::progress::telemetry;
 use super::signals::{interrupted, until_signalled};
 use crate::engine::{Backfill, Context, Ended, Memory, Purpose, Resuming, RunOptions, run_job};
 use crate::job::load;
-use crate::model::report::{MergeCounts, Outcome, RunReport, SchemaChange, TableOutcome, TableReport};
+use crate::model::report::{MergeCounts, Outcome, RunReport, SchemaChange, SweepCounts, TableOutcome, TableReport};
 
 pub(super) async fn run(around: Surroundings, args: RunArgs) -> Result<Exit, Failure> {
     let job = load(&args.job.file, &args.job.set)?;
@@ -57,6 +57,12 @@ fn show_report(output: Output, report: &RunReport) {
             output.line(format!("  {line}"));
         }
         output.line(format!("{} in {:.1} s", source_line(report), report.seconds));
+        if let Some(SweepCounts { snapshots, files, bytes, .. }) =
+            report.swept.filter(|swept| swept.snapshots + swept.files > 0)
+        {
+            let (snapshots, files) = (counted(snapshots, "former snapshot"), counted(files, "file"));
+            output.line(format!("removed {snapshots} and {files} ({}) that nobody needs any more", size(bytes)));
+        }
     }
     for (name, table) in &report.tables {
         notes_of(output, name, table);

@@ -11,12 +11,15 @@ use super::signals::until_signalled;
 use crate::engine::open_store;
 use crate::job::load;
 use crate::model::manifest::Manifest;
+use crate::store::Snapshots;
 
 pub(super) async fn run(around: Surroundings, args: JobArgs) -> Result<Exit, Failure> {
     let job = load(&args.file, &args.set)?;
     let store = open_store(&job)?;
     let listed = until_signalled(around.output, &CancellationToken::new(), store.list_snapshots()).await?;
-    let (manifests, current) = listed?;
+    let snapshots = listed?;
+    let published = snapshots.published();
+    let Snapshots { manifests, current } = &snapshots;
     let is_current = |manifest: &Manifest| current.as_ref() == Some(&manifest.snapshot);
     if around.output.is_json {
         let snapshots: Vec<_> = manifests
@@ -31,6 +34,8 @@ pub(super) async fn run(around: Surroundings, args: JobArgs) -> Result<Exit, Fai
                     "snapshot": manifest.snapshot,
                     "published_at": manifest.published_at,
                     "is_current": is_current(manifest),
+                    "was_published": published.contains(manifest.snapshot.as_str()),
+                    "restored_from": manifest.restored_from,
                     "tables": tables,
                 })
             })
@@ -42,7 +47,7 @@ pub(super) async fn run(around: Surroundings, args: JobArgs) -> Result<Exit, Fai
         around.output.line(format!("nothing is published in {}", store.shown()));
         return Ok(Exit::Done);
     }
-    let mut rows = vec![["", "SNAPSHOT", "PUBLISHED", "TABLES", "ROWS", "SIZE"].map(str::to_owned).to_vec()];
+    let mut rows = vec![["", "SNAPSHOT", "PUBLISHED", "TABLES", "ROWS", "SIZE", ""].map(str::to_owned).to_vec()];
     rows.extend(manifests.iter().map(|manifest| {
         let sum = |of: fn(&crate::model::manifest::TableManifest) -> u64| manifest.tables.values().map(of).sum::<u64>();
         vec![
@@ -52,9 +57,14 @@ pub(super) async fn run(around: Surroundings, args: JobArgs) -> Result<Exit, Fai
             manifest.tables.len().to_string(),
             count(sum(|table| table.rows)),
             size(sum(|table| table.bytes)),
+            match &manifest.restored_from {
+                Some(former) => format!("holds {former}"),
+                None if published.contains(manifest.snapshot.as_str()) => String::new(),
+                None => "never published".to_owned(),
+            },
         ]
     }));
-    for line in columns(&rows, &[false, false, false, true, true, true]) {
+    for line in columns(&rows, &[false, false, false, true, true, true, false]) {
         around.output.line(line);
     }
     around.output.note("* is what readers see");

@@ -4,12 +4,13 @@
 use super::error::Error;
 use crate::format::concat;
 use crate::model::manifest::TableManifest;
-use crate::model::plan::Job;
 use crate::store::{Store, layout};
 
 /// Makes a table's alias show its published parts.
-pub(super) async fn write_alias(job: &Job, store: &Store, table: &str, manifest: &TableManifest) -> Result<(), Error> {
-    let format = &job.destination.format;
+pub(super) async fn write_alias(store: &Store, table: &str, manifest: &TableManifest) -> Result<(), Error> {
+    let Some(format) = manifest.form() else {
+        return Err(Error::UnknownForm { table: table.to_owned(), form: manifest.format.clone() });
+    };
     let alias = layout::alias(table, format.extension());
     match manifest.parts.as_slice() {
         [] => Ok(()),
@@ -20,7 +21,7 @@ pub(super) async fn write_alias(job: &Job, store: &Store, table: &str, manifest:
                 files.push(store.fetch(part).await?);
             }
             let spool = store.spool(&alias)?;
-            let spool = tokio::task::block_in_place(|| concat(format, files, spool))
+            let spool = tokio::task::block_in_place(|| concat(&format, files, spool))
                 .map_err(|source| Error::Format { stream: table.to_owned(), doing: "joining", source })?;
             let spooled = spool.finish().map_err(|source| Error::Spool { stream: table.to_owned(), source })?;
             Ok(store.alias_file(spooled, &alias).await?)
@@ -29,6 +30,6 @@ pub(super) async fn write_alias(job: &Job, store: &Store, table: &str, manifest:
 }
 
 /// Whether a table's alias was written after the snapshot that readers see.
-pub(super) async fn is_alias_current(job: &Job, store: &Store, table: &str) -> Result<bool, Error> {
-    Ok(store.is_up_to_date(&layout::alias(table, job.destination.format.extension())).await?)
+pub(super) async fn is_alias_current(store: &Store, table: &str, manifest: &TableManifest) -> Result<bool, Error> {
+    Ok(store.is_up_to_date(&layout::alias(table, &manifest.format)).await?)
 }

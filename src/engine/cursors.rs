@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use ulid::Ulid;
 
 use super::error::Error;
-use super::leased::{LeasedRun, lease_of, process_of};
+use super::leased::under_lease;
 use super::slices::WHOLE;
 use crate::clock::Clock;
 use crate::model::incremental::StoredCursor;
@@ -53,13 +53,7 @@ pub(crate) async fn change_cursors(
             return Err(Error::NotIncremental { stream: name.clone(), known: known.join(", ") });
         }
     }
-    let lease = match lease_of(job, store, records, observations).await? {
-        LeasedRun::Leased(lease) => lease,
-        LeasedRun::Held(held) => return Err(Error::RunGoingOn { process: process_of(&held) }),
-    };
-    let changed = publish_change(job, store, change).await;
-    lease.release().await?;
-    changed
+    under_lease(job, store, records, observations, publish_change(job, store, change)).await
 }
 
 async fn publish_change(job: &Job, store: &Store, change: &CursorChange) -> Result<Cursors, Error> {
@@ -92,6 +86,7 @@ async fn publish_change(job: &Job, store: &Store, change: &CursorChange) -> Resu
     }
     manifest.run = Ulid::generate().to_string();
     manifest.published_at = Clock.now();
+    manifest.restored_from = None;
     let cursors = manifest.tables.iter().map(|(name, table)| (name.clone(), table.cursors.clone())).collect();
     store.publish(Some(&current), manifest).await?;
     Ok(cursors)

@@ -67,7 +67,7 @@ pub(crate) enum Error {
     NotIncremental { stream: String, known: String },
     #[error("`{value}` is no value for the cursor of stream `{stream}`")]
     CursorValue { stream: String, value: String },
-    #[error("nothing is published yet, so there is no cursor to change")]
+    #[error("nothing is published yet")]
     NothingPublished,
     #[error("no run of this job is held")]
     NothingHeld,
@@ -77,6 +77,18 @@ pub(crate) enum Error {
     ManyHeld { runs: Vec<String> },
     #[error("run `{run}` cannot be published any more: table `{table}` was published since it was held")]
     Overtaken { run: String, table: String },
+    #[error("there is no snapshot before the current one")]
+    NoFormerSnapshot,
+    #[error("there is no snapshot `{snapshot}`")]
+    SnapshotUnknown { snapshot: String },
+    #[error("the snapshot `{snapshot}` was never published: another run was faster, or its own one died")]
+    SnapshotUnseen { snapshot: String },
+    #[error("the snapshot `{snapshot}` is what readers see already")]
+    SnapshotCurrent { snapshot: String },
+    #[error("the snapshot `{snapshot}` cannot be shown again: {source}")]
+    SnapshotIncomplete { snapshot: String, source: store::Error },
+    #[error("table `{table}`: its files are of a form `{form}` that this haul does not know")]
+    UnknownForm { table: String, form: String },
     #[error("another run of this job is going on ({process})")]
     RunGoingOn { process: String },
     #[error(
@@ -120,7 +132,11 @@ impl Error {
             | Error::NotHeld { .. }
             | Error::ManyHeld { .. }
             | Error::Overtaken { .. }
-            | Error::NothingPublished => Class::Usage,
+            | Error::NothingPublished
+            | Error::NoFormerSnapshot
+            | Error::SnapshotUnknown { .. }
+            | Error::SnapshotUnseen { .. }
+            | Error::SnapshotCurrent { .. } => Class::Usage,
             Error::RunGoingOn { .. } => Class::Temporary,
             Error::Slice { source, .. } => source.class(),
             Error::Http(source) => of_http(source),
@@ -128,6 +144,7 @@ impl Error {
             Error::State(source) => of_state(source),
             Error::LeaseLost => Class::Temporary,
             Error::Store(source) if source.is_temporary() => Class::Temporary,
+            Error::Store(store::Error::Unconditional { .. }) => Class::Usage,
             Error::Page { source, .. } | Error::Report { source, .. } | Error::Endpoint { source, .. } => {
                 of_source(source)
             }
@@ -148,6 +165,8 @@ impl Error {
             | Error::ParentFailed { .. }
             | Error::ManyCopies { .. }
             | Error::Kept { .. }
+            | Error::SnapshotIncomplete { .. }
+            | Error::UnknownForm { .. }
             | Error::Stopped
             | Error::Store(_) => Class::Failed,
         }
@@ -206,9 +225,15 @@ impl Error {
                 Some("a number or an instant such as 2024-01-31, as `start` in the job".to_owned())
             }
             Error::RunGoingOn { .. } => Some("wait until it is over".to_owned()),
+            Error::SnapshotUnknown { .. }
+            | Error::SnapshotUnseen { .. }
+            | Error::SnapshotCurrent { .. }
+            | Error::SnapshotIncomplete { .. } => Some("`haul snapshots` lists what was published".to_owned()),
             Error::NotIncremental { .. }
             | Error::NothingHeld
             | Error::NothingPublished
+            | Error::NoFormerSnapshot
+            | Error::UnknownForm { .. }
             | Error::ParentFailed { .. }
             | Error::Spool { .. }
             | Error::Format { .. }

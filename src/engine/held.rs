@@ -6,8 +6,8 @@ use std::sync::Arc;
 use ulid::Ulid;
 
 use super::error::Error;
-use super::leased::{LeasedRun, lease_of, process_of};
-use super::publication::show_tables;
+use super::follow::{follow, write_status};
+use super::leased::under_lease;
 use crate::clock::Clock;
 use crate::model::held::{HeldRun, paths_of};
 use crate::model::manifest::{FORMAT_VERSION, Manifest, TableManifest};
@@ -41,13 +41,7 @@ pub(crate) async fn decide(
     run: Option<&str>,
     decision: Decision,
 ) -> Result<Decided, Error> {
-    let lease = match lease_of(job, store, records, observations).await? {
-        LeasedRun::Leased(lease) => lease,
-        LeasedRun::Held(held) => return Err(Error::RunGoingOn { process: process_of(&held) }),
-    };
-    let decided = carry_out(job, store, run, decision).await;
-    lease.release().await?;
-    decided
+    under_lease(job, store, records, observations, carry_out(job, store, run, decision)).await
 }
 
 async fn carry_out(job: &Job, store: &Store, run: Option<&str>, decision: Decision) -> Result<Decided, Error> {
@@ -57,9 +51,11 @@ async fn carry_out(job: &Job, store: &Store, run: Option<&str>, decision: Decisi
         Decision::Approve => {
             let current = store.load_current().await?;
             let manifest = approved(&held, current.as_ref())?;
-            let published = store.publish(current.as_ref(), manifest).await?;
+            let published = store.publish(current.as_ref(), manifest.clone()).await?;
             let names: Vec<String> = held.tables.keys().cloned().collect();
-            (Some(published.snapshot), show_tables(job, store, &names, &held.tables).await)
+            let mut warnings = follow(job, store, &held.tables, &names).await;
+            warnings.extend(write_status(store, &manifest, &published.snapshot, held.held_at).await);
+            (Some(published.snapshot), warnings)
         }
     };
     store.discard_held(&held.run).await?;
@@ -97,6 +93,7 @@ fn approved(held: &HeldRun, current: Option<&Current>) -> Result<Manifest, Error
         published_at: Clock.now(),
         previous: None,
         config_hash: held.config_hash.clone(),
+        restored_from: None,
         tables,
     })
 }

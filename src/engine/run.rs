@@ -10,20 +10,21 @@ use tokio_util::sync::CancellationToken;
 
 use super::context::Context;
 use super::error::{Class, Error};
+use super::follow::{follow, repair};
 use super::gates::held_back;
 use super::held::{discard_overtaken, held_run};
 use super::leased::{LeasedRun, keep_lease, lease_of, process_of};
 use super::parents::{ParentRows, fields_needed};
-use super::publication::{repair_tables, show_tables};
 use super::resume::{Resume, Resuming};
 use super::slices::Backfill;
 use super::stream::Reading;
+use super::sweep::sweep_leased;
 use super::tables::{failed_report, kept_report, table_manifests, table_reports};
 use crate::clock::Clock;
 use crate::model::manifest::{FORMAT_VERSION, Manifest, Status, StatusTable, TableManifest};
 use crate::model::plan::{Stream, Tables};
 use crate::model::report::{Outcome, RunReport, SourceReport, TableOutcome, TableReport};
-use crate::store::Current;
+use crate::store::{Current, Sweeping};
 use crate::telemetry::Event;
 
 /// What a run does beyond the job file.
@@ -68,6 +69,7 @@ pub(crate) async fn run_job(ctx: Arc<Context>, options: RunOptions) -> Ended {
         tables: BTreeMap::new(),
         source: SourceReport::default(),
         held: Vec::new(),
+        swept: None,
         error: None,
         hint: None,
         warnings: Vec::new(),
@@ -357,7 +359,7 @@ async fn publish(
         }
     }
     if former.is_some_and(|former| is_same_content(former, &tables)) {
-        report.warnings.extend(repair_tables(&ctx.job, &ctx.store, &tables).await?);
+        report.warnings.extend(repair(&ctx.job, &ctx.store, &tables).await?);
         return Ok(Outcome::Unchanged);
     }
     let manifest = Manifest {
@@ -368,13 +370,21 @@ async fn publish(
         run: ctx.run.clone(),
         published_at: Clock.now(),
         previous: None,
+        restored_from: None,
         config_hash: ctx.job.config_hash.clone(),
         tables,
     };
+    ctx.store.check_old_parts(current, &manifest, Clock.now() - ctx.job.keep.time).await?;
     let published = ctx.store.publish(current, manifest.clone()).await?;
     report.snapshot = Some(published.snapshot.clone());
     ctx.telemetry.tell(Event::SnapshotPublished { snapshot: published.snapshot });
-    report.warnings.extend(show_tables(&ctx.job, &ctx.store, &read, &manifest.tables).await);
+    report.warnings.extend(follow(&ctx.job, &ctx.store, &manifest.tables, &read).await);
+    match sweep_leased(&ctx.job, &ctx.store, &ctx.records, Sweeping::Removes).await {
+        Ok(swept) => report.swept = swept.counts(),
+        Err(error) => {
+            report.warnings.push(format!("former snapshots and files were not swept: {}", text_of(&error)));
+        }
+    }
     Ok(Outcome::Published)
 }
 

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::time::Duration;
 
 use ring::digest::{SHA256, digest};
 use serde_json::Value;
@@ -21,8 +22,8 @@ use super::spec::{DialectSpec, JobSpec, ResumeSpec, SettingSpec, SourceSpec};
 use super::spec_publish::TablesSpec;
 use super::value::{check_duration, check_literal, check_url};
 use super::yaml::{SyntaxError, Tree, join, leads_to};
-use crate::limits::RESUME_AGE_DEFAULT;
-use crate::model::plan::{Dialect, Job, Resumption, SettingValue, Source, Tables};
+use crate::limits::{KEEP_SNAPSHOTS_DEFAULT, KEEP_TIME_DEFAULT, RESUME_AGE_DEFAULT};
+use crate::model::plan::{Dialect, Job, Keep, Resumption, SettingValue, Source, Tables};
 
 /// Folder names that Windows keeps for itself; a dataset may be copied there.
 const RESERVED: &[&str] = &[
@@ -136,6 +137,10 @@ impl Job {
             },
             resume: resume?,
             gates,
+            keep: Keep {
+                snapshots: spec.publish.keep.snapshots.unwrap_or(KEEP_SNAPSHOTS_DEFAULT),
+                time: spec.publish.keep.hours.map_or(KEEP_TIME_DEFAULT, |hours| Duration::from_secs(hours * 3600)),
+            },
             settings,
             config_hash,
         })

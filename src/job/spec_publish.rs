@@ -18,6 +18,9 @@ pub(crate) struct PublishSpec {
     /// Whether a table that fails holds back the others. Default `together`.
     #[serde(default)]
     pub tables: TablesSpec,
+    /// What stays of former snapshots for readers and for `haul rollback`; the rest is removed after a later publication.
+    #[serde(default)]
+    pub keep: KeepSpec,
     /// What tables must be like to be published, by their name; `"*"` speaks of all. A run whose tables are not is held: `haul runs` shows it, `haul publish` approves or discards it.
     #[serde(default)]
     pub require: BTreeMap<String, RequireSpec>,
@@ -29,8 +32,20 @@ fn yes() -> bool {
 
 impl Default for PublishSpec {
     fn default() -> Self {
-        PublishSpec { alias: true, tables: TablesSpec::Together, require: BTreeMap::new() }
+        PublishSpec { alias: true, tables: TablesSpec::Together, keep: KeepSpec::default(), require: BTreeMap::new() }
     }
+}
+
+/// What stays of former snapshots: one stays while either holds for it.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct KeepSpec {
+    /// The last snapshots, the current one counted. Default 5.
+    #[schemars(range(min = 1, max = 1000))]
+    pub snapshots: Option<usize>,
+    /// Snapshots that were replaced less than so many hours ago; files that no snapshot names stay for as long, too. Longer than the longest run and than the longest refresh of a reader. Default 48.
+    #[schemars(range(min = 1, max = 8760))]
+    pub hours: Option<u64>,
 }
 
 /// How tables belong together.

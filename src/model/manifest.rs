@@ -43,9 +43,19 @@ pub(crate) struct Manifest {
     pub published_at: DateTime<Utc>,
     /// Absent = the first snapshot.
     pub previous: Option<String>,
+    /// The snapshot whose tables these are. Absent = a run made them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restored_from: Option<String>,
     /// SHA-256 of the job file.
     pub config_hash: String,
     pub tables: BTreeMap<String, TableManifest>,
+}
+
+impl Manifest {
+    /// The parts of all tables.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = &Part> {
+        self.tables.values().flat_map(|table| &table.parts)
+    }
 }
 
 /// One table of a snapshot.
@@ -98,6 +108,18 @@ pub(crate) struct ParentLink {
 }
 
 impl TableManifest {
+    /// The form of the files. `None` = this version of haul knows no such format.
+    pub(crate) fn form(&self) -> Option<Format> {
+        match (self.format.as_str(), &self.csv) {
+            ("parquet", _) => {
+                let form = ParquetForm { profile: self.profile, wide_decimals: self.wide_decimals };
+                Some(Format::Parquet(form))
+            }
+            ("csv", Some(form)) => Some(Format::Csv(Box::new(form.clone()))),
+            _ => None,
+        }
+    }
+
     /// Whether rows of this form can stand in the same table.
     pub(crate) fn is_of_form(&self, format: &Format) -> bool {
         self.format == format.extension()

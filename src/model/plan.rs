@@ -33,6 +33,7 @@ pub(crate) struct Job {
     pub resume: Resumption,
     /// What each table must be like to be published.
     pub gates: BTreeMap<String, Gates>,
+    pub keep: Keep,
     /// The settings' values after `--set`, for templates.
     pub settings: BTreeMap<String, SettingValue>,
     /// SHA-256 of the job file's text, for the manifest.
@@ -62,6 +63,16 @@ pub(crate) enum Tables {
     Together,
     /// It keeps its former rows.
     Independent,
+}
+
+/// What stays of former snapshots: the last ones, and those that were replaced less than the time ago.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Keep {
+    /// The current one counts; at least one.
+    pub snapshots: usize,
+    /// At least as long as the longest refresh of a reader, and the longest run. A file that no manifest names stays for
+    /// as long, too.
+    pub time: Duration,
 }
 
 /// Value of a setting as templates see it.

@@ -195,6 +195,18 @@ pub(crate) struct SourceReport {
     pub paused_seconds: u64,
 }
 
+/// What a sweep removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct SweepCounts {
+    /// Manifests of former snapshots.
+    pub snapshots: u64,
+    /// Files that no manifest names any more.
+    pub files: u64,
+    pub bytes: u64,
+    /// Unnamed files that a later sweep removes.
+    pub waiting: u64,
+}
+
 /// The report of one run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct RunReport {
@@ -215,6 +227,9 @@ pub(crate) struct RunReport {
     /// What the gates hold tables back for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub held: Vec<String>,
+    /// What nobody needed any more. Absent = there was nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub swept: Option<SweepCounts>,
     /// Why nothing was published. Absent = it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,

@@ -3,7 +3,7 @@
 //!
 //! Format: SQLite table `records(key, version, value, changed_at)`, PostgreSQL table `haul_records` with the same columns,
 //! or one object a record (see `objects.rs`); `value` is a JSON document of the room that owns the key prefix
-//! (`credential/`, `lease/`, `quota/`). It does not know what a record means.
+//! (`credential/`, `lease/`, `quota/`, `proof/`, `sweep/`). It does not know what a record means.
 
 mod budget;
 mod error;

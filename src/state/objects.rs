@@ -16,6 +16,7 @@ use ulid::Ulid;
 use super::error::Error;
 use super::store::{Version, Versioned};
 use crate::limits::{RECORD_BYTES_MAX, RECORDS_IN_FLIGHT, STATE_ANSWER_MAX, STATE_RETRY_WAIT, STATE_TRIES_MAX};
+use crate::store::{Probed, probe_conditions};
 
 const FORMAT: u32 = 1;
 const MARKER: &str = "_haul-state";
@@ -104,32 +105,12 @@ impl ObjectRecords {
 
     /// Proves with an object of its own that the store keeps the conditions of a write; the whole state rests on that.
     async fn probe(&self) -> Result<(), Error> {
-        let refused = |what| Err(Error::Unconditional { place: self.place.clone(), what });
         let key = format!("_probe-{}", Ulid::generate());
-        if !self.create(&key, "1").await? {
-            return refused("it refused to create an object whose name is new");
+        let probed = self.in_time(probe_conditions(&self.store, &self.name_of(&key))).await?;
+        match probed.map_err(|source| self.wrong(&key, "written", source))? {
+            Probed::Keeps => Ok(()),
+            Probed::Ignores(what) => Err(Error::Unconditional { place: self.place.clone(), what }),
         }
-        if self.create(&key, "2").await? {
-            return refused("it created an object whose name was taken");
-        }
-        let Some(first) = self.get(&key).await? else {
-            return refused("an object that was written cannot be read");
-        };
-        if first.version.0.trim().is_empty() {
-            return refused("it gives an object no version");
-        }
-        if !self.swap(&key, &first.version, "3").await? {
-            return refused("it refused to replace an object that had not changed");
-        }
-        if self.swap(&key, &first.version, "4").await? {
-            return refused("it replaced an object that had changed meanwhile");
-        }
-        if self.get(&key).await?.is_none_or(|found| found.value != "3") {
-            return refused("an object does not hold what was written last");
-        }
-        // Nobody reads it again; where deleting is forbidden it stays behind.
-        let _ = timeout(STATE_ANSWER_MAX, self.store.delete(&self.name_of(&key))).await;
-        Ok(())
     }
 
     fn below(&self, key: &str) -> Path {

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::layout::Made;
+
 /// A failure of the store. No variant shows a credential or a query string.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -17,8 +19,14 @@ pub(crate) enum Error {
     Differs { path: String, why: String },
     #[error("`{path}` cannot be read: {why}")]
     Unreadable { path: String, why: String },
-    #[error("another run published `{found}` meanwhile; this run started from `{expected}`")]
+    #[error("`{path}` is not there")]
+    Gone { path: String },
+    #[error("`{path}` has format version {version}, and this haul knows {known} and older ones")]
+    Newer { path: String, version: u32, known: u32 },
+    #[error("another run published {found} meanwhile; this one started from {expected}")]
     Conflict { found: String, expected: String },
+    #[error("the destination `{place}` does not keep the conditions of a write: {what}")]
+    Unconditional { place: String, what: &'static str },
     #[error("the store answered neither yes nor no to the publication: {why}")]
     Unknown { why: String },
 }
@@ -42,9 +50,20 @@ impl Error {
                 ..
             } => Some("the store refuses the credential: check `destination.options`".to_owned()),
             Error::Conflict { .. } => Some("run again; if it stays, two jobs share this folder".to_owned()),
+            Error::Gone { path } if matches!(Made::read(path), Some(Made::Part { .. })) => Some(
+                "nothing of haul's own removes it before `publish.keep.hours`: they must be longer than the longest run"
+                    .to_owned(),
+            ),
+            Error::Newer { .. } => Some("a newer haul wrote it: use that one, or a newer one".to_owned()),
+            Error::Unconditional { .. } => Some(
+                "two runs could overwrite each other's tables there: publish to Azure Blob, Amazon S3, Google Cloud \
+                 Storage, or a local disk; docs/OPERATING.md says what a network file system must offer"
+                    .to_owned(),
+            ),
             Error::Unknown { .. } => Some("run again: the next run finds out what is there".to_owned()),
             Error::Object { .. }
             | Error::File { .. }
+            | Error::Gone { .. }
             | Error::Exists { .. }
             | Error::Differs { .. }
             | Error::Unreadable { .. } => None,
@@ -53,6 +72,11 @@ impl Error {
 
     /// Whether the same run may succeed later without anybody changing anything.
     pub(crate) fn is_temporary(&self) -> bool {
-        matches!(self, Error::Object { source: object_store::Error::Generic { .. }, .. } | Error::Unknown { .. })
+        matches!(
+            self,
+            Error::Object { source: object_store::Error::Generic { .. }, .. }
+                | Error::Unknown { .. }
+                | Error::Conflict { .. }
+        )
     }
 }

@@ -1,7 +1,7 @@
 //! Runs that a gate holds back, kept beside the snapshots until a person decides.
 
 use super::error::Error;
-use super::layout;
+use super::layout::{self, Made};
 use super::open::{Found, Store};
 use super::publish::{parse, text_of};
 use crate::model::held::HeldRun;
@@ -14,12 +14,14 @@ impl Store {
 
     /// All held runs, the newest first.
     pub(crate) async fn list_held(&self) -> Result<Vec<HeldRun>, Error> {
-        let mut runs = self.list_documents(layout::HELD).await?;
-        runs.sort_by(|a, b| b.cmp(a));
-        let mut held = Vec::with_capacity(runs.len());
-        for run in runs {
-            // Another process may decide meanwhile.
-            held.extend(self.load_held(&run).await?);
+        let mut paths = self.list_names(layout::HELD).await?;
+        paths.sort_by(|a, b| b.cmp(a));
+        let mut held = Vec::with_capacity(paths.len());
+        for path in paths {
+            if let Some(Made::Held { run }) = Made::read(&path) {
+                // Another process may decide meanwhile.
+                held.extend(self.load_held(run).await?);
+            }
         }
         Ok(held)
     }

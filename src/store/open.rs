@@ -17,7 +17,7 @@ use object_store::{
 use url::Url;
 
 use super::error::Error;
-use super::layout;
+use super::layout::{self, TEMPORARY};
 use crate::model::manifest::{Manifest, Part};
 use crate::model::plan::Place;
 
@@ -29,6 +29,14 @@ pub(crate) struct Store {
     shown: String,
     /// Parts of the current snapshot by their checksum.
     known: Arc<OnceLock<HashMap<String, Part>>>,
+    /// What opened it, for a second client. Absent = the place is a local folder.
+    opening: Option<Arc<Opening>>,
+}
+
+/// What opens a remote store.
+struct Opening {
+    url: Url,
+    options: Vec<(String, String)>,
 }
 
 #[derive(Clone)]
@@ -59,21 +67,22 @@ impl Store {
         match place {
             Place::Local(folder) => {
                 let folder = folder.join(job);
-                Ok(Store::new(folder.display().to_string(), Backend::Local(folder)))
+                Ok(Store::new(folder.display().to_string(), Backend::Local(folder), None))
             }
             Place::Remote(url) => {
                 let shown = format!("{}/{job}", url.as_str().trim_end_matches('/'));
                 let wrong = |why: String| Error::Open { place: shown.clone(), why };
                 check_endpoints(&options).map_err(wrong)?;
-                let (store, prefix) = open_remote(url, options).map_err(|error| wrong(error.to_string()))?;
+                let (store, prefix) = open_remote(url, options.clone()).map_err(|error| wrong(error.to_string()))?;
                 let prefix = prefix.join(job);
-                Ok(Store::new(shown, Backend::Remote { store, prefix }))
+                let opening = Some(Arc::new(Opening { url: url.clone(), options }));
+                Ok(Store::new(shown, Backend::Remote { store, prefix }, opening))
             }
         }
     }
 
-    fn new(shown: String, backend: Backend) -> Self {
-        Store { backend, shown, known: Arc::default() }
+    fn new(shown: String, backend: Backend, opening: Option<Arc<Opening>>) -> Self {
+        Store { backend, shown, known: Arc::default(), opening }
     }
 
     /// From now on a file whose content is that of a part of this snapshot is not put once more. Once for a store.
@@ -88,6 +97,13 @@ impl Store {
         (layout::folder_of(&known.path) == layout::folder_of(path)).then_some(known)
     }
 
+    /// What tells it from other stores, hashed into names of records: where it is, and at which endpoint and account.
+    pub(crate) fn identity(&self) -> String {
+        let is_place = |name: &str| name.ends_with("endpoint") || name.ends_with("account_name");
+        let options = self.opening.iter().flat_map(|opening| &opening.options).filter(|(name, _)| is_place(name));
+        options.fold(self.shown.clone(), |identity, (name, value)| format!("{identity}\n{name}={value}"))
+    }
+
     /// Where it is, for people.
     pub(crate) fn shown(&self) -> &str {
         &self.shown
@@ -95,6 +111,13 @@ impl Store {
 
     pub(super) fn backend(&self) -> &Backend {
         &self.backend
+    }
+
+    /// A second client of the same remote place, which sends every request once.
+    pub(super) fn open_once_more(&self) -> Result<Arc<dyn ObjectStore>, Error> {
+        let Opening { url, options } = &**self.opening.as_ref().expect("a remote store keeps what opened it");
+        let wrong = |why| Error::Open { place: self.shown.clone(), why };
+        open_unrepeated(url, options.clone()).map(|(store, _)| store).map_err(wrong)
     }
 
     /// Reads an object with the version that a swap must name.
@@ -173,35 +196,6 @@ impl Store {
         }
     }
 
-    /// Names of the JSON documents in a folder, without their ending. No folder, no documents.
-    pub(super) async fn list_documents(&self, folder: &str) -> Result<Vec<String>, Error> {
-        let mut names = Vec::new();
-        match &self.backend {
-            Backend::Local(home) => {
-                let folder = home.join(folder);
-                let entries = match std::fs::read_dir(&folder) {
-                    Ok(entries) => entries,
-                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(names),
-                    Err(source) => return Err(Error::File { path: folder, doing: "listed", source }),
-                };
-                for entry in entries {
-                    let entry =
-                        entry.map_err(|source| Error::File { path: folder.clone(), doing: "listed", source })?;
-                    names.push(entry.file_name().to_string_lossy().into_owned());
-                }
-            }
-            Backend::Remote { store, prefix } => {
-                let listed = store
-                    .list_with_delimiter(Some(&below(prefix, folder)))
-                    .await
-                    .map_err(|source| Error::Object { path: folder.to_owned(), doing: "listed", source })?;
-                names.extend(listed.objects.iter().filter_map(|object| object.location.filename().map(str::to_owned)));
-            }
-        }
-        let documents = names.iter().filter_map(|name| name.strip_suffix(".json"));
-        Ok(documents.filter(|name| !name.starts_with('.')).map(str::to_owned).collect())
-    }
-
     /// Removes an object; one that is not there is removed already.
     pub(super) async fn remove(&self, path: &str) -> Result<(), Error> {
         match &self.backend {
@@ -277,7 +271,7 @@ pub(crate) fn open_unrepeated(
 
 /// Files: written beside, synced, put in place in one step, and the folder synced.
 pub(super) mod local {
-    use super::{Bytes, Error, FilePath, PathBuf};
+    use super::{Bytes, Error, FilePath, PathBuf, TEMPORARY};
 
     /// `Ok(false)` = the name is taken.
     pub(in crate::store) async fn create(file: PathBuf, content: Bytes) -> Result<bool, Error> {
@@ -317,16 +311,31 @@ pub(super) mod local {
     pub(in crate::store) fn beside(file: &FilePath) -> Result<tempfile::NamedTempFile, Error> {
         let folder = file.parent().expect("a file below the job's folder");
         let wrong = |source| Error::File { path: folder.to_path_buf(), doing: "created", source };
-        std::fs::create_dir_all(folder).map_err(wrong)?;
+        make_folder(folder)?;
         let mut builder = tempfile::Builder::new();
-        builder.prefix(".haul-").suffix(".tmp");
+        builder.prefix(TEMPORARY.0).suffix(TEMPORARY.1);
         // Readers of the folder are other users: the library's 0600 would hide the tables from them.
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
         builder.tempfile_in(folder).map_err(wrong)
     }
 
-    fn written(file: &FilePath, content: &[u8]) -> Result<tempfile::NamedTempFile, Error> {
+    /// Makes a folder and those above it; each is synced into the one that it stands in.
+    fn make_folder(folder: &FilePath) -> Result<(), Error> {
+        if folder.is_dir() {
+            return Ok(());
+        }
+        if let Some(parent) = folder.parent() {
+            make_folder(parent)?;
+        }
+        match std::fs::create_dir(folder) {
+            Ok(()) => sync_folder(folder),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
+            Err(source) => Err(Error::File { path: folder.to_path_buf(), doing: "created", source }),
+        }
+    }
+
+    pub(in crate::store) fn written(file: &FilePath, content: &[u8]) -> Result<tempfile::NamedTempFile, Error> {
         let mut made = beside(file)?;
         std::io::Write::write_all(&mut made, content).map_err(|source| Error::File {
             path: file.to_path_buf(),
@@ -365,6 +374,38 @@ pub(super) mod local {
         let folder = file.parent().expect("a file below the job's folder");
         let wrong = |source| Error::File { path: folder.to_path_buf(), doing: "synced", source };
         std::fs::File::open(folder).map_err(wrong)?.sync_all().map_err(wrong)
+    }
+
+    /// Visits the files of a folder and of those below it, so many levels down, by their path in it. Links are neither
+    /// followed nor visited; a folder that is not there has no files.
+    pub(in crate::store) fn walk(
+        folder: &FilePath,
+        levels: usize,
+        visit: &mut impl FnMut(String, std::fs::Metadata) -> std::io::Result<()>,
+    ) -> Result<(), Error> {
+        let mut folders = vec![(folder.to_path_buf(), String::new(), levels)];
+        while let Some((folder, within, levels)) = folders.pop() {
+            let wrong = |source| Error::File { path: folder.clone(), doing: "listed", source };
+            let entries = match std::fs::read_dir(&folder) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                entries => entries.map_err(wrong)?,
+            };
+            for entry in entries {
+                let entry = entry.map_err(wrong)?;
+                let path = format!("{within}{}", entry.file_name().to_string_lossy());
+                let kind = entry.file_type().map_err(wrong)?;
+                if kind.is_dir() && levels > 0 {
+                    folders.push((entry.path(), format!("{path}/"), levels - 1));
+                } else if kind.is_file() {
+                    match entry.metadata().and_then(|metadata| visit(path, metadata)) {
+                        // Another process was faster.
+                        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                        visited => visited.map_err(wrong)?,
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     /// File work waits for the disk; the other tasks of this thread are moved to another one meanwhile.

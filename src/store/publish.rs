@@ -8,10 +8,8 @@ use serde::de::DeserializeOwned;
 use super::error::Error;
 use super::layout;
 use super::open::{Found, Store};
+use crate::limits::{STORE_RETRY_WAIT, SWAP_TRIES_MAX};
 use crate::model::manifest::{ColumnList, FORMAT_VERSION, Manifest, Pointer, Status};
-
-/// Tries of a swap whose outcome was unknown and whose pointer turned out unchanged.
-const SWAP_TRIES_MAX: usize = 5;
 
 /// What readers see, as of a moment.
 pub(crate) struct Current {
@@ -36,19 +34,6 @@ impl Store {
         Ok(Some(Current { pointer, manifest, found }))
     }
 
-    /// The manifests of all snapshots, newest first, and the id of the one that readers see.
-    pub(crate) async fn list_snapshots(&self) -> Result<(Vec<Manifest>, Option<String>), Error> {
-        let current = self.load_current().await?.map(|current| current.pointer.snapshot);
-        let mut names: Vec<String> =
-            self.list_documents(layout::SNAPSHOTS).await?.iter().map(|name| layout::manifest(name)).collect();
-        names.sort_by(|a, b| b.cmp(a));
-        let mut manifests = Vec::with_capacity(names.len());
-        for name in names {
-            manifests.push(self.load_manifest(&name).await?);
-        }
-        Ok((manifests, current))
-    }
-
     /// Publishes: manifest, then pointer. `current` is what the run started from.
     pub(crate) async fn publish(&self, current: Option<&Current>, mut manifest: Manifest) -> Result<Published, Error> {
         let sequence = current.map_or(1, |current| current.pointer.sequence + 1);
@@ -58,11 +43,13 @@ impl Store {
         manifest.previous = current.map(|current| current.pointer.snapshot.clone());
         let path = layout::manifest(&snapshot);
         let text = text_of(&manifest);
-        if !self.create(&path, text.clone()).await? {
-            // Our own put, repeated by the client after a lost answer, comes back as "exists".
-            let is_own = matches!(self.read(&path).await?, Found::Version { content, .. } if content == text);
-            if !is_own {
-                return Err(Error::Exists { path });
+        let created = self.create(&path, text.clone()).await;
+        if !matches!(created, Ok(true)) {
+            // Our own put, repeated by the client after a lost answer, comes back as "exists", and one that was applied
+            // may be reported as a failure: what is there decides.
+            let found = self.read(&path).await;
+            if !matches!(found, Ok(Found::Version { content, .. }) if content == text) {
+                return Err(created.err().unwrap_or(Error::Exists { path }));
             }
         }
         let pointer = Pointer {
@@ -74,43 +61,64 @@ impl Store {
             run: manifest.run.clone(),
             published_at: manifest.published_at,
         };
-        let expected = current.map_or(Found::Nothing, |current| current.found.clone());
-        self.commit(&pointer, expected).await?;
+        self.commit(&pointer, current).await?;
         Ok(Published { snapshot })
     }
 
-    /// The single commit. After an unknown outcome the pointer is read: ours = done, unchanged = try again.
-    async fn commit(&self, pointer: &Pointer, mut expected: Found) -> Result<(), Error> {
+    /// The single commit. Neither "yes" nor "no" of a store is taken for the truth where its client repeats requests: the
+    /// pointer is read. Ours, or one that came after ours = done; unchanged = try again.
+    async fn commit(&self, pointer: &Pointer, current: Option<&Current>) -> Result<(), Error> {
         let text = text_of(pointer);
-        let mut last = String::new();
-        for _ in 0..SWAP_TRIES_MAX {
-            let swapped = self.swap(layout::LATEST, &expected, text.clone()).await;
-            if matches!(swapped, Ok(true)) {
-                return Ok(());
+        let mut expected = current.map_or(Found::Nothing, |current| current.found.clone());
+        let mut last = "its pointer did not change".to_owned();
+        for tries in 0..SWAP_TRIES_MAX {
+            if tries > 0 {
+                tokio::time::sleep(STORE_RETRY_WAIT).await;
             }
-            if let Err(error) = &swapped {
-                last = error.to_string();
+            match self.swap(layout::LATEST, &expected, text.clone()).await {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                Err(error) => last = error.to_string(),
             }
-            let Ok(found) = self.read(layout::LATEST).await else { continue };
-            let found_pointer = match &found {
+            let found = match self.read(layout::LATEST).await {
+                Ok(found) => found,
+                Err(error) => {
+                    last = error.to_string();
+                    continue;
+                }
+            };
+            if same_content(&found, &expected) {
+                expected = found;
+                continue;
+            }
+            let other = match &found {
                 Found::Nothing => None,
                 Found::Version { content, .. } => Some(parse::<Pointer>(layout::LATEST, content)?),
             };
-            match found_pointer {
-                Some(found) if found.run == pointer.run && found.snapshot == pointer.snapshot => return Ok(()),
-                found_pointer if same_content(&found, &expected) => {
-                    drop(found_pointer);
-                    expected = found;
-                }
+            return match &other {
+                Some(other) if self.leads_to(other, pointer).await? => Ok(()),
                 other => {
-                    return Err(Error::Conflict {
-                        found: other.map_or_else(|| "nothing".to_owned(), |pointer| pointer.snapshot),
-                        expected: pointer.snapshot.clone(),
-                    });
+                    let named = |snapshot: Option<&str>| snapshot.map_or("nothing".to_owned(), |id| format!("`{id}`"));
+                    Err(Error::Conflict {
+                        found: named(other.as_ref().map(|other| other.snapshot.as_str())),
+                        expected: named(current.map(|current| current.pointer.snapshot.as_str())),
+                    })
                 }
-            }
+            };
         }
         Err(Error::Unknown { why: last })
+    }
+
+    /// Whether a pointer is `ours`, or came after it: somebody may have gone on from what we published before we heard of it.
+    async fn leads_to(&self, pointer: &Pointer, ours: &Pointer) -> Result<bool, Error> {
+        let (mut snapshot, mut sequence) = (pointer.snapshot.clone(), pointer.sequence);
+        while sequence > ours.sequence {
+            let manifest = self.load_manifest(&layout::manifest(&snapshot)).await;
+            let manifest = manifest.map_err(|error| Error::Unknown { why: error.to_string() })?;
+            let Some(previous) = manifest.previous else { return Ok(false) };
+            (snapshot, sequence) = (previous, manifest.sequence - 1);
+        }
+        Ok(snapshot == ours.snapshot)
     }
 
     /// Writes the status of the last run; the next run repairs what is missed here.
@@ -129,10 +137,10 @@ impl Store {
         Ok(matches!(found, Found::Version { content, .. } if content == text_of(list)))
     }
 
-    async fn load_manifest(&self, path: &str) -> Result<Manifest, Error> {
+    pub(super) async fn load_manifest(&self, path: &str) -> Result<Manifest, Error> {
         match self.read(path).await? {
             Found::Version { content, .. } => parse(path, &content),
-            Found::Nothing => Err(Error::Unreadable { path: path.to_owned(), why: "it is not there".to_owned() }),
+            Found::Nothing => Err(Error::Gone { path: path.to_owned() }),
         }
     }
 }
@@ -159,7 +167,8 @@ pub(super) fn parse<T: DeserializeOwned>(path: &str, content: &[u8]) -> Result<T
     }
     let versioned: Versioned = serde_json::from_slice(content).map_err(|error| wrong(error.to_string()))?;
     if versioned.format_version > FORMAT_VERSION {
-        return Err(wrong(format!("it was written by a newer haul (format {})", versioned.format_version)));
+        let (version, known) = (versioned.format_version, FORMAT_VERSION);
+        return Err(Error::Newer { path: path.to_owned(), version, known });
     }
     serde_json::from_slice(content).map_err(|error| wrong(error.to_string()))
 }

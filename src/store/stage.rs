@@ -113,8 +113,12 @@ impl Store {
             }
             Backend::Remote { store, prefix } => {
                 let name = below(prefix, path);
-                upload(store.as_ref(), &name, path, &spooled, PutMode::Create).await?;
-                read_back(store.as_ref(), &name, path, &spooled).await?;
+                let uploaded = upload(store.as_ref(), &name, path, &spooled, PutMode::Create).await;
+                // What was applied may be reported as a failure: what the store has decides.
+                let found = read_back(store.as_ref(), &name, path, &spooled).await;
+                if let Err(unread) = found {
+                    return Err(uploaded.err().unwrap_or(unread));
+                }
             }
         }
         Ok(part)

@@ -21,8 +21,9 @@ const program = join(createRequire(import.meta.url).resolve("azurite/package.jso
 const args = [program, "--blobHost", "127.0.0.1", "--blobPort", port, "--location", folder, "--skipApiVersionCheck", "--silent"];
 const azurite = spawn(process.execPath, args.map(String), { stdio: ["ignore", "ignore", "inherit"] });
 process.on("exit", () => {
-  azurite.kill();
-  rmSync(folder, { recursive: true, force: true });
+  // Asked to end it would write once more, into a folder that is gone.
+  azurite.kill("SIGKILL");
+  rmSync(folder, { recursive: true, force: true, maxRetries: 10 });
 });
 for (let tries = 0; ; tries += 1) {
   if (tries > TRIES_MAX) throw new Error("Azurite does not answer");

@@ -3,6 +3,9 @@
 
 #![allow(dead_code, missing_docs, unreachable_pub)]
 
+pub mod clock;
+pub mod dataset;
+pub mod faults;
 pub mod footer;
 pub mod one_page;
 pub mod provider;
