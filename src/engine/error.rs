@@ -73,6 +73,18 @@ pub(crate) enum Error {
         "stream `{stream}`: table `{table}` is new, and an incremental read shows the lists of the changed records only"
     )]
     NewChild { stream: String, table: String },
+    #[error("stream `{stream}` was not read, because `{list}`, which tells its deleted records, failed")]
+    ListFailed { stream: String, list: String },
+    #[error("stream `{stream}`: its sweep `{sweep}` names no key at all, and every row would go")]
+    EmptySweep { stream: String, sweep: String },
+    #[error("stream `{stream}`: no record has the field `{field}`, which `{word}` reads for deletions")]
+    NoFeedField { stream: String, field: String, word: &'static str },
+    #[error(
+        "stream `{feed}`, of whose `{column}` ({kind}) a deletion in `{stream}` takes its time, has records without one"
+    )]
+    UndatedDeletion { stream: String, feed: String, column: String, kind: ColumnType },
+    #[error("stream `{stream}`: the condition `when` on its deletions: {why}")]
+    Condition { stream: String, why: String },
     #[error("stopped because another stream failed")]
     Stopped,
     #[error("stopped by a signal")]
@@ -130,6 +142,11 @@ impl Error {
             | Error::CursorUnreadable { .. }
             | Error::TooManyParents { .. }
             | Error::ParentFailed { .. }
+            | Error::ListFailed { .. }
+            | Error::EmptySweep { .. }
+            | Error::NoFeedField { .. }
+            | Error::UndatedDeletion { .. }
+            | Error::Condition { .. }
             | Error::Stopped
             | Error::Store(_) => Class::Failed,
         }
@@ -182,10 +199,21 @@ impl Error {
             Error::CursorValue { .. } => {
                 Some("a number or an instant such as 2024-01-31, as `start` in the job".to_owned())
             }
+            Error::EmptySweep { .. } => {
+                Some("if no record may be there at all, say so: `deleted: { allow_empty: true }`".to_owned())
+            }
+            Error::NoFeedField { .. } => Some(
+                "fields are named as in the answers, and must not be dropped; `haul preview` shows them".to_owned(),
+            ),
+            Error::UndatedDeletion { .. } => {
+                Some("name another field under `deleted.at`: every deletion must be comparable with rows".to_owned())
+            }
             Error::RunGoingOn { .. } => Some("wait until it is over".to_owned()),
             Error::NotIncremental { .. }
             | Error::NothingPublished
             | Error::ParentFailed { .. }
+            | Error::ListFailed { .. }
+            | Error::Condition { .. }
             | Error::Spool { .. }
             | Error::Format { .. }
             | Error::RowsDiffer { .. }

@@ -6,6 +6,7 @@ mod alias;
 mod context;
 mod credential;
 mod cursors;
+mod deletes;
 mod error;
 mod leased;
 mod merge;
@@ -24,7 +25,9 @@ mod run;
 mod seal;
 mod slices;
 mod stream;
+mod sweep;
 mod tables;
+mod touched;
 mod watch;
 mod write;
 

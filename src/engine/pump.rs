@@ -19,7 +19,7 @@ use super::read::{SliceReader, page_error};
 use super::slices::Planned;
 use super::watch::Watch;
 use super::write::{DecodedTable, Decoding, Encoding, TableFile};
-use crate::columns::Options;
+use crate::columns::{GoneBatch, Options};
 use crate::limits::{BATCHES_QUEUED_MAX, SLICES_IN_FLIGHT_MAX};
 use crate::model::column::Column;
 use crate::model::destination::Format;
@@ -46,6 +46,8 @@ pub(super) struct Pumped {
     pub parents: ParentRows,
     /// Records that the job's filter left out.
     pub filtered: u64,
+    /// Records that say that they are gone.
+    pub gone: Vec<GoneBatch>,
     /// The file of the records that became no row, and how many these are. Absent = all did.
     pub quarantine: Option<(Part, u64)>,
 }
@@ -146,6 +148,7 @@ impl Pumping<'_> {
             without_cursor: decoded.watch.without_cursor(),
             parents: decoded.watch.parents,
             filtered: decoded.filtered,
+            gone: decoded.gone,
             quarantine,
         };
         for end in ends {
@@ -176,6 +179,7 @@ impl Pumping<'_> {
             expressions,
             template: self.template.clone(),
             watch: Watch::new(&stream.name, stream.incremental.as_ref(), self.needed.clone()),
+            key: stream.key.clone(),
             is_cut: stream.incremental.as_ref().is_some_and(|it| it.scope == CursorScope::Slice),
         })
     }

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::context::Context;
+use super::deletes::{Listed, Told};
 use super::error::Error;
 use super::merge::{Former, Merge, Merged, check_form};
 use super::merge_child::merge_child;
@@ -41,6 +42,13 @@ pub(super) struct ReadStream {
     pub filtered: u64,
     /// The file of the records that became no row, and how many these are. Absent = all did.
     pub quarantine: Option<(Part, u64)>,
+}
+
+impl ReadStream {
+    /// What it tells others of their records.
+    pub(super) fn listed(&self) -> Listed {
+        Listed::of(&self.tables[0].sealed)
+    }
 }
 
 /// One table of a stream that was read.
@@ -82,6 +90,8 @@ pub(super) struct Reading<'a> {
     pub former: Option<&'a BTreeMap<String, TableManifest>>,
     /// Absent = the stream stands alone.
     pub parents: Option<&'a ParentRows>,
+    /// What another stream told of this one's records. Absent = none does.
+    pub listed: Option<&'a Listed>,
     /// Fields that other streams wait for.
     pub needed: BTreeSet<Vec<String>>,
     pub backfill: &'a Backfill,
@@ -110,6 +120,8 @@ impl Reading<'_> {
                 .pump()
                 .await?;
         let (filtered, quarantine) = (pumped.filtered, pumped.quarantine.take());
+        let gone = std::mem::take(&mut pumped.gone);
+        let records_gone: u64 = gone.iter().map(|gone| gone.rows_before.len() as u64).sum();
         let left_out = std::mem::take(&mut pumped.left_out);
         let parents = std::mem::take(&mut pumped.parents);
         let without_cursor = pumped.without_cursor;
@@ -129,9 +141,9 @@ impl Reading<'_> {
                 std::mem::take(&mut decoded.left_out),
             ));
         }
-        let no_rows = filtered + quarantine.as_ref().map_or(0, |(_, records)| *records);
+        let no_rows = filtered + records_gone + quarantine.as_ref().map_or(0, |(_, records)| *records);
         let sealed = seal(ctx, stream.write, pumped.tables, pumped.ends, no_rows).await?;
-        let merged = self.merge(&sealed).await?;
+        let merged = self.merge(&sealed, Told { gone: &gone, listed: self.listed }).await?;
         let took: Duration = began.elapsed();
         ctx.telemetry.tell(Event::StreamSealed {
             stream: stream.name.clone(),
@@ -150,14 +162,14 @@ impl Reading<'_> {
     }
 
     /// The tables with their former rows, where these stay.
-    async fn merge(&self, sealed: &SealedStream) -> Result<Vec<Option<Merged>>, Error> {
+    async fn merge(&self, sealed: &SealedStream, told: Told<'_>) -> Result<Vec<Option<Merged>>, Error> {
         let mode = match self.stream.write {
             WriteMode::Replace => return Ok(sealed.tables.iter().map(|_| None).collect()),
             mode => mode,
         };
         let own = &sealed.tables[0];
         let former = Former::of(self.former_table());
-        let merge = Merge::new(self.ctx, self.stream, mode, former, own)?;
+        let merge = Merge::new(self.ctx, self.stream, mode, former, own, told)?;
         let (merged, gone) = merge.merge(former, own).await?;
         let mut all = vec![Some(merged)];
         for table in &sealed.tables[1..] {
@@ -274,6 +286,7 @@ fn known(
         contract: stream.contract,
         name: stream.name.clone(),
         key: stream.key.clone(),
+        tombstone: stream.deletes.as_ref().and_then(|deletes| deletes.tombstone().cloned()),
         computed: Vec::new(),
         has_parent_rows: stream.write != WriteMode::Replace && !children.is_empty(),
         limits: ctx.job.destination.limits,

@@ -14,7 +14,7 @@ use super::parts::{ClosedFile, PartWriter};
 use super::queue::{Closed, PageQueue, Popped};
 use super::slices::WHOLE;
 use super::watch::Watch;
-use crate::columns::{BadRecord, Compute, Decoder, Options, Reason};
+use crate::columns::{BadRecord, Compute, Decoder, GoneBatch, Options, Reason};
 use crate::model::column::Column;
 use crate::model::destination::Format;
 use crate::model::slices::Slice;
@@ -33,6 +33,8 @@ pub(super) struct Decoding {
     pub watch: Watch,
     /// Rows of different slices are told apart, for each slice has its cursor.
     pub is_cut: bool,
+    /// Columns of the key.
+    pub key: Vec<String>,
 }
 
 /// What became of the pages.
@@ -42,6 +44,8 @@ pub(super) struct Decoded {
     pub records: u64,
     pub filtered: u64,
     pub bad: u64,
+    /// Records that say that they are gone: their keys and cursors.
+    pub gone: Vec<GoneBatch>,
     pub watch: Watch,
 }
 
@@ -100,6 +104,7 @@ impl Decoding {
         let wrong = |source| Error::Columns { stream: stream.clone(), source };
         let mut decoder = Decoder::new(std::mem::take(&mut self.options)).map_err(wrong)?;
         let mut rows = vec![0; decoder.tables()];
+        let mut gone = Vec::new();
         let mut records = 0;
         let mut scope = WHOLE.to_owned();
         while let Some(queue) = slices.blocking_recv() {
@@ -128,14 +133,17 @@ impl Decoding {
                 piece.1 += count;
                 records += count;
                 self.send_batches(&mut decoder, batches, &scope, &mut rows)?;
+                self.keep_gone(&mut decoder, &scope, &mut gone)?;
             }
             if self.is_cut {
                 decoder.cut().map_err(wrong)?;
                 self.send_batches(&mut decoder, batches, &scope, &mut rows)?;
+                self.keep_gone(&mut decoder, &scope, &mut gone)?;
             }
         }
         decoder.finish().map_err(wrong)?;
         self.send_batches(&mut decoder, batches, &scope, &mut rows)?;
+        self.keep_gone(&mut decoder, &scope, &mut gone)?;
         let table = |table: usize| DecodedTable {
             name: decoder.name(table).to_owned(),
             columns: decoder.columns(table).to_vec(),
@@ -147,7 +155,7 @@ impl Decoding {
         };
         let tables = (0..decoder.tables()).map(table).collect();
         let (filtered, bad) = (decoder.filtered(), decoder.bad_count());
-        Ok(Decoded { tables, records, filtered, bad, watch: self.watch })
+        Ok(Decoded { tables, records, filtered, bad, gone, watch: self.watch })
     }
 
     /// What the slice and the job's expressions add to its records.
@@ -171,6 +179,25 @@ impl Decoding {
             let columns = columns.to_vec();
             // An encoder that is gone has its own error.
             batches.send(Batch { table, rows, columns }).map_err(|_| Error::Stopped)?;
+        }
+        Ok(())
+    }
+
+    /// Keeps of records that are gone what is needed to find their rows.
+    fn keep_gone(&mut self, decoder: &mut Decoder, scope: &str, gone: &mut Vec<GoneBatch>) -> Result<(), Error> {
+        while let Some(GoneBatch { columns, records, rows_before }) = decoder.next_gone() {
+            self.watch.look_at_gone(scope, &records, &columns)?;
+            let cursor = self.watch.cursor_in(&columns);
+            let is_key = |column: &Column| self.key.iter().any(|name| column.has_name(name));
+            let kept: Vec<usize> =
+                (0..columns.len()).filter(|at| Some(*at) == cursor || is_key(&columns[*at])).collect();
+            let wrong = |source| {
+                let source = crate::columns::Error::Batch { source };
+                Error::Columns { stream: self.stream.clone(), source }
+            };
+            let records = records.project(&kept).map_err(wrong)?;
+            let columns = kept.iter().map(|at| columns[*at].clone()).collect();
+            gone.push(GoneBatch { columns, records, rows_before });
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ mod error;
 pub(crate) mod layout;
 mod open;
 mod publish;
+mod ranges;
 mod stage;
 
 pub(crate) use error::Error;
