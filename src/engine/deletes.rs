@@ -17,7 +17,7 @@ use crate::columns::{GoneBatch, Keys, column_name};
 use crate::model::column::{Column, ColumnType};
 use crate::model::deletes::Feed;
 use crate::model::fields::RECORD;
-use crate::model::incremental::{CursorKind, CursorValue};
+use crate::model::incremental::{CursorKind, CursorValue, Incremental};
 use crate::model::manifest::Part;
 use crate::model::plan::Stream;
 use crate::source::{Expressions, fields_read};
@@ -28,6 +28,8 @@ pub(super) struct Listed {
     pub name: String,
     pub parts: Vec<Part>,
     pub columns: Vec<Column>,
+    /// The cursor that earlier runs had reached: what is not later may have been told before. Absent = none had.
+    pub known_until: Option<CursorValue>,
 }
 
 /// What a stream was told of records that are gone.
@@ -45,6 +47,8 @@ pub(super) struct Deletion {
     cursor: Option<CursorValue>,
     /// Rows of the read that came before it.
     rows_before: u64,
+    /// It is told for the first time, so a row of an earlier read with the same cursor came before it.
+    is_new: bool,
 }
 
 /// Deletions by the key.
@@ -52,8 +56,9 @@ pub(super) type Deletions = HashMap<Box<[u8]>, Deletion>;
 
 impl Listed {
     /// What a stream's own table got in this read.
-    pub(super) fn of(read: &SealedTable) -> Self {
-        Listed { name: read.name().to_owned(), parts: read.parts().to_vec(), columns: read.columns().to_vec() }
+    pub(super) fn of(read: &SealedTable, known_until: Option<CursorValue>) -> Self {
+        let (name, parts, columns) = (read.name().to_owned(), read.parts().to_vec(), read.columns().to_vec());
+        Listed { name, parts, columns, known_until }
     }
 
     pub(super) fn rows(&self) -> u64 {
@@ -79,10 +84,11 @@ impl Deletion {
     }
 
     /// Whether it came after a row of an earlier read: unless that row has a later cursor, because its record came again
-    /// and the deletion is read once more.
+    /// and the deletion is read once more. Where both have the same, a record that was deleted and came again at once
+    /// stays when its deletion is read once more.
     pub(super) fn is_after_former(&self, cursor: Option<CursorValue>) -> bool {
         match (self.cursor, cursor) {
-            (Some(own), Some(cursor)) => own >= cursor,
+            (Some(own), Some(cursor)) => own > cursor || (own == cursor && self.is_new),
             _ => true,
         }
     }
@@ -91,8 +97,8 @@ impl Deletion {
 fn add(deletions: &mut Deletions, key: &[u8], new: Deletion) {
     match deletions.get_mut(key) {
         None => drop(deletions.insert(key.into(), new)),
-        Some(known) if new.is_after_former(known.cursor) => *known = new,
-        Some(_) => {}
+        Some(known) if new.cursor.is_some() && new.cursor < known.cursor => {}
+        Some(known) => *known = new,
     }
 }
 
@@ -108,7 +114,7 @@ pub(super) fn of_tombstones(stream: &Stream, keys: &Keys, gone: &[GoneBatch]) ->
         });
         for (at, key) in rows.iter().enumerate() {
             let cursor = cursors.as_ref().and_then(|cursors| cursors[at]);
-            add(&mut deletions, key.as_ref(), Deletion { cursor, rows_before: rows_before[at] });
+            add(&mut deletions, key.as_ref(), Deletion { cursor, rows_before: rows_before[at], is_new: true });
         }
     }
     Ok(deletions)
@@ -128,7 +134,10 @@ pub(super) async fn of_feed(
         Some((path, kind)) if listed.rows() > 0 => Some((dated_column(feed, listed, path)?, kind)),
         Some(_) | None => None,
     };
-    let read: Vec<Column> = listed.columns.iter().filter(|column| is_read(feed, column, &condition)).cloned().collect();
+    let own = own_incremental(ctx, feed).and_then(|plan| cursor_column(plan, &listed.columns));
+    let is_own = |column: &Column| own.is_some_and(|at| listed.columns[at].name == column.name);
+    let read: Vec<Column> =
+        listed.columns.iter().filter(|column| is_own(column) || is_read(feed, column, &condition)).cloned().collect();
     let names: Vec<&str> = read.iter().map(|column| column.name.as_str()).collect();
     for part in listed.parts.iter().filter(|part| part.rows > 0) {
         for batch in read_columns(ctx, &listed.name, part, &names, &listed.columns).await? {
@@ -148,13 +157,27 @@ pub(super) async fn of_feed(
             let rows = keys.of_named(&batch, &read, &feed.key).map_err(wrong)?;
             let cursors = at.as_ref().map(|(column, kind)| cursors_of(stream, listed, &batch, &read, (column, kind)));
             let cursors = cursors.transpose()?;
+            let told_at = own_cursors(ctx, feed, &batch, &read);
+            let is_new = |row: usize| told_at.as_ref().is_some_and(|told_at| told_at[row] > listed.known_until);
             for (row, key) in rows.iter().enumerate() {
                 let cursor = cursors.as_ref().and_then(|cursors| cursors[row]);
-                add(&mut deletions, key.as_ref(), Deletion { cursor, rows_before: 0 });
+                add(&mut deletions, key.as_ref(), Deletion { cursor, rows_before: 0, is_new: is_new(row) });
             }
         }
     }
     Ok(deletions)
+}
+
+fn own_incremental<'c>(ctx: &'c Context, feed: &Feed) -> Option<&'c Incremental> {
+    let stream = ctx.job.streams.iter().find(|stream| stream.name == feed.stream)?;
+    stream.incremental.as_ref()
+}
+
+/// The cursors of a feed's own records. `None` = it is read whole every time.
+fn own_cursors(ctx: &Context, feed: &Feed, batch: &RecordBatch, read: &[Column]) -> Option<Vec<Option<CursorValue>>> {
+    let plan = own_incremental(ctx, feed)?;
+    let at = cursor_column(plan, read)?;
+    Some(cursor_values(&plan.kind, batch.column(at).as_ref(), read[at].kind))
 }
 
 /// Whether a column of the feed has to be read.

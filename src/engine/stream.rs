@@ -36,6 +36,8 @@ pub(super) struct ReadStream {
     pub left_out: Vec<LeftOut>,
     /// Where the cursors stand now. Empty = the stream has none.
     pub cursors: BTreeMap<String, StoredCursor>,
+    /// The greatest of them before this read. Absent = there was none.
+    pub known_until: Option<CursorValue>,
     pub without_cursor: u64,
     pub parents: ParentRows,
     /// Records that the job's filter left out.
@@ -47,7 +49,7 @@ pub(super) struct ReadStream {
 impl ReadStream {
     /// What it tells others of their records.
     pub(super) fn listed(&self) -> Listed {
-        Listed::of(&self.tables[0].sealed)
+        Listed::of(&self.tables[0].sealed, self.known_until)
     }
 }
 
@@ -125,6 +127,10 @@ impl Reading<'_> {
         let left_out = std::mem::take(&mut pumped.left_out);
         let parents = std::mem::take(&mut pumped.parents);
         let without_cursor = pumped.without_cursor;
+        let known_until = stream
+            .incremental
+            .as_ref()
+            .and_then(|plan| former_cursors.values().filter_map(|stored| plan.kind.read(&stored.value)).max());
         let cursors = match &stream.incremental {
             Some(incremental) if !self.backfill.is_asked_for() => {
                 let reached = Reached { seen: &pumped.cursors, scopes: &scopes, frozen, left_out: &left_out };
@@ -158,7 +164,7 @@ impl Reading<'_> {
             ReadTable { sealed, merged, warnings, reasons, fields_left_out }
         });
         let (tables, ends) = (tables.collect(), sealed.ends);
-        Ok(ReadStream { tables, ends, left_out, cursors, without_cursor, parents, filtered, quarantine })
+        Ok(ReadStream { tables, ends, left_out, cursors, known_until, without_cursor, parents, filtered, quarantine })
     }
 
     /// The tables with their former rows, where these stay.
