@@ -195,9 +195,10 @@ fn compared(
             let draft = wrong(format!(
                 "a deletion that is read again could not be told from a record that came again: no field of `{}` is \
                  known to be comparable with the cursor `{}`",
-                feed.name, own.field
+                feed.name,
+                own.field.members().join(".")
             ));
-            problems.at(place, draft.hint(format!("name it: `at: field of {}`", feed.name)));
+            problems.at(place, draft.hint(format!("name a field of `{}` that is: `at: …`", feed.name)));
             None
         }
     }
