@@ -2,14 +2,15 @@
 //! key; and which rows go because their record is gone. Files in which nothing changes stay as they are, and those that
 //! can hold none of the keys are not even read; memory grows with the keys of the new and the deleted rows alone.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
-use arrow::array::{Array, RecordBatch};
+use arrow::array::RecordBatch;
 
 use super::context::Context;
+use super::deciding::{Decided, DecidedKeys, Deciding, Newest, Share, Updated, is_marked, marks_of};
 use super::deletes::{Deletions, Told, of_feed, of_tombstones};
 use super::error::Error;
-use super::merged_parts::{Changed, MergedParts, check_renamed, read_columns, united};
+use super::merged_parts::{Changed, MergedParts, check_renamed, united};
 use super::seal::SealedTable;
 use super::sweep::{keys_there, passes_of};
 use super::touched::{Scan, Sought};
@@ -88,47 +89,6 @@ pub(super) struct Merge<'a> {
     told: Told<'a>,
 }
 
-/// A row of the new read: the newest of its key.
-#[derive(Debug, Clone, Copy)]
-struct Newest {
-    part: usize,
-    row: usize,
-    cursor: Option<CursorValue>,
-    /// Its record is gone, and the row stays with a mark.
-    is_marked: bool,
-}
-
-/// What a merge decided, for the tables of the stream's lists.
-pub(super) struct Decided {
-    /// Rows of the read that are no longer there, counted over all its parts; in ascending order.
-    pub gone: Vec<u64>,
-    /// Keys whose rows changed. Absent = there is no row, or the stream has no key.
-    pub keys: Option<DecidedKeys>,
-}
-
-pub(super) struct DecidedKeys {
-    /// The columns of the key, in the types that the keys were made with.
-    pub columns: Vec<Column>,
-    /// Keys whose rows are those of the read.
-    pub newest: HashSet<Box<[u8]>>,
-    /// Keys whose former rows went.
-    pub deleted: HashSet<Box<[u8]>>,
-}
-
-/// A merge while it is decided.
-struct Deciding {
-    newest: HashMap<Box<[u8]>, Newest>,
-    deletions: Deletions,
-    /// Keys of the read whose former rows are newer.
-    outdone: HashSet<Box<[u8]>>,
-    deleted: HashSet<Box<[u8]>>,
-    /// By part of the read, and of the former table.
-    new: Vec<Changed>,
-    former: Vec<Changed>,
-    /// Former parts of which no row had to be looked at.
-    unread: HashSet<usize>,
-}
-
 impl<'a> Merge<'a> {
     pub(super) fn new(
         ctx: &'a Context,
@@ -176,8 +136,17 @@ impl<'a> Merge<'a> {
         if let Some(keys) = &self.keys {
             deciding.deletions = self.deletions(keys).await?;
             counts.deletions = deciding.deletions.len() as u64;
-            self.find_newest(keys, read, &mut deciding).await?;
-            self.settle(read, &mut deciding);
+            // Where there is no former row nobody asks for all keys at once.
+            let mut share = Some(if former.rows == 0 { Share::of(read.rows()) } else { Share::whole() });
+            counts.inserted = 0;
+            while let Some(now) = share {
+                counts.inserted += deciding.newest.len() as u64;
+                deciding.mark_new();
+                deciding.newest.clear();
+                self.find_newest(keys, read, &now, &mut deciding).await?;
+                self.settle(read, &mut deciding);
+                share = now.next();
+            }
             counts.repeated = deciding.rows_gone();
             let updated = self.meet(keys, former, &mut deciding).await?;
             if let Some(sweep) = self.sweep() {
@@ -185,7 +154,7 @@ impl<'a> Merge<'a> {
             }
             counts.known = deciding.rows_gone() - counts.repeated;
             counts.updated = updated.rows;
-            counts.inserted = deciding.newest.len() as u64 - updated.keys;
+            counts.inserted += deciding.newest.len() as u64 - updated.keys;
             deciding.mark_new();
             let newest = std::mem::take(&mut deciding.newest).into_keys().collect();
             let deleted = std::mem::take(&mut deciding.deleted);
@@ -236,16 +205,19 @@ impl<'a> Merge<'a> {
     }
 
     /// The newest row of every key of the read; the others of it are gone.
-    async fn find_newest(&self, keys: &Keys, read: &SealedTable, deciding: &mut Deciding) -> Result<(), Error> {
+    async fn find_newest(
+        &self,
+        keys: &Keys,
+        read: &SealedTable,
+        share: &Share,
+        deciding: &mut Deciding,
+    ) -> Result<(), Error> {
         let Deciding { newest, new, .. } = deciding;
-        let wanted: Vec<&Column> = self.wanted(read.columns()).collect();
-        let names: Vec<&str> = wanted.iter().map(|column| column.name.as_str()).collect();
+        let scan = self.scan(keys, read.columns());
         for (part, of) in read.parts().iter().enumerate() {
-            let mut first = 0;
-            for batch in read_columns(self.ctx, &self.stream.name, of, &names, read.columns()).await? {
-                let batch = batch?;
-                let (rows, cursors) = self.keys_of(keys, &batch, &wanted)?;
-                for (at, key) in rows.iter().enumerate() {
+            let look = |first: usize, batch: &RecordBatch| {
+                let (rows, cursors) = self.keys_of(keys, batch, &scan.wanted)?;
+                for (at, key) in rows.iter().enumerate().filter(|(_, key)| share.holds(key.as_ref())) {
                     let cursor = cursors.get(at).copied().flatten();
                     let row = Newest { part, row: first + at, cursor, is_marked: false };
                     match newest.get_mut(key.as_ref()) {
@@ -260,8 +232,9 @@ impl<'a> Merge<'a> {
                         Some(_) => new[part].gone.push(row.row),
                     }
                 }
-                first += batch.num_rows();
-            }
+                Ok(())
+            };
+            scan.visit(of, &Sought::All, look).await?;
         }
         Ok(())
     }
@@ -292,7 +265,7 @@ impl<'a> Merge<'a> {
     async fn meet(&self, keys: &Keys, former: Former<'_>, deciding: &mut Deciding) -> Result<Updated, Error> {
         let touched: Vec<Box<[u8]>> = deciding.newest.keys().chain(deciding.deletions.keys()).cloned().collect();
         let sought = Sought::these(touched.iter().map(AsRef::as_ref));
-        let scan = self.scan(keys, former);
+        let scan = self.scan(keys, former.columns);
         // A table that was replaced before may have a key more than once.
         let mut met = HashSet::new();
         let mut updated = Updated::default();
@@ -344,7 +317,7 @@ impl<'a> Merge<'a> {
         if listed.rows() == 0 && former.rows > 0 && !sweep.may_be_empty {
             return Err(Error::EmptySweep { stream: self.stream.name.clone(), sweep: listed.name.clone() });
         }
-        let scan = self.scan(keys, former);
+        let scan = self.scan(keys, former.columns);
         for pass in 0..passes_of(listed) {
             let there = keys_there(self.ctx, sweep, listed, keys, pass).await?;
             for (part, of) in former.parts.iter().enumerate() {
@@ -380,9 +353,8 @@ impl<'a> Merge<'a> {
         }
     }
 
-    fn scan<'s>(&'s self, keys: &'s Keys, former: Former<'s>) -> Scan<'s> {
-        let wanted = self.wanted(former.columns).collect();
-        Scan { ctx: self.ctx, table: &self.stream.name, keys, from: former.columns, wanted }
+    fn scan<'s>(&'s self, keys: &'s Keys, from: &'s [Column]) -> Scan<'s> {
+        Scan { ctx: self.ctx, table: &self.stream.name, keys, from, wanted: self.wanted(from).collect() }
     }
 
     /// The columns of the key, of the cursor, and of the mark.
@@ -412,53 +384,4 @@ impl<'a> Merge<'a> {
         };
         Ok((rows, cursors))
     }
-}
-
-/// Former rows in whose place others are, and how many keys these have.
-#[derive(Debug, Default)]
-struct Updated {
-    rows: u64,
-    keys: u64,
-}
-
-impl Deciding {
-    fn new(read_parts: usize, former_parts: usize) -> Self {
-        Deciding {
-            newest: HashMap::new(),
-            deletions: Deletions::new(),
-            outdone: HashSet::new(),
-            deleted: HashSet::new(),
-            new: vec![Changed::default(); read_parts],
-            former: vec![Changed::default(); former_parts],
-            unread: HashSet::new(),
-        }
-    }
-
-    /// Rows of the read that are no longer there.
-    fn rows_gone(&self) -> u64 {
-        self.new.iter().map(|changed| changed.gone.len() as u64).sum()
-    }
-
-    fn mark_new(&mut self) {
-        for row in self.newest.values().filter(|row| row.is_marked) {
-            self.new[row.part].marked.push(row.row);
-        }
-    }
-
-    fn sort(&mut self) {
-        for changed in self.new.iter_mut().chain(&mut self.former) {
-            changed.gone.sort_unstable();
-            changed.marked.sort_unstable();
-        }
-    }
-}
-
-/// The marks that rows have. `None` = the file has no column for them.
-fn marks_of<'b>(batch: &'b RecordBatch, columns: &[&Column]) -> Option<&'b dyn Array> {
-    let at = columns.iter().position(|column| column.has_name(DELETED_AT))?;
-    Some(batch.column(at).as_ref())
-}
-
-fn is_marked(marks: Option<&dyn Array>, row: usize) -> bool {
-    marks.is_some_and(|marks| marks.is_valid(row))
 }

@@ -6,8 +6,9 @@ use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
 
 use super::context::Context;
+use super::deciding::{Decided, DecidedKeys};
 use super::error::Error;
-use super::merge::{Decided, DecidedKeys, Former, Merged};
+use super::merge::{Former, Merged};
 use super::merged_parts::{Changed, MergedParts, check_renamed, read_columns, united};
 use super::seal::SealedTable;
 use super::touched::{Scan, Sought};

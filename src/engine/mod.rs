@@ -6,6 +6,7 @@ mod alias;
 mod context;
 mod credential;
 mod cursors;
+mod deciding;
 mod deletes;
 mod error;
 mod leased;

@@ -129,7 +129,10 @@ fn is_same(wanted: &Value, found: &Value) -> bool {
     let number = |number: &Number| number.as_f64();
     match (wanted, found) {
         (Value::Number(wanted), Value::Number(found)) => number(wanted) == number(found),
-        (Value::Number(_) | Value::Bool(_), Value::String(text)) => wanted.to_string() == text.trim(),
+        (Value::Number(_) | Value::Bool(_), Value::String(text)) => {
+            let written = wanted.to_string();
+            written == text.trim()
+        }
         (wanted, found) => wanted == found,
     }
 }
