@@ -1,7 +1,7 @@
 //! Records that are gone: told by themselves, by a feed, by a sweep; removed or marked, with the rows of their lists; and
 //! how little of a table a merge touches.
 
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::print_stdout)]
 
 #[path = "deletes/forms.rs"]
 mod forms;

@@ -123,6 +123,32 @@ fn what_does_not_say_yes_or_no_and_what_has_no_key_is_an_error() {
     scene.run(&[]).expect_code(1).expect_says(&["`id`", "`one`"]);
 }
 
+/// Parts of the key may come from the job: the value of a slice, a constant, a name of its own.
+#[test]
+fn a_tombstone_has_the_key_that_rows_have() {
+    let stream = "paging: none\nkey: [company, region, no]\nslices: [{ list: { name: region, values: [eu, us], column: region } }]\n\
+                  params: { region: \"{{ slice.region }}\", since: \"{{ cursor }}\" }\nadd: { company: north, twice: \"{{ record.n * 2 }}\" }\n\
+                  rename: { Number: no }\nselect: [Number, n]\nincremental: { cursor: n, start: 0 }\ndeleted: { field: gone }";
+    let server = Server::start(|request, _| {
+        let is_first = request.param("since").as_deref() == Some("0");
+        ok(match (is_first, request.param("region").as_deref()) {
+            (true, Some("eu")) => r#"[{"Number":1,"n":1},{"Number":2,"n":1}]"#,
+            (true, _) => r#"[{"Number":1,"n":1},{"Number":2,"n":2}]"#,
+            (false, Some("eu")) => r#"[{"Number":1,"n":3,"gone":true}]"#,
+            (false, _) => r#"[{"Number":2,"gone":true}]"#,
+        })
+    });
+    let place = Workplace::new();
+    let file = place.file("job.yaml", &job(&server.url, "", stream));
+    for _ in 0..2 {
+        place.haul(&["run", &file]).expect_code(0);
+    }
+    let folder = place.path("out/test");
+    assert_eq!(column(&folder, "items", "region"), ["\"eu\"", "\"us\""]);
+    assert_eq!(column(&folder, "items", "no"), ["1", "2"]);
+    assert_eq!(rows(&folder, "items").iter().find(|row| row["region"] == "eu").expect("a row")["no"], 2);
+}
+
 #[test]
 fn the_report_tells_and_the_rows_of_lists_go_with_their_record() {
     let tables = "tables: [{ name: lines, from: lines }]\ndeleted: { field: gone }";
