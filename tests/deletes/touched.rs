@@ -1,11 +1,15 @@
 //! How little a merge touches: files that can hold none of the keys are neither written nor read, whatever the key is.
 
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
 use crate::scene::{manifest, rows};
+use crate::support::rigs::{Rig, output_of};
 use crate::support::server::{Server, ok};
 use crate::support::{Workplace, job};
 
@@ -130,4 +134,81 @@ fn where_the_statistics_say_nothing_everything_is_read() {
         "{counts}"
     );
     assert_eq!(rows(&scene.place.path("out/test"), "items").len(), 20);
+}
+
+/// Passes a connection through and counts what comes back.
+fn counting(upstream: String, count: Arc<AtomicU64>) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = listener.local_addr().expect("an address").port();
+    std::thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let Ok(server) = TcpStream::connect(&upstream) else { continue };
+            let (mut up, mut down) = (server.try_clone().expect("a stream"), server);
+            let (mut from, mut to) = (client.try_clone().expect("a stream"), client);
+            std::thread::spawn(move || {
+                let _ = std::io::copy(&mut from, &mut up);
+                let _ = up.shutdown(Shutdown::Write);
+            });
+            let count = Arc::clone(&count);
+            std::thread::spawn(move || {
+                let mut block = [0; 65_536];
+                while let Ok(read @ 1..) = down.read(&mut block) {
+                    count.fetch_add(read as u64, Ordering::Relaxed);
+                    if to.write_all(&block[..read]).is_err() {
+                        break;
+                    }
+                }
+                let _ = to.shutdown(Shutdown::Both);
+            });
+        }
+    });
+    port
+}
+
+#[test]
+fn of_a_remote_table_little_is_fetched() {
+    let azurite = Rig::start("azurite.mjs", &[]);
+    output_of("blob.py", &["container", "--url", azurite.url(), "--name", "tables"]);
+    let url: url::Url = azurite.url().parse().expect("a URL");
+    let upstream = format!("127.0.0.1:{}", url.port().expect("a port"));
+    let fetched = Arc::new(AtomicU64::new(0));
+    let port = counting(upstream, Arc::clone(&fetched));
+    let records: Arc<Mutex<Vec<Value>>> = Arc::default();
+    let server = {
+        let records = Arc::clone(&records);
+        Server::start(move |_, _| ok(json!(*records.lock().expect("records")).to_string()))
+    };
+    let destination = format!(
+        "destination:\n  profile: analytics\n  url: az://tables/x\n  options: {{ account_name: \"${{AZURE_ACCOUNT}}\", access_key: \"${{AZURE_KEY_OF_TEST}}\", endpoint: \"http://127.0.0.1:{port}{}\", allow_http: \"true\" }}\npublish: {{ alias: false }}\n",
+        url.path()
+    );
+    let stream = "paging: none\nkey: [id]\nincremental: { cursor: n, start: 0 }\ndeleted: { field: gone }";
+    let text = job(&server.url, "", stream).replace("destination:\n  url: out\n", &destination);
+    let place =
+        Workplace::new().env("AZURE_KEY_OF_TEST", azurite.text("key")).env("AZURE_ACCOUNT", azurite.text("account"));
+    let file = place.file("job.yaml", &text);
+    let run = |read: Vec<Value>| {
+        *records.lock().expect("records") = read;
+        place.haul(&["run", &file, "--json"]).expect_code(0).json()["tables"]["items"].clone()
+    };
+    // Noise that does not shrink: some megabytes a file.
+    let noise = |id: i64| -> String {
+        let mut state = id as u64 + 1;
+        let mut next = || {
+            state = state.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(0x1405_7B7E_F767_814F);
+            state
+        };
+        (0..24).map(|_| format!("{:016x}", next())).collect()
+    };
+    for file in 0..FILES {
+        let ids = file * 8_000..(file + 1) * 8_000;
+        run(ids.map(|id| json!({ "id": id, "n": file, "noise": noise(id) })).collect());
+    }
+    fetched.store(0, Ordering::Relaxed);
+    let table =
+        run(vec![json!({ "id": 5, "n": 9, "gone": true }), json!({ "id": 8_000 * FILES, "n": 9, "noise": "x" })]);
+    let (fetched, bytes) = (fetched.load(Ordering::Relaxed), table["bytes"].as_u64().expect("a size"));
+    assert_eq!((&table["merge"]["deleted"], &table["merge"]["parts_rewritten"]), (&json!(1), &json!(1)));
+    // One of the four files is written anew, of the others only the ends are looked at.
+    assert!(fetched * 10 < bytes * 4, "{fetched} of {bytes} bytes were fetched");
 }
