@@ -263,6 +263,9 @@ impl<'a> Merge<'a> {
 
     /// Compares the former rows with the new ones and with what is gone. Returns what is in the place of others now.
     async fn meet(&self, keys: &Keys, former: Former<'_>, deciding: &mut Deciding) -> Result<Updated, Error> {
+        if former.rows == 0 {
+            return Ok(Updated::default());
+        }
         let touched: Vec<Box<[u8]>> = deciding.newest.keys().chain(deciding.deletions.keys()).cloned().collect();
         let sought = Sought::these(touched.iter().map(AsRef::as_ref));
         let scan = self.scan(keys, former.columns);
