@@ -145,6 +145,14 @@ pub(crate) const ROW_GROUP_BYTES: usize = 32 * 1024 * 1024;
 pub(crate) const PART_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// The same for engines that read a file in pieces: large enough for few requests, small enough to be made anew.
 pub(crate) const PART_BYTES_DEFAULT_ANALYTICS: u64 = 256 * 1024 * 1024;
+/// Bytes at the end of a remote part that are fetched for its footer: that of some tens of columns and row groups
+/// fits; of a larger one the rest follows.
+pub(crate) const FOOTER_BYTES: u64 = 64 * 1024;
+/// Keys of a first read that are compared with each other at once, some 130 bytes each; with more of them the keys of the
+/// read are gone through several times.
+pub(crate) const MERGE_KEYS_MAX: u64 = 1024 * 1024;
+/// Keys of a sweep in memory at once, 16 bytes each; with more of them the keys of the table are read several times.
+pub(crate) const SWEEP_KEYS_MAX: u64 = 4 * 1024 * 1024;
 /// Bytes of one block of an upload.
 pub(crate) const UPLOAD_BLOCK_BYTES: usize = 8 * 1024 * 1024;
 

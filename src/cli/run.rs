@@ -150,11 +150,13 @@ fn notes_of(output: Output, name: &str, table: &TableReport) {
         output.note(change_text(name, change));
     }
     if let Some(merge) = &table.merge {
-        let MergeCounts { read_rows, inserted, updated, known, repeated, .. } = *merge;
+        let MergeCounts { read_rows, inserted, updated, known, repeated, deleted, marked, .. } = *merge;
         let kept = known + repeated;
         let kept = if kept > 0 { format!(", {} known", count(kept)) } else { String::new() };
+        let deleted = if deleted > 0 { format!(", {} deleted", count(deleted)) } else { String::new() };
+        let marked = if marked > 0 { format!(", {} marked as deleted", count(marked)) } else { String::new() };
         output.note(format!(
-            "table `{name}`: {} read, {} new, {} in the place of former ones{kept}",
+            "table `{name}`: {} read, {} new, {} in the place of former ones{kept}{deleted}{marked}",
             counted(read_rows, "row"),
             count(inserted),
             count(updated)

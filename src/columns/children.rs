@@ -32,6 +32,12 @@ pub(super) fn key_of(table: &Table, key: &[String], record: &[u8], place: Place)
 
 /// The text of a scalar in an object that was read before. `None` = it is not there, null, or no scalar.
 fn value_at<'a>(object: &'a [u8], path: &[String]) -> Option<&'a [u8]> {
+    let (peek, value) = member_at(object, path)?;
+    (!matches!(peek, Peek::Object | Peek::Null | Peek::Array)).then_some(value)
+}
+
+/// The text of a value in an object, and what it is. `None` = it is not there, or the object cannot be read up to it.
+pub(super) fn member_at<'a>(object: &'a [u8], path: &[String]) -> Option<(Peek, &'a [u8])> {
     let (first, below) = path.split_first()?;
     let mut jiter = Jiter::new(object);
     let mut next = jiter.next_object().ok()?.map(|key| key == first);
@@ -42,9 +48,9 @@ fn value_at<'a>(object: &'a [u8], path: &[String]) -> Option<&'a [u8]> {
         if is_it {
             let value = jiter.slice_to_current(start);
             return match peek {
-                Peek::Object => value_at(value, below),
-                Peek::Null | Peek::Array => None,
-                _ => below.is_empty().then_some(value),
+                _ if below.is_empty() => Some((peek, value)),
+                Peek::Object => member_at(value, below),
+                _ => None,
             };
         }
         next = jiter.next_key().ok()?.map(|key| key == first);

@@ -18,6 +18,7 @@ use super::options::{Options, PARENT_ROW, POSITION, TableOptions};
 use super::reason::Reason;
 use super::table::{Table, kind_word, syntax_error};
 use super::tokens::Tokens;
+use super::tombstones::{GoneBatch, Tombstones};
 
 /// What the job's expressions make of a record: values for the computed columns, or `None` where its filter leaves the
 /// record out. The error is for people.
@@ -59,6 +60,8 @@ pub(crate) struct Decoder {
     first_bad: Option<String>,
     compute: Option<Compute>,
     filtered: u64,
+    /// Absent = no record tells that it is gone.
+    tombstones: Option<Tombstones>,
     /// Rows of the stream's own table so far.
     rows: u64,
 }
@@ -66,6 +69,7 @@ pub(crate) struct Decoder {
 impl Decoder {
     /// A decoder that knows these columns. Two of them with the same name but for case are an error.
     pub(crate) fn new(options: Options) -> Result<Self, Error> {
+        let tombstones = Tombstones::of(&options)?;
         let fields = &options.fields;
         let mut own = Table::new(&TableOptions {
             fields,
@@ -95,6 +99,7 @@ impl Decoder {
             first_bad: None,
             compute: None,
             filtered: 0,
+            tombstones,
             rows: 0,
         })
     }
@@ -136,11 +141,15 @@ impl Decoder {
 
     /// From now on every record gets these columns, too. A record that has such a member itself is an error.
     pub(crate) fn set_constants(&mut self, constants: &[(String, Value)]) -> Result<(), Error> {
+        if let Some(tombstones) = &mut self.tombstones {
+            tombstones.set_constants(constants)?;
+        }
         self.tables[0].table.set_constants(constants)
     }
 
     /// Makes batches of what is there, so that what follows is apart from it.
     pub(crate) fn cut(&mut self) -> Result<(), Error> {
+        self.tombstones.iter_mut().try_for_each(Tombstones::emit_rest)?;
         self.tables.iter_mut().try_for_each(|known| known.table.emit_rest())
     }
 
@@ -148,6 +157,11 @@ impl Decoder {
     pub(crate) fn next_batch(&mut self) -> Option<(usize, RecordBatch)> {
         let next = |(number, known): (usize, &mut Known)| known.table.next_batch().map(|batch| (number, batch));
         self.tables.iter_mut().enumerate().find_map(next)
+    }
+
+    /// The next records that say that they are gone.
+    pub(crate) fn next_gone(&mut self) -> Option<GoneBatch> {
+        self.tombstones.as_mut()?.next_batch()
     }
 
     /// Ends the tables: what remains becomes batches, for [`Decoder::next_batch`]. From now on [`Decoder::columns`] are
@@ -226,10 +240,14 @@ impl Decoder {
             BadRecords::Quarantine { max } => {
                 let start = reading.tokens.at();
                 let marks: Vec<usize> = self.tables.iter().map(|known| known.table.rows).collect();
+                let gone_mark = self.tombstones.as_ref().map_or(0, Tombstones::rows);
                 match self.rows_of_record(reading, peek) {
                     Err(error) if error.is_of_record() => {
                         for (known, mark) in self.tables.iter_mut().zip(marks) {
                             known.table.reject_rows(mark);
+                        }
+                        if let Some(tombstones) = &mut self.tombstones {
+                            tombstones.reject_rows(gone_mark);
                         }
                         self.keep_bad(reading, start, &error, max)
                     }
@@ -255,7 +273,7 @@ impl Decoder {
         for known in &mut self.tables {
             known.table.emit_full()?;
         }
-        Ok(())
+        self.tombstones.iter_mut().try_for_each(Tombstones::emit_full)
     }
 
     #[inline]
@@ -266,6 +284,9 @@ impl Decoder {
             return Err(Error::NoObject { place: reading.place, found: kind_word(peek) });
         }
         let start = reading.tokens.at();
+        if self.tombstones.is_some() && self.take_tombstone(reading, start)? {
+            return Ok(());
+        }
         if self.compute.is_some() && !self.compute_record(reading, start)? {
             self.filtered += 1;
             return Ok(());
@@ -283,6 +304,17 @@ impl Decoder {
             return self.tables[0].table.emit_full();
         }
         self.tables.iter_mut().try_for_each(|known| known.table.emit_full())
+    }
+
+    /// Takes a record that says that it is gone; stays where it is otherwise. It comes before the filter, which may read
+    /// what such a record does not have.
+    fn take_tombstone(&mut self, reading: &mut Reading<'_>, start: usize) -> Result<bool, Error> {
+        let tombstones = self.tombstones.as_mut().expect("the caller looked");
+        if !tombstones.is_gone(&reading.text[start..], reading.place)? {
+            return Ok(false);
+        }
+        tombstones.take(&mut reading.tokens, reading.place, self.rows)?;
+        Ok(true)
     }
 
     /// Asks the job's expressions about the record; stands behind it where they leave it out.

@@ -64,10 +64,16 @@ pub(crate) enum Error {
     ManyBadRecords { count: u64, limit: u64, first: String },
     #[error("{place} cannot be read for the job's expressions")]
     Unread { place: Place, source: serde_json::Error },
+    #[error("{place} has `{value}` in `{field}`, of which it is not known whether it says that the record is gone")]
+    UnclearTombstone { place: Place, field: String, value: String },
     #[error("{place}: {why}")]
     Expression { place: Place, why: String },
     #[error("{rows} records have no value for `{column}`, which is part of the key")]
     NullKey { column: String, rows: usize },
+    #[error("no record has a column `{column}`, which holds the key of records that are gone or there")]
+    NoListedKey { column: String },
+    #[error("column `{column}` is {found}, and the key `{key}` that it is compared with is {kind}")]
+    OtherKey { column: String, found: ColumnType, key: String, kind: ColumnType },
     #[error("a batch of {found} columns was described as {described} columns")]
     OtherColumns { found: usize, described: usize },
     #[error("cannot assemble a record batch")]
@@ -122,6 +128,7 @@ impl Error {
             | Error::NoList { .. }
             | Error::NoParentKey { .. }
             | Error::Unread { .. }
+            | Error::UnclearTombstone { .. }
             | Error::Expression { .. } => true,
             Error::Syntax { .. }
             | Error::NoRecords { .. }
@@ -132,6 +139,8 @@ impl Error {
             | Error::ColumnLost { .. }
             | Error::ManyBadRecords { .. }
             | Error::NullKey { .. }
+            | Error::NoListedKey { .. }
+            | Error::OtherKey { .. }
             | Error::OtherColumns { .. }
             | Error::Batch { .. } => false,
         }
@@ -164,6 +173,13 @@ impl Error {
             Error::NoParentKey { .. } => Some("name columns under the stream's `key` that every record has".to_owned()),
             Error::NullKey { .. } => {
                 Some("rows are merged by their key: name columns under `key` that every record has".to_owned())
+            }
+            Error::UnclearTombstone { .. } => {
+                Some("name the value that says so: `deleted: { field: …, value: … }`".to_owned())
+            }
+            Error::NoListedKey { .. } => Some("`deleted.key` names columns; `haul preview` shows them".to_owned()),
+            Error::OtherKey { column, kind, .. } => {
+                Some(format!("declare the type where the column comes from: `columns: {{ {column}: {kind} }}`"))
             }
             Error::Loss { .. } => Some("`haul run --full` reads the table anew, with types of its own".to_owned()),
             _ => None,

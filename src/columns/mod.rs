@@ -32,6 +32,7 @@ mod temporal;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod tombstones;
 
 pub(crate) use convert::{convert, convert_stepwise, schema_of};
 pub(crate) use decode::{BadRecord, Compute, Decoder};
@@ -41,3 +42,4 @@ pub(crate) use lists::{list_array, list_texts, list_type};
 pub(crate) use names::name_of as column_name;
 pub(crate) use options::{Options, PARENT_ROW, POSITION};
 pub(crate) use reason::Reason;
+pub(crate) use tombstones::GoneBatch;

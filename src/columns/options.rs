@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::names::name_of;
 use super::{Error, names};
 use crate::model::column::{Column, ColumnType};
+use crate::model::deletes::Tombstone;
 use crate::model::destination::ValueLimits;
 use crate::model::fields::{Contract, FieldPath, FieldPlan};
 
@@ -28,6 +29,8 @@ pub(crate) struct Options {
     pub(crate) name: String,
     /// Columns that identify a record.
     pub(crate) key: Vec<String>,
+    /// How a record says that it is gone. Absent = none does.
+    pub(crate) tombstone: Option<Tombstone>,
     /// Names of the columns that [`super::Compute`] gives.
     pub(crate) computed: Vec<String>,
     /// Child tables get the number of the stream's row as [`PARENT_ROW`].

@@ -97,6 +97,18 @@ pub(crate) enum Error {
     NewChild { stream: String, table: String },
     #[error("stream `{stream}` has more pages than a shared record store is to hold, limit PAGE_COPIES_MAX ({limit})")]
     ManyCopies { stream: String, limit: usize },
+    #[error("stream `{stream}` was not read, because `{list}`, which tells its deleted records, failed")]
+    ListFailed { stream: String, list: String },
+    #[error("stream `{stream}`: its sweep `{sweep}` names no key at all, and every row would go")]
+    EmptySweep { stream: String, sweep: String },
+    #[error("stream `{stream}`: no record has the field `{field}`, which `{word}` reads for deletions")]
+    NoFeedField { stream: String, field: String, word: &'static str },
+    #[error(
+        "stream `{feed}`, of whose `{column}` ({kind}) a deletion in `{stream}` takes its time, has records without one"
+    )]
+    UndatedDeletion { stream: String, feed: String, column: String, kind: ColumnType },
+    #[error("stream `{stream}`: the condition `when` on its deletions: {why}")]
+    Condition { stream: String, why: String },
     #[error("stopped because another stream failed")]
     Stopped,
     #[error("stopped by a signal")]
@@ -167,6 +179,11 @@ impl Error {
             | Error::Kept { .. }
             | Error::SnapshotIncomplete { .. }
             | Error::UnknownForm { .. }
+            | Error::ListFailed { .. }
+            | Error::EmptySweep { .. }
+            | Error::NoFeedField { .. }
+            | Error::UndatedDeletion { .. }
+            | Error::Condition { .. }
             | Error::Stopped
             | Error::Store(_) => Class::Failed,
         }
@@ -224,6 +241,15 @@ impl Error {
             Error::CursorValue { .. } => {
                 Some("a number or an instant such as 2024-01-31, as `start` in the job".to_owned())
             }
+            Error::EmptySweep { .. } => {
+                Some("if no record may be there at all, say so: `deleted: { allow_empty: true }`".to_owned())
+            }
+            Error::NoFeedField { .. } => Some(
+                "fields are named as in the answers, and must not be dropped; `haul preview` shows them".to_owned(),
+            ),
+            Error::UndatedDeletion { .. } => {
+                Some("name another field under `deleted.at`: every deletion must be comparable with rows".to_owned())
+            }
             Error::RunGoingOn { .. } => Some("wait until it is over".to_owned()),
             Error::SnapshotUnknown { .. }
             | Error::SnapshotUnseen { .. }
@@ -235,6 +261,8 @@ impl Error {
             | Error::NoFormerSnapshot
             | Error::UnknownForm { .. }
             | Error::ParentFailed { .. }
+            | Error::ListFailed { .. }
+            | Error::Condition { .. }
             | Error::Spool { .. }
             | Error::Format { .. }
             | Error::RowsDiffer { .. }
@@ -271,7 +299,7 @@ impl Error {
             Error::Stopped | Error::Page { .. } | Error::Endpoint { .. } | Error::Report { .. } | Error::Store(_) => {
                 true
             }
-            Error::ParentFailed { .. } | Error::Spool { .. } => true,
+            Error::ParentFailed { .. } | Error::ListFailed { .. } | Error::Spool { .. } => true,
             error => matches!(error.class(), Class::Interrupted | Class::Temporary | Class::Login | Class::Held),
         }
     }

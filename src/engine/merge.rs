@@ -1,17 +1,23 @@
 //! What an incremental read adds to a table: rows behind those that are there, or in the place of those with the same
-//! key. Files in which nothing changes stay as they are; memory grows with the keys of the new rows alone.
+//! key; and which rows go because their record is gone. Files in which nothing changes stay as they are, and those that
+//! can hold none of the keys are not even read; memory grows with the keys of the new and the deleted rows alone.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use arrow::array::RecordBatch;
 
 use super::context::Context;
+use super::deciding::{Decided, DecidedKeys, Deciding, Newest, Share, Updated, is_marked, marks_of};
+use super::deletes::{Deletions, Told, of_feed, of_tombstones};
 use super::error::Error;
-use super::merged_parts::{MergedParts, check_renamed, read_columns, united};
+use super::key_sweep::{keys_there, passes_of};
+use super::merged_parts::{Changed, MergedParts, check_renamed, united};
 use super::seal::SealedTable;
+use super::touched::{Scan, Sought};
 use super::watch::{cursor_column, cursor_values};
 use crate::columns::Keys;
 use crate::model::column::Column;
+use crate::model::deletes::{DELETED_AT, DeletedRows, DeletesTold, Sweep};
 use crate::model::destination::{Format, Profile, WideDecimals};
 use crate::model::incremental::CursorValue;
 use crate::model::manifest::{Part, TableManifest};
@@ -80,31 +86,7 @@ pub(super) struct Merge<'a> {
     keys: Option<Keys>,
     /// Absent = the order of arrival decides alone.
     cursor: Option<Column>,
-}
-
-/// A row of the new read: the newest of its key.
-#[derive(Debug, Clone, Copy)]
-struct Newest {
-    part: usize,
-    row: usize,
-    cursor: Option<CursorValue>,
-}
-
-/// Rows of one part that are no longer there, in ascending order.
-type Gone = Vec<usize>;
-
-/// What a merge decided, for the tables of the stream's lists.
-pub(super) struct Decided {
-    /// Rows of the read that are no longer there, counted over all its parts; in ascending order.
-    pub gone: Vec<u64>,
-    /// Keys whose rows are those of the read. Absent = the read had no row, or the stream has no key.
-    pub keys: Option<DecidedKeys>,
-}
-
-pub(super) struct DecidedKeys {
-    /// The columns of the key, in the types that the keys were made with.
-    pub columns: Vec<Column>,
-    pub newest: HashSet<Box<[u8]>>,
+    told: Told<'a>,
 }
 
 impl<'a> Merge<'a> {
@@ -114,13 +96,15 @@ impl<'a> Merge<'a> {
         mode: WriteMode,
         former: Former<'_>,
         read: &SealedTable,
+        told: Told<'a>,
     ) -> Result<Self, Error> {
         check_renamed(read.name(), former.columns, read.columns())?;
         let columns = united(former.columns, read.columns());
         let named = |name: &str| columns.iter().find(|column| column.has_name(name)).cloned();
         let wrong = |source| Error::Columns { stream: stream.name.clone(), source };
-        // A read without records knows no column, and changes nothing.
-        let keys = if stream.key.is_empty() || read.rows() == 0 {
+        // A read without records knows no column, and changes nothing but by what is gone.
+        let is_touched = read.rows() > 0 || (former.rows > 0 && told.is_something());
+        let keys = if stream.key.is_empty() || !is_touched {
             None
         } else {
             let mut key = Vec::with_capacity(stream.key.len());
@@ -140,123 +124,248 @@ impl<'a> Merge<'a> {
         };
         let cursor = stream.incremental.as_ref().and_then(|plan| cursor_column(plan, &columns));
         let cursor = cursor.map(|at| columns[at].clone());
-        Ok(Merge { ctx, stream, mode, columns, keys, cursor })
+        Ok(Merge { ctx, stream, mode, columns, keys, cursor, told })
     }
 
     /// The table with the new rows in it.
     pub(super) async fn merge(self, former: Former<'_>, read: &SealedTable) -> Result<(Merged, Decided), Error> {
         let mut counts = MergeCounts { former_rows: former.rows, read_rows: read.rows(), ..MergeCounts::default() };
-        let (mut gone_new, mut gone_former) =
-            (vec![Gone::new(); read.parts().len()], vec![Gone::new(); former.parts.len()]);
+        let mut deciding = Deciding::new(read.parts().len(), former.parts.len());
         let mut decided = Decided { gone: Vec::new(), keys: None };
-        let mut inserted = read.rows();
+        counts.inserted = read.rows();
         if let Some(keys) = &self.keys {
-            let mut newest = self.newest(keys, read, &mut gone_new).await?;
-            counts.repeated = gone_new.iter().map(|gone| gone.len() as u64).sum();
-            let met = self.meet(keys, former, &mut newest, &mut gone_former, &mut gone_new).await?;
-            inserted = newest.len() as u64 - met;
-            let newest = newest.into_keys().collect();
-            decided.keys = Some(DecidedKeys { columns: keys.columns().to_vec(), newest });
+            deciding.deletions = self.deletions(keys).await?;
+            counts.deletions = deciding.deletions.len() as u64;
+            // Where there is no former row nobody asks for all keys at once.
+            let mut share = Some(if former.rows == 0 { Share::of(read.rows()) } else { Share::whole() });
+            counts.inserted = 0;
+            while let Some(now) = share {
+                counts.inserted += deciding.newest.len() as u64;
+                deciding.mark_new();
+                deciding.newest.clear();
+                self.find_newest(keys, read, &now, &mut deciding).await?;
+                self.settle(read, &mut deciding);
+                share = now.next();
+            }
+            counts.repeated = deciding.rows_gone();
+            let updated = self.meet(keys, former, &mut deciding).await?;
+            if let Some(sweep) = self.sweep() {
+                self.sweep_former(keys, sweep, former, &mut deciding).await?;
+            }
+            counts.known = deciding.rows_gone() - counts.repeated;
+            counts.updated = updated.rows;
+            counts.inserted += deciding.newest.len() as u64 - updated.keys;
+            deciding.mark_new();
+            let newest = std::mem::take(&mut deciding.newest).into_keys().collect();
+            let deleted = std::mem::take(&mut deciding.deleted);
+            decided.keys = Some(DecidedKeys { columns: keys.columns().to_vec(), newest, deleted });
         }
+        deciding.sort();
+        let sum = |of: &[Changed], count: fn(&Changed) -> usize| of.iter().map(count).sum::<usize>() as u64;
+        counts.deleted = sum(&deciding.former, |changed| changed.gone.len()) - counts.updated;
+        counts.marked =
+            sum(&deciding.former, |changed| changed.marked.len()) + sum(&deciding.new, |changed| changed.marked.len());
         let mut first = 0;
-        for (part, gone) in read.parts().iter().zip(&gone_new) {
-            decided.gone.extend(gone.iter().map(|row| first + *row as u64));
+        for (part, changed) in read.parts().iter().zip(&deciding.new) {
+            decided.gone.extend(changed.gone.iter().map(|row| first + *row as u64));
             first += part.rows;
         }
-        let sum = |gone: &[Gone]| gone.iter().map(|gone| gone.len() as u64).sum::<u64>();
-        counts.updated = sum(&gone_former);
-        counts.known = sum(&gone_new) - counts.repeated;
-        counts.inserted = inserted;
+        counts.parts_unread = deciding.unread.len() as u64;
         let gauged = self.ctx.job.gates_of(read.name()).gauged();
         let mut parts = MergedParts::new(self.ctx, read.name(), &self.columns, &gauged, read.next_number());
-        let former = former.parts.iter().zip(&gone_former).map(|(part, gone)| (part, former.columns, gone));
-        let new = read.parts().iter().zip(&gone_new).map(|(part, gone)| (part, read.columns(), gone));
-        for (part, from, gone) in former.chain(new) {
-            parts.add(part, from, gone).await?;
+        let former = former.parts.iter().zip(&deciding.former).map(|(part, changed)| (part, former.columns, changed));
+        let new = read.parts().iter().zip(&deciding.new).map(|(part, changed)| (part, read.columns(), changed));
+        for (part, from, changed) in former.chain(new) {
+            parts.add(part, from, changed).await?;
         }
         let (parts, warnings) = parts.finish(&mut counts).await?;
         Ok((Merged { parts, columns: self.columns, counts, warnings }, decided))
     }
 
+    /// What was told of records that are gone, by key.
+    async fn deletions(&self, keys: &Keys) -> Result<Deletions, Error> {
+        match self.stream.deletes.as_ref().map(|deletes| &deletes.told) {
+            Some(DeletesTold::Tombstone(_)) => of_tombstones(self.stream, keys, self.told.gone),
+            Some(DeletesTold::Feed(feed)) => {
+                let listed = self.told.listed.expect("a stream with a feed waits for it");
+                of_feed(self.ctx, self.stream, feed, listed, keys).await
+            }
+            Some(DeletesTold::Sweep(_)) | None => Ok(Deletions::new()),
+        }
+    }
+
+    fn sweep(&self) -> Option<&Sweep> {
+        match self.stream.deletes.as_ref().map(|deletes| &deletes.told) {
+            Some(DeletesTold::Sweep(sweep)) => Some(sweep),
+            Some(DeletesTold::Tombstone(_) | DeletesTold::Feed(_)) | None => None,
+        }
+    }
+
+    fn rows_deleted(&self) -> DeletedRows {
+        self.stream.deletes.as_ref().map_or(DeletedRows::Remove, |deletes| deletes.rows)
+    }
+
     /// The newest row of every key of the read; the others of it are gone.
-    async fn newest(
+    async fn find_newest(
         &self,
         keys: &Keys,
         read: &SealedTable,
-        gone: &mut [Gone],
-    ) -> Result<HashMap<Box<[u8]>, Newest>, Error> {
-        let mut newest: HashMap<Box<[u8]>, Newest> = HashMap::new();
+        share: &Share,
+        deciding: &mut Deciding,
+    ) -> Result<(), Error> {
+        let Deciding { newest, new, .. } = deciding;
+        let scan = self.scan(keys, read.columns());
         for (part, of) in read.parts().iter().enumerate() {
-            let mut first = 0;
-            for batch in self.key_batches(of, read.columns()).await? {
-                let (rows, cursors) = self.keys_of(keys, &batch, read.columns())?;
-                for (at, key) in rows.iter().enumerate() {
-                    let row = Newest { part, row: first + at, cursor: cursors.get(at).copied().flatten() };
+            let look = |first: usize, batch: &RecordBatch| {
+                let (rows, cursors) = self.keys_of(keys, batch, &scan.wanted)?;
+                for (at, key) in rows.iter().enumerate().filter(|(_, key)| share.holds(key.as_ref())) {
+                    let cursor = cursors.get(at).copied().flatten();
+                    let row = Newest { part, row: first + at, cursor, is_marked: false };
                     match newest.get_mut(key.as_ref()) {
                         None => {
                             newest.insert(key.as_ref().into(), row);
                         }
                         // Of the same cursor, the later one.
                         Some(known) if row.cursor >= known.cursor => {
-                            gone[known.part].push(known.row);
+                            new[known.part].gone.push(known.row);
                             *known = row;
                         }
-                        Some(_) => gone[part].push(row.row),
+                        Some(_) => new[part].gone.push(row.row),
                     }
                 }
-                first += batch.num_rows();
-            }
+                Ok(())
+            };
+            scan.visit(of, &Sought::All, look).await?;
         }
-        gone.iter_mut().for_each(|gone| gone.sort_unstable());
-        Ok(newest)
+        Ok(())
     }
 
-    /// Compares the former rows with the new ones; one of each pair is gone. Returns how many keys of the new rows that
-    /// remain were there before.
-    async fn meet(
-        &self,
-        keys: &Keys,
-        former: Former<'_>,
-        newest: &mut HashMap<Box<[u8]>, Newest>,
-        gone_former: &mut [Gone],
-        gone_new: &mut [Gone],
-    ) -> Result<u64, Error> {
+    /// Compares the rows of the read with what was told in the same run of the same keys; the later of both holds.
+    fn settle(&self, read: &SealedTable, deciding: &mut Deciding) {
+        let firsts: Vec<u64> =
+            read.parts().iter().scan(0, |first, part| Some(std::mem::replace(first, *first + part.rows))).collect();
+        let Deciding { newest, deletions, new, .. } = deciding;
+        let rows_deleted = self.rows_deleted();
+        deletions.retain(|key, deletion| {
+            let Some(row) = newest.get_mut(key) else { return true };
+            if !deletion.is_after_read(firsts[row.part] + row.row as u64, row.cursor) {
+                return false;
+            }
+            match rows_deleted {
+                DeletedRows::Mark => row.is_marked = true,
+                DeletedRows::Remove => {
+                    new[row.part].gone.push(row.row);
+                    newest.remove(key);
+                }
+            }
+            true
+        });
+    }
+
+    /// Compares the former rows with the new ones and with what is gone. Returns what is in the place of others now.
+    async fn meet(&self, keys: &Keys, former: Former<'_>, deciding: &mut Deciding) -> Result<Updated, Error> {
+        if former.rows == 0 {
+            return Ok(Updated::default());
+        }
+        let touched: Vec<Box<[u8]>> = deciding.newest.keys().chain(deciding.deletions.keys()).cloned().collect();
+        let sought = Sought::these(touched.iter().map(AsRef::as_ref));
+        let scan = self.scan(keys, former.columns);
         // A table that was replaced before may have a key more than once.
         let mut met = HashSet::new();
+        let mut updated = Updated::default();
         for (part, of) in former.parts.iter().enumerate() {
-            let mut first = 0;
-            for batch in self.key_batches(of, former.columns).await? {
-                let (rows, cursors) = self.keys_of(keys, &batch, former.columns)?;
+            let is_read = scan.visit(of, &sought, |first, batch| {
+                let (rows, cursors) = self.keys_of(keys, batch, &scan.wanted)?;
+                let marks = marks_of(batch, &scan.wanted);
                 for (at, key) in rows.iter().enumerate() {
-                    let Some(new) = newest.get(key.as_ref()).copied() else { continue };
-                    let is_newer = match self.mode {
-                        WriteMode::Append => false,
-                        WriteMode::Merge | WriteMode::Replace => new.cursor >= cursors.get(at).copied().flatten(),
-                    };
-                    if is_newer {
-                        gone_former[part].push(first + at);
-                        met.insert((new.part, new.row));
-                    } else {
-                        gone_new[new.part].push(new.row);
-                        newest.remove(key.as_ref());
+                    let cursor = cursors.get(at).copied().flatten();
+                    if let Some(new) = deciding.newest.get(key.as_ref()).copied() {
+                        let is_newer = match self.mode {
+                            WriteMode::Append => false,
+                            WriteMode::Merge | WriteMode::Replace => new.cursor >= cursor,
+                        };
+                        if is_newer {
+                            deciding.former[part].gone.push(first + at);
+                            met.insert((new.part, new.row));
+                            updated.rows += 1;
+                            continue;
+                        }
+                        deciding.new[new.part].gone.push(new.row);
+                        deciding.newest.remove(key.as_ref());
+                        deciding.outdone.insert(key.as_ref().into());
+                    }
+                    let deletion = deciding.deletions.get(key.as_ref());
+                    if deletion.is_some_and(|deletion| deletion.is_after_former(cursor)) {
+                        self.delete(deciding, (part, first + at), key.as_ref(), is_marked(marks, at));
                     }
                 }
-                first += batch.num_rows();
+                Ok(())
+            });
+            if !is_read.await? {
+                deciding.unread.insert(part);
             }
         }
-        gone_new.iter_mut().for_each(|gone| gone.sort_unstable());
-        Ok(met.len() as u64)
+        updated.keys = met.len() as u64;
+        Ok(updated)
     }
 
-    /// The key and cursor columns of a part.
-    async fn key_batches(&self, part: &Part, columns: &[Column]) -> Result<Vec<RecordBatch>, Error> {
-        let wanted: Vec<&str> = self.key_columns(columns).map(|column| column.name.as_str()).collect();
-        read_columns(self.ctx, &self.stream.name, part, &wanted, columns).await
+    /// Former rows whose key no sweep named. What came in this read is there, whatever the sweep before it said.
+    async fn sweep_former(
+        &self,
+        keys: &Keys,
+        sweep: &Sweep,
+        former: Former<'_>,
+        deciding: &mut Deciding,
+    ) -> Result<(), Error> {
+        let listed = self.told.listed.expect("a stream with a sweep waits for it");
+        if listed.rows() == 0 && former.rows > 0 && !sweep.may_be_empty {
+            return Err(Error::EmptySweep { stream: self.stream.name.clone(), sweep: listed.name.clone() });
+        }
+        let scan = self.scan(keys, former.columns);
+        for pass in 0..passes_of(listed) {
+            let there = keys_there(self.ctx, sweep, listed, keys, pass).await?;
+            for (part, of) in former.parts.iter().enumerate() {
+                let is_read = scan.visit(of, &Sought::All, |first, batch| {
+                    let (rows, _) = self.keys_of(keys, batch, &scan.wanted)?;
+                    let marks = marks_of(batch, &scan.wanted);
+                    for (at, key) in rows.iter().enumerate() {
+                        let is_read =
+                            || deciding.newest.contains_key(key.as_ref()) || deciding.outdone.contains(key.as_ref());
+                        if there.misses(key.as_ref()) && !is_read() {
+                            self.delete(deciding, (part, first + at), key.as_ref(), is_marked(marks, at));
+                        }
+                    }
+                    Ok(())
+                });
+                if is_read.await? {
+                    deciding.unread.remove(&part);
+                }
+            }
+        }
+        Ok(())
     }
 
-    fn key_columns<'c>(&self, columns: &'c [Column]) -> impl Iterator<Item = &'c Column> {
+    /// A former row goes, or gets its mark; one that has it keeps it.
+    fn delete(&self, deciding: &mut Deciding, (part, row): (usize, usize), key: &[u8], is_marked: bool) {
+        match self.rows_deleted() {
+            DeletedRows::Remove => {
+                deciding.former[part].gone.push(row);
+                deciding.deleted.insert(key.into());
+            }
+            DeletedRows::Mark if is_marked => {}
+            DeletedRows::Mark => deciding.former[part].marked.push(row),
+        }
+    }
+
+    fn scan<'s>(&'s self, keys: &'s Keys, from: &'s [Column]) -> Scan<'s> {
+        Scan { ctx: self.ctx, table: &self.stream.name, keys, from, wanted: self.wanted(from).collect() }
+    }
+
+    /// The columns of the key, of the cursor, and of the mark.
+    fn wanted<'c>(&self, columns: &'c [Column]) -> impl Iterator<Item = &'c Column> {
         let mut names: Vec<String> = self.stream.key.clone();
         names.extend(self.cursor.iter().map(|cursor| cursor.name.clone()));
+        names.extend((self.rows_deleted() == DeletedRows::Mark).then(|| DELETED_AT.to_owned()));
         columns.iter().filter(move |column| names.iter().any(|name| column.has_name(name)))
     }
 
@@ -264,9 +373,9 @@ impl<'a> Merge<'a> {
         &self,
         keys: &Keys,
         batch: &RecordBatch,
-        columns: &[Column],
+        columns: &[&Column],
     ) -> Result<(arrow::row::Rows, Vec<Option<CursorValue>>), Error> {
-        let columns: Vec<Column> = self.key_columns(columns).cloned().collect();
+        let columns: Vec<Column> = columns.iter().map(|column| (*column).clone()).collect();
         let wrong = |source| Error::Columns { stream: self.stream.name.clone(), source };
         let rows = keys.of(batch, &columns).map_err(wrong)?;
         let cursors = match (&self.stream.incremental, &self.cursor) {

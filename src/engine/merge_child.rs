@@ -6,12 +6,15 @@ use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
 
 use super::context::Context;
+use super::deciding::{Decided, DecidedKeys};
 use super::error::Error;
-use super::merge::{Decided, DecidedKeys, Former, Merged};
-use super::merged_parts::{MergedParts, check_renamed, read_columns, united};
+use super::merge::{Former, Merged};
+use super::merged_parts::{Changed, MergedParts, check_renamed, read_columns, united};
 use super::seal::SealedTable;
+use super::touched::{Scan, Sought};
 use crate::columns::{Keys, PARENT_ROW, column_name};
 use crate::model::column::Column;
+use crate::model::manifest::Part;
 use crate::model::plan::Stream;
 use crate::model::report::MergeCounts;
 
@@ -29,22 +32,27 @@ pub(super) async fn merge_child(
     let mut counts = MergeCounts { former_rows: former.rows, read_rows: read.rows(), ..MergeCounts::default() };
     let gauged = ctx.job.gates_of(read.name()).gauged();
     let mut parts = MergedParts::new(ctx, read.name(), &columns, &gauged, read.next_number()).without(PARENT_ROW);
-    let keys = decided.keys.as_ref().map(|keys| ChildKeys::of(stream, keys, &columns)).transpose()?;
+    let keys = decided.keys.as_ref().filter(|_| former.rows > 0);
+    let keys = keys.map(|keys| ChildKeys::of(stream, keys, &columns)).transpose()?;
     for part in former.parts {
-        let mut gone = Vec::new();
+        let mut changed = Changed::default();
         if let Some(keys) = &keys {
-            let batches = read_columns(ctx, read.name(), part, &keys.names(), former.columns).await?;
-            gone = keys.rows_replaced(&batches, former.columns)?;
+            let is_read = keys.find_gone((ctx, read.name()), part, former.columns, &mut changed, &mut counts).await?;
+            counts.parts_unread += u64::from(!is_read);
         }
-        counts.updated += gone.len() as u64;
-        parts.add(part, former.columns, &gone).await?;
+        parts.add(part, former.columns, &changed).await?;
     }
     let replaced: BTreeSet<u64> = decided.gone.iter().copied().collect();
     for part in read.parts() {
-        let batches = read_columns(ctx, read.name(), part, &[PARENT_ROW], read.columns()).await?;
-        let gone = rows_of(&batches, &replaced);
-        counts.known += gone.len() as u64;
-        parts.add(part, read.columns(), &gone).await?;
+        let mut changed = Changed::default();
+        let mut first = 0;
+        for batch in read_columns(ctx, read.name(), part, &[PARENT_ROW], read.columns()).await? {
+            let batch = batch?;
+            changed.gone.extend(rows_of(&batch, &replaced).into_iter().map(|row| first + row));
+            first += batch.num_rows();
+        }
+        counts.known += changed.gone.len() as u64;
+        parts.add(part, read.columns(), &changed).await?;
     }
     counts.inserted = counts.read_rows - counts.known;
     let (parts, warnings) = parts.finish(&mut counts).await?;
@@ -52,8 +60,8 @@ pub(super) async fn merge_child(
 }
 
 /// Rows whose record is no longer there.
-fn rows_of(batches: &[RecordBatch], replaced: &BTreeSet<u64>) -> Vec<usize> {
-    let parents = batches.iter().flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().values().iter());
+fn rows_of(batch: &RecordBatch, replaced: &BTreeSet<u64>) -> Vec<usize> {
+    let parents = batch.column(0).as_primitive::<Int64Type>().values().iter();
     let gone =
         parents.enumerate().filter(|(_, parent)| u64::try_from(**parent).is_ok_and(|row| replaced.contains(&row)));
     gone.map(|(row, _)| row).collect()
@@ -82,22 +90,36 @@ impl<'a> ChildKeys<'a> {
         Ok(ChildKeys { stream: &stream.name, columns, keys, decided })
     }
 
-    fn names(&self) -> Vec<&str> {
-        self.columns.iter().map(|column| column.name.as_str()).collect()
-    }
-
-    /// Rows of a part whose record came again.
-    fn rows_replaced(&self, batches: &[RecordBatch], from: &[Column]) -> Result<Vec<usize>, Error> {
+    /// Finds rows of a part whose record came again, or is gone. Returns whether any had to be looked at.
+    async fn find_gone(
+        &self,
+        (ctx, table): (&Context, &str),
+        part: &Part,
+        from: &[Column],
+        changed: &mut Changed,
+        counts: &mut MergeCounts,
+    ) -> Result<bool, Error> {
+        let DecidedKeys { newest, deleted, .. } = self.decided;
         let is_key = |column: &&Column| self.columns.iter().any(|key| key.has_name(&column.name));
-        let from: Vec<Column> = from.iter().filter(is_key).cloned().collect();
-        let (mut gone, mut first) = (Vec::new(), 0);
-        for batch in batches {
+        let wanted: Vec<&Column> = from.iter().filter(is_key).collect();
+        let columns: Vec<Column> = wanted.iter().map(|column| (*column).clone()).collect();
+        let scan = Scan { ctx, table, keys: &self.keys, from, wanted };
+        let sought = Sought::these(newest.iter().chain(deleted).map(AsRef::as_ref));
+        let look = |first: usize, batch: &RecordBatch| {
             let wrong = |source| Error::Columns { stream: self.stream.to_owned(), source };
-            let rows = self.keys.of(batch, &from).map_err(wrong)?;
-            let replaced = rows.iter().enumerate().filter(|(_, key)| self.decided.newest.contains(key.as_ref()));
-            gone.extend(replaced.map(|(row, _)| first + row));
-            first += batch.num_rows();
-        }
-        Ok(gone)
+            let rows = self.keys.of(batch, &columns).map_err(wrong)?;
+            for (row, key) in rows.iter().enumerate() {
+                if newest.contains(key.as_ref()) {
+                    counts.updated += 1;
+                } else if deleted.contains(key.as_ref()) {
+                    counts.deleted += 1;
+                } else {
+                    continue;
+                }
+                changed.gone.push(first + row);
+            }
+            Ok(())
+        };
+        scan.visit(part, &sought, look).await
     }
 }

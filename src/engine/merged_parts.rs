@@ -2,9 +2,11 @@
 //! without the rows that are gone.
 
 use std::fs::File;
+use std::sync::Arc;
 
-use arrow::array::{BooleanArray, RecordBatch};
-use arrow::compute::filter_record_batch;
+use arrow::array::{AsArray, BooleanArray, RecordBatch, TimestampMicrosecondArray};
+use arrow::compute::{filter, filter_record_batch};
+use arrow::datatypes::TimestampMicrosecondType;
 
 use super::context::Context;
 use super::error::Error;
@@ -13,9 +15,19 @@ use super::pump::stage;
 use crate::columns::convert;
 use crate::format::{read_parquet, read_parquet_columns};
 use crate::model::column::Column;
+use crate::model::deletes::DELETED_AT;
 use crate::model::manifest::Part;
 use crate::model::report::MergeCounts;
 use crate::model::warning::Warning;
+
+/// Rows of one file that do not stay as they are, in ascending order.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Changed {
+    /// They are no longer there.
+    pub gone: Vec<usize>,
+    /// They get the time of the run as the mark that their record is gone.
+    pub marked: Vec<usize>,
+}
 
 /// Files of one table, in their order.
 pub(super) struct MergedParts<'a> {
@@ -50,11 +62,11 @@ impl<'a> MergedParts<'a> {
     }
 
     /// Adds a file with the columns `from`, without the rows that are gone.
-    pub(super) async fn add(&mut self, part: &Part, from: &[Column], gone: &[usize]) -> Result<(), Error> {
+    pub(super) async fn add(&mut self, part: &Part, from: &[Column], changed: &Changed) -> Result<(), Error> {
         if part.rows == 0 {
             return Ok(());
         }
-        if gone.is_empty() && from == self.columns {
+        if changed.gone.is_empty() && changed.marked.is_empty() && is_same_file(from, self.columns) {
             self.close().await?;
             self.parts.push(part.clone());
             self.kept += 1;
@@ -65,20 +77,28 @@ impl<'a> MergedParts<'a> {
         let file: File = self.ctx.store.fetch(part).await?;
         let mut batches = read_parquet(file, from).map_err(|source| unread(self.table, source))?;
         let from: Vec<Column> = kept.iter().map(|at| from[*at].clone()).collect();
-        let (mut first, mut gone) = (0, gone.iter().copied().peekable());
+        let mut first = 0;
+        let (mut gone, mut marked) = (changed.gone.iter().peekable(), changed.marked.iter().peekable());
         while let Some(batch) = tokio::task::block_in_place(|| batches.next()) {
             let batch = batch.map_err(|source| unread(self.table, source))?;
             let mut is_kept = vec![true; batch.num_rows()];
-            while let Some(row) = gone.next_if(|row| *row < first + batch.num_rows()) {
+            while let Some(row) = gone.next_if(|row| **row < first + batch.num_rows()) {
                 is_kept[row - first] = false;
+            }
+            let mut has_mark = Vec::new();
+            while let Some(row) = marked.next_if(|row| **row < first + batch.num_rows()) {
+                has_mark.resize(batch.num_rows(), false);
+                has_mark[row - first] = true;
             }
             first += batch.num_rows();
             let closed = tokio::task::block_in_place(|| {
+                let is_kept = BooleanArray::from(is_kept);
                 let batch = batch
                     .project(&kept)
-                    .and_then(|batch| filter_record_batch(&batch, &BooleanArray::from(is_kept)))
+                    .and_then(|batch| filter_record_batch(&batch, &is_kept))
                     .map_err(|source| crate::columns::Error::Batch { source })
                     .and_then(|batch| convert(&batch, &from, self.columns))
+                    .and_then(|batch| self.with_marks(batch, has_mark, &is_kept))
                     .map_err(|source| Error::Columns { stream: self.table.to_owned(), source })?;
                 if batch.num_rows() == 0 { Ok(Vec::new()) } else { self.writer.write(&batch, self.columns) }
             })?;
@@ -97,12 +117,37 @@ impl<'a> MergedParts<'a> {
             self.parts.push(stage(self.ctx, self.table, file, &self.ctx.job.destination.format).await?);
         }
         (counts.parts_kept, counts.parts_rewritten) = (self.kept, self.rewritten);
-        let rows = counts.former_rows - counts.updated + counts.read_rows - counts.repeated - counts.known;
+        let former = counts.former_rows - counts.updated - counts.deleted;
+        let rows = former + counts.read_rows - counts.repeated - counts.known;
         let written = self.parts.iter().map(|part| part.rows).sum();
         if rows != written {
             return Err(Error::RowsDiffer { stream: self.table.to_owned(), rows, written });
         }
         Ok((self.parts, self.writer.warnings))
+    }
+
+    /// The rows with their marks; `has_mark` is of the rows before they were filtered, empty = none has one.
+    fn with_marks(
+        &self,
+        batch: RecordBatch,
+        has_mark: Vec<bool>,
+        is_kept: &BooleanArray,
+    ) -> Result<RecordBatch, crate::columns::Error> {
+        if has_mark.is_empty() {
+            return Ok(batch);
+        }
+        let wrong = |source| crate::columns::Error::Batch { source };
+        let has_mark = filter(&BooleanArray::from(has_mark), is_kept).map_err(wrong)?;
+        let at = self.columns.iter().position(|column| column.has_name(DELETED_AT));
+        let at = at.expect("a table whose rows are marked has the column of the mark");
+        let former = batch.column(at).as_primitive::<TimestampMicrosecondType>();
+        let now = self.ctx.started_at.timestamp_micros();
+        let marks = former.iter().zip(has_mark.as_boolean().values());
+        let marks: TimestampMicrosecondArray =
+            marks.map(|(former, has_mark)| if has_mark { Some(now) } else { former }).collect();
+        let mut arrays = batch.columns().to_vec();
+        arrays[at] = Arc::new(marks);
+        RecordBatch::try_new(batch.schema(), arrays).map_err(wrong)
     }
 
     async fn close(&mut self) -> Result<(), Error> {
@@ -113,20 +158,29 @@ impl<'a> MergedParts<'a> {
     }
 }
 
-/// Some columns of a part that was written with `columns`, in the order in which the file has them. Names are found
-/// without regard to case.
+/// Whether files of both hold the same: what a column is called, and how it is stored. Where its values came from plays
+/// no part.
+fn is_same_file(one: &[Column], other: &[Column]) -> bool {
+    let stored = |column: &Column| (column.name.clone(), column.kind);
+    one.iter().map(stored).eq(other.iter().map(stored))
+}
+
+/// Some columns of a part that was written with `columns`, in the order in which the file has them, batch by batch.
+/// Names are found without regard to case.
 pub(super) async fn read_columns(
     ctx: &Context,
     table: &str,
     part: &Part,
     names: &[&str],
     columns: &[Column],
-) -> Result<Vec<RecordBatch>, Error> {
+) -> Result<impl Iterator<Item = Result<RecordBatch, Error>>, Error> {
     let file = ctx.store.fetch(part).await?;
     let is_wanted = |column: &&Column| names.iter().any(|name| column.has_name(name));
     let names: Vec<&str> = columns.iter().filter(is_wanted).map(|column| column.name.as_str()).collect();
-    tokio::task::block_in_place(|| read_parquet_columns(file, &names, columns)?.collect::<Result<Vec<_>, _>>())
-        .map_err(|source| unread(table, source))
+    let batches = tokio::task::block_in_place(|| read_parquet_columns(file, &names, columns));
+    let mut batches = batches.map_err(|source| unread(table, source))?;
+    let next = move || tokio::task::block_in_place(|| batches.next());
+    Ok(std::iter::from_fn(next).map(|batch| batch.map_err(|source| unread(table, source))))
 }
 
 fn unread(table: &str, source: crate::format::Error) -> Error {

@@ -99,6 +99,11 @@ impl ParentRows {
         Ok(())
     }
 
+    /// The records as they were taken.
+    pub(super) fn into_records(self) -> Vec<Value> {
+        self.rows
+    }
+
     /// One slice for every record, or every few.
     pub(super) fn slices(&self, parent: &Parent) -> Vec<Slice> {
         let size = usize::try_from(parent.batch).unwrap_or(usize::MAX).max(1);

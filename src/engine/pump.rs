@@ -21,7 +21,7 @@ use super::repeats::KeyFindings;
 use super::slices::Planned;
 use super::watch::Watch;
 use super::write::{DecodedTable, Decoding, Encoding, TableFile};
-use crate::columns::Options;
+use crate::columns::{GoneBatch, Options};
 use crate::limits::{BATCHES_QUEUED_MAX, SLICES_IN_FLIGHT_MAX};
 use crate::model::column::Column;
 use crate::model::destination::Format;
@@ -50,6 +50,8 @@ pub(super) struct Pumped {
     /// Records that the job's filter left out.
     pub filtered: u64,
     pub keys: KeyFindings,
+    /// Records that say that they are gone.
+    pub gone: Vec<GoneBatch>,
     /// The file of the records that became no row, and how many these are. Absent = all did.
     pub quarantine: Option<(Part, u64)>,
 }
@@ -156,6 +158,7 @@ impl Pumping<'_> {
             parents: decoded.watch.parents,
             filtered: decoded.filtered,
             keys: decoded.keys,
+            gone: decoded.gone,
             quarantine,
         };
         for end in ends {
@@ -188,6 +191,7 @@ impl Pumping<'_> {
             watch: self.watch(),
             kept: std::mem::replace(&mut self.kept, KeptPages::none()),
             telemetry: ctx.telemetry.clone(),
+            key: stream.key.clone(),
             is_cut: stream.incremental.as_ref().is_some_and(|it| it.scope == CursorScope::Slice),
         })
     }

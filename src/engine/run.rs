@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::context::Context;
+use super::deletes::Listed;
 use super::error::{Class, Error};
 use super::follow::{follow, repair};
 use super::gates::held_back;
@@ -21,6 +22,7 @@ use super::stream::Reading;
 use super::sweep::sweep_leased;
 use super::tables::{failed_report, kept_report, table_manifests, table_reports};
 use crate::clock::Clock;
+use crate::model::deletes::Deletes;
 use crate::model::manifest::{FORMAT_VERSION, Manifest, Status, StatusTable, TableManifest};
 use crate::model::plan::{Stream, Tables};
 use crate::model::report::{Outcome, RunReport, SourceReport, TableOutcome, TableReport};
@@ -148,13 +150,22 @@ fn chosen(ctx: &Context, names: &[String]) -> Result<Vec<Stream>, Error> {
     }
     let mut chosen: Vec<&str> = names.iter().map(String::as_str).collect();
     let mut at = 0;
-    // A stream that is read for each record of another one needs that one, too.
-    while let Some(name) = chosen.get(at) {
-        let stream = ctx.job.streams.iter().find(|stream| stream.name == *name);
-        if let Some(parent) = stream.and_then(|stream| stream.parent.as_ref())
-            && !chosen.contains(&parent.stream.as_str())
-        {
-            chosen.push(&parent.stream);
+    // A stream that waits for another one needs that one, too; and a feed of deletions is not read without those that it
+    // tells them to, for it tells them once.
+    while let Some(name) = chosen.get(at).copied() {
+        for stream in &ctx.job.streams {
+            let needed: Vec<&str> = if stream.name == name {
+                stream.waits_for().collect()
+            } else if stream.deletes.as_ref().and_then(Deletes::feed) == Some(name) {
+                vec![&stream.name]
+            } else {
+                continue;
+            };
+            for needed in needed {
+                if !chosen.contains(&needed) {
+                    chosen.push(needed);
+                }
+            }
         }
         at += 1;
     }
@@ -180,9 +191,9 @@ async fn run_streams(
         ctx.telemetry.tell(Event::Resumed { run: run.to_owned(), began_at: resume.as_of() });
         report.resumed = Some(run.to_owned());
     }
-    // Children wait for the records of their parents.
-    let records: BTreeMap<String, watch::Sender<Parents>> =
-        streams.iter().map(|stream| (stream.name.clone(), watch::Sender::new(Parents::Awaited))).collect();
+    // Streams that are read for the records of others, or told by them what is gone, wait for these.
+    let records: BTreeMap<String, watch::Sender<Before>> =
+        streams.iter().map(|stream| (stream.name.clone(), watch::Sender::new(Before::Awaited))).collect();
     let tasks = streams.iter().map(|stream| {
         let (ctx, stream, current, is_stopped) =
             (Arc::clone(ctx), stream.clone(), Arc::clone(&current), is_stopped.clone());
@@ -190,7 +201,9 @@ async fn run_streams(
         let resume = Arc::clone(&resume);
         let needed = fields_needed(&stream.name, streams);
         let told = records[&stream.name].clone();
-        let awaited = stream.parent.as_ref().map(|parent| records[&parent.stream].subscribe());
+        let awaited = |name: &str| records[name].subscribe();
+        let parent = stream.parent.as_ref().map(|parent| awaited(&parent.stream));
+        let list = stream.deletes.as_ref().and_then(Deletes::list).map(awaited);
         // A task each: pages of one stream are opened while another one's are on their way.
         tokio::spawn(async move {
             let former = match options.memory {
@@ -198,22 +211,26 @@ async fn run_streams(
                 Memory::Forgotten => None,
             };
             let read = async {
-                let parents = parents_of(&stream, awaited).await?;
-                let (parents, backfill) = (parents.as_deref(), &options.backfill);
-                let (is_stopped, resume) = (&is_stopped, &*resume);
-                let ctx = &ctx;
-                Reading { ctx, stream: &stream, former, parents, needed, backfill, is_stopped, resume }.read().await
+                let parents = read_before(parent).await.map_err(|()| parent_failed(&stream))?;
+                // Read before the first record of this stream: what comes with it is there.
+                let list = read_before(list).await.map_err(|()| list_failed(&stream))?;
+                let (parents, listed) =
+                    (parents.as_deref().map(|read| &read.rows), list.as_deref().map(|read| &read.listed));
+                let (ctx, stream, backfill, is_stopped, resume) =
+                    (&ctx, &stream, &options.backfill, &is_stopped, &*resume);
+                Reading { ctx, stream, former, parents, listed, needed, backfill, is_stopped, resume }.read().await
             };
             let mut read = read.await;
             match &mut read {
                 Ok(read) => {
-                    told.send_replace(Parents::Read(Arc::new(std::mem::take(&mut read.parents))));
+                    let rows = std::mem::take(&mut read.parents);
+                    told.send_replace(Before::Read(Arc::new(ReadBefore { rows, listed: read.listed() })));
                 }
                 Err(error) => {
                     if !error.leaves_pages() {
                         resume.forget_stream(&stream.name).await;
                     }
-                    told.send_replace(Parents::Failed);
+                    told.send_replace(Before::Failed);
                     if ctx.job.tables == Tables::Together {
                         is_stopped.cancel();
                     }
@@ -239,11 +256,16 @@ async fn run_streams(
             Err(error) => {
                 report.tables.insert(stream.name.clone(), failed_report(&error));
                 // The echo of another stream's failure explains nothing.
-                if failure.is_none() || matches!(failure, Some(Error::Stopped | Error::ParentFailed { .. })) {
+                if failure.is_none()
+                    || matches!(failure, Some(Error::Stopped | Error::ParentFailed { .. } | Error::ListFailed { .. }))
+                {
                     failure = Some(error);
                 }
             }
         }
+    }
+    if ctx.job.tables == Tables::Independent {
+        keep_feeds(streams, &mut finished.tables, report);
     }
     match failure {
         None => {}
@@ -306,25 +328,55 @@ async fn finish(
     Ok(outcome)
 }
 
-/// Records of a stream, for those that are read for each of them.
-#[derive(Debug, Clone)]
-enum Parents {
+/// What a stream read, for those that wait for it.
+struct ReadBefore {
+    rows: ParentRows,
+    listed: Listed,
+}
+
+#[derive(Clone)]
+enum Before {
     Awaited,
-    Read(Arc<ParentRows>),
+    Read(Arc<ReadBefore>),
     Failed,
 }
 
-/// Waits for the records that a stream is read for. `None` = it stands alone.
-async fn parents_of(
-    stream: &Stream,
-    awaited: Option<watch::Receiver<Parents>>,
-) -> Result<Option<Arc<ParentRows>>, Error> {
-    let (Some(mut awaited), Some(parent)) = (awaited, &stream.parent) else { return Ok(None) };
-    let told = awaited.wait_for(|parents| !matches!(parents, Parents::Awaited)).await;
+/// Waits for another stream. `None` = there is none to wait for; an error = it failed.
+async fn read_before(awaited: Option<watch::Receiver<Before>>) -> Result<Option<Arc<ReadBefore>>, ()> {
+    let Some(mut awaited) = awaited else { return Ok(None) };
+    let told = awaited.wait_for(|before| !matches!(before, Before::Awaited)).await;
     match told.as_deref() {
-        Ok(Parents::Read(rows)) => Ok(Some(Arc::clone(rows))),
-        Ok(Parents::Awaited | Parents::Failed) | Err(_) => {
-            Err(Error::ParentFailed { stream: stream.name.clone(), parent: parent.stream.clone() })
+        Ok(Before::Read(read)) => Ok(Some(Arc::clone(read))),
+        Ok(Before::Awaited | Before::Failed) | Err(_) => Err(()),
+    }
+}
+
+fn parent_failed(stream: &Stream) -> Error {
+    let parent = stream.parent.as_ref().map(|parent| parent.stream.clone()).unwrap_or_default();
+    Error::ParentFailed { stream: stream.name.clone(), parent }
+}
+
+fn list_failed(stream: &Stream) -> Error {
+    let list = stream.deletes.as_ref().and_then(Deletes::list).unwrap_or_default().to_owned();
+    Error::ListFailed { stream: stream.name.clone(), list }
+}
+
+/// A feed whose deletions did not reach a table is not published, either: its cursor would pass them.
+fn keep_feeds(streams: &[Stream], tables: &mut BTreeMap<String, TableManifest>, report: &mut RunReport) {
+    let mut failed: Vec<&Stream> = streams.iter().filter(|stream| !tables.contains_key(&stream.name)).collect();
+    // A feed may itself be told by another one.
+    while let Some(stream) = failed.pop() {
+        let feed = stream.deletes.as_ref().and_then(Deletes::feed);
+        let Some(feed) = streams.iter().find(|other| feed == Some(&other.name)) else { continue };
+        if !tables.contains_key(&feed.name) {
+            continue;
+        }
+        failed.push(feed);
+        for name in feed.table_names() {
+            tables.remove(name);
+            if let Some(table) = report.tables.get_mut(name) {
+                table.error = Some(format!("its deletions did not reach `{}`, which has no new rows", stream.name));
+            }
         }
     }
 }

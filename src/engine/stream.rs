@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::context::Context;
+use super::deletes::{Listed, Told};
 use super::error::Error;
 use super::kept::{KeptPages, ResumedSlice};
 use super::merge::{Former, Merge, Merged, check_form};
@@ -40,6 +41,8 @@ pub(super) struct ReadStream {
     pub left_out: Vec<LeftOut>,
     /// Where the cursors stand now. Empty = the stream has none.
     pub cursors: BTreeMap<String, StoredCursor>,
+    /// The greatest of them before this read. Absent = there was none.
+    pub known_until: Option<CursorValue>,
     pub without_cursor: u64,
     pub parents: ParentRows,
     /// Records that the job's filter left out.
@@ -49,6 +52,13 @@ pub(super) struct ReadStream {
     pub resumed_pages: u64,
     /// The file of the records that became no row, and how many these are. Absent = all did.
     pub quarantine: Option<(Part, u64)>,
+}
+
+impl ReadStream {
+    /// What it tells others of their records.
+    pub(super) fn listed(&self) -> Listed {
+        Listed::of(&self.tables[0].sealed, self.known_until)
+    }
 }
 
 /// One table of a stream that was read.
@@ -90,6 +100,8 @@ pub(super) struct Reading<'a> {
     pub former: Option<&'a BTreeMap<String, TableManifest>>,
     /// Absent = the stream stands alone.
     pub parents: Option<&'a ParentRows>,
+    /// What another stream told of this one's records. Absent = none does.
+    pub listed: Option<&'a Listed>,
     /// Fields that other streams wait for.
     pub needed: BTreeSet<Vec<String>>,
     pub backfill: &'a Backfill,
@@ -130,9 +142,15 @@ impl Reading<'_> {
         };
         let mut pumped = pumping.pump().await?;
         let (filtered, keys, quarantine) = (pumped.filtered, pumped.keys, pumped.quarantine.take());
+        let gone = std::mem::take(&mut pumped.gone);
+        let records_gone: u64 = gone.iter().map(|gone| gone.rows_before.len() as u64).sum();
         let left_out = std::mem::take(&mut pumped.left_out);
         let parents = std::mem::take(&mut pumped.parents);
         let without_cursor = pumped.without_cursor;
+        let known_until = stream
+            .incremental
+            .as_ref()
+            .and_then(|plan| former_cursors.values().filter_map(|stored| plan.kind.read(&stored.value)).max());
         let cursors = match &stream.incremental {
             Some(incremental) if !self.backfill.is_asked_for() => {
                 let reached = Reached { seen: &pumped.cursors, scopes: &scopes, frozen, left_out: &left_out };
@@ -149,9 +167,9 @@ impl Reading<'_> {
                 std::mem::take(&mut decoded.left_out),
             ));
         }
-        let no_rows = filtered + quarantine.as_ref().map_or(0, |(_, records)| *records);
+        let no_rows = filtered + records_gone + quarantine.as_ref().map_or(0, |(_, records)| *records);
         let sealed = seal(ctx, stream.write, pumped.tables, pumped.ends, no_rows).await?;
-        let merged = self.merge(&sealed).await?;
+        let merged = self.merge(&sealed, Told { gone: &gone, listed: self.listed }).await?;
         let took: Duration = began.elapsed();
         ctx.telemetry.tell(Event::StreamSealed {
             stream: stream.name.clone(),
@@ -171,6 +189,7 @@ impl Reading<'_> {
             ends,
             left_out,
             cursors,
+            known_until,
             without_cursor,
             parents,
             filtered,
@@ -224,14 +243,14 @@ impl Reading<'_> {
     }
 
     /// The tables with their former rows, where these stay.
-    async fn merge(&self, sealed: &SealedStream) -> Result<Vec<Option<Merged>>, Error> {
+    async fn merge(&self, sealed: &SealedStream, told: Told<'_>) -> Result<Vec<Option<Merged>>, Error> {
         let mode = match self.stream.write {
             WriteMode::Replace => return Ok(sealed.tables.iter().map(|_| None).collect()),
             mode => mode,
         };
         let own = &sealed.tables[0];
         let former = Former::of(self.former_table());
-        let merge = Merge::new(self.ctx, self.stream, mode, former, own)?;
+        let merge = Merge::new(self.ctx, self.stream, mode, former, own, told)?;
         let (merged, gone) = merge.merge(former, own).await?;
         let mut all = vec![Some(merged)];
         for table in &sealed.tables[1..] {
@@ -348,6 +367,7 @@ fn known(
         contract: stream.contract,
         name: stream.name.clone(),
         key: stream.key.clone(),
+        tombstone: stream.deletes.as_ref().and_then(|deletes| deletes.tombstone().cloned()),
         computed: Vec::new(),
         has_parent_rows: stream.write != WriteMode::Replace && !children.is_empty(),
         limits: ctx.job.destination.limits,

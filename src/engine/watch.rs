@@ -66,6 +66,19 @@ impl Watch {
         }
     }
 
+    /// Looks at records that say that they are gone. They may lack a cursor; what they have moves it on.
+    pub(super) fn look_at_gone(&mut self, scope: &str, batch: &RecordBatch, columns: &[Column]) -> Result<(), Error> {
+        match &mut self.cursor {
+            None => Ok(()),
+            Some(cursor) => cursor.note(&self.stream, scope, batch, columns).map(|_| ()),
+        }
+    }
+
+    /// The columns of a record that is gone of which more must be known than its key.
+    pub(super) fn cursor_in(&self, columns: &[Column]) -> Option<usize> {
+        self.cursor.as_ref().and_then(|cursor| cursor_column(&cursor.plan, columns))
+    }
+
     /// The greatest values seen, by scope. Records without one are an error where the job says so.
     pub(super) fn cursors(&self) -> Result<BTreeMap<String, CursorValue>, Error> {
         let Some(cursor) = &self.cursor else { return Ok(BTreeMap::new()) };
@@ -94,12 +107,14 @@ impl Watch {
 impl CursorWatch {
     fn look(&mut self, stream: &str, scope: &str, batch: &RecordBatch, columns: &[Column]) -> Result<(), Error> {
         self.rows += batch.num_rows() as u64;
-        let Some(at) = cursor_column(&self.plan, columns) else {
-            self.without += batch.num_rows() as u64;
-            return Ok(());
-        };
+        self.without += self.note(stream, scope, batch, columns)?;
+        Ok(())
+    }
+
+    /// Moves the cursor on; gives how many rows have none.
+    fn note(&mut self, stream: &str, scope: &str, batch: &RecordBatch, columns: &[Column]) -> Result<u64, Error> {
+        let Some(at) = cursor_column(&self.plan, columns) else { return Ok(batch.num_rows() as u64) };
         let values = batch.column(at);
-        self.without += values.null_count() as u64;
         let mut greatest: Option<CursorValue> = None;
         for row in (0..values.len()).filter(|row| values.is_valid(*row)) {
             let value = value_at(&self.plan.kind, values.as_ref(), row, columns[at].kind);
@@ -114,7 +129,7 @@ impl CursorWatch {
             let known = self.greatest.entry(scope.to_owned()).or_insert(value);
             *known = (*known).max(value);
         }
-        Ok(())
+        Ok(values.null_count() as u64)
     }
 }
 

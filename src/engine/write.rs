@@ -16,7 +16,7 @@ use super::queue::{Closed, PageQueue, Popped, QueuedPage};
 use super::repeats::KeyFindings;
 use super::slices::WHOLE;
 use super::watch::Watch;
-use crate::columns::{BadRecord, Compute, Decoder, Options, Reason};
+use crate::columns::{BadRecord, Compute, Decoder, GoneBatch, Options, Reason};
 use crate::model::column::Column;
 use crate::model::destination::Format;
 use crate::model::slices::Slice;
@@ -38,6 +38,8 @@ pub(super) struct Decoding {
     pub is_cut: bool,
     pub kept: KeptPages,
     pub telemetry: Telemetry,
+    /// Columns of the key.
+    pub key: Vec<String>,
 }
 
 /// What became of the pages.
@@ -48,6 +50,8 @@ pub(super) struct Decoded {
     pub filtered: u64,
     pub bad: u64,
     pub keys: KeyFindings,
+    /// Records that say that they are gone: their keys and cursors.
+    pub gone: Vec<GoneBatch>,
     pub watch: Watch,
 }
 
@@ -85,6 +89,7 @@ struct Pages<'a> {
     scope: String,
     /// The page that comes in pieces, and its records so far.
     piece: (u64, u64),
+    gone: Vec<GoneBatch>,
 }
 
 /// Records that became no row, in a file.
@@ -119,8 +124,16 @@ impl Decoding {
         let wrong = |source| Error::Columns { stream: stream.clone(), source };
         let decoder = Decoder::new(std::mem::take(&mut self.options)).map_err(wrong)?;
         let rows = vec![0; decoder.tables()];
-        let mut pages =
-            Pages { decoder, batches, quarantine, rows, records: 0, scope: WHOLE.to_owned(), piece: (0, 0) };
+        let mut pages = Pages {
+            decoder,
+            batches,
+            quarantine,
+            rows,
+            records: 0,
+            scope: WHOLE.to_owned(),
+            piece: (0, 0),
+            gone: Vec::new(),
+        };
         let mut numbers = 0..;
         while let (Some(queue), Some(number)) = (slices.blocking_recv(), numbers.next()) {
             self.begin_slice(&mut pages.decoder, &queue.slice)?;
@@ -136,7 +149,7 @@ impl Decoding {
         }
         pages.decoder.finish().map_err(wrong)?;
         self.send_batches(&mut pages)?;
-        let Pages { decoder, rows, records, .. } = pages;
+        let Pages { decoder, rows, records, gone, .. } = pages;
         let table = |table: usize| DecodedTable {
             name: decoder.name(table).to_owned(),
             columns: decoder.columns(table).to_vec(),
@@ -149,7 +162,7 @@ impl Decoding {
         let tables = (0..decoder.tables()).map(table).collect();
         let (filtered, bad) = (decoder.filtered(), decoder.bad_count());
         let keys = self.watch.take_key_findings()?;
-        Ok(Decoded { tables, records, filtered, bad, keys, watch: self.watch })
+        Ok(Decoded { tables, records, filtered, bad, keys, gone, watch: self.watch })
     }
 
     /// What the slice and the job's expressions add to its records.
@@ -239,6 +252,25 @@ impl Decoding {
             let columns = columns.to_vec();
             // An encoder that is gone has its own error.
             pages.batches.send(Batch { table, rows, columns }).map_err(|_| Error::Stopped)?;
+        }
+        self.keep_gone(pages)
+    }
+
+    /// Keeps of records that are gone what is needed to find their rows.
+    fn keep_gone(&mut self, pages: &mut Pages<'_>) -> Result<(), Error> {
+        while let Some(GoneBatch { columns, records, rows_before }) = pages.decoder.next_gone() {
+            self.watch.look_at_gone(&pages.scope, &records, &columns)?;
+            let cursor = self.watch.cursor_in(&columns);
+            let is_key = |column: &Column| self.key.iter().any(|name| column.has_name(name));
+            let kept: Vec<usize> =
+                (0..columns.len()).filter(|at| Some(*at) == cursor || is_key(&columns[*at])).collect();
+            let wrong = |source| {
+                let source = crate::columns::Error::Batch { source };
+                Error::Columns { stream: self.stream.clone(), source }
+            };
+            let records = records.project(&kept).map_err(wrong)?;
+            let columns = kept.iter().map(|at| columns[*at].clone()).collect();
+            pages.gone.push(GoneBatch { columns, records, rows_before });
         }
         Ok(())
     }

@@ -34,7 +34,7 @@ pub(crate) struct ParquetBatches {
 }
 
 impl ParquetBatches {
-    fn of(inner: ParquetRecordBatchReader, columns: &[Column]) -> Self {
+    pub(super) fn of(inner: ParquetRecordBatchReader, columns: &[Column]) -> Self {
         ParquetBatches { schema: restored_schema(&inner.schema(), columns), inner }
     }
 }
@@ -80,7 +80,7 @@ pub(crate) fn footer_facts(path: &Path) -> Result<FooterFacts, Error> {
     Ok(FooterFacts { rows, bytes, schema: SchemaRef::clone(metadata.schema()) })
 }
 
-fn load_footer(file: &File) -> Result<ArrowReaderMetadata, Error> {
+pub(super) fn load_footer(file: &File) -> Result<ArrowReaderMetadata, Error> {
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
     ArrowReaderMetadata::load(file, options).map_err(|source| Error::Parquet { doing: "read the footer of", source })
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::check::is_reserved;
+use super::check_deletes::check_deletes;
 use super::check_fields::{check_added, check_contract, check_fields, check_filter, check_table_names};
 use super::check_names::check_names;
 use super::check_paging::check_paging;
@@ -43,9 +44,10 @@ pub(super) fn check_streams(spec: &JobSpec, problems: &mut Problems<'_>) -> Vec<
         }
         check_stream(spec, index, &path, problems)
     });
-    let streams: Vec<Stream> = streams.collect();
+    let mut streams: Vec<Stream> = streams.collect();
     check_table_names(&spec.streams, problems);
     check_parents(&streams, problems);
+    check_deletes(spec, &mut streams, problems);
     for (index, stream) in streams.iter().enumerate() {
         check_names(spec, stream, &format!("streams[{index}]"), problems);
     }
@@ -135,6 +137,7 @@ fn check_stream(spec: &JobSpec, index: usize, path: &str, problems: &mut Problem
         incremental,
         key: check_key(&stream.key, path, problems),
         write: check_write(spec, stream, path, problems),
+        deletes: None,
         fields: check_fields(stream, path, problems),
         filter: check_filter(stream.filter.as_ref(), path, problems),
         added: check_added(&stream.add, path, problems),

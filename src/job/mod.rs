@@ -6,6 +6,7 @@
 mod check;
 mod check_auth;
 mod check_csv;
+mod check_deletes;
 mod check_destination;
 mod check_entra;
 mod check_fields;
@@ -27,6 +28,7 @@ mod schema;
 mod shape;
 mod spec;
 mod spec_auth;
+mod spec_deletes;
 mod spec_network;
 mod spec_publish;
 mod spec_stream;

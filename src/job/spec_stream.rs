@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::spec::{ColumnTypeSpec, ParamSpec};
+use super::spec_deletes::DeletedSpec;
 use super::spec_table::{ChildTableSpec, ContractSpec, NestedSpec};
 
 /// One dataset of the source; becomes one table.
@@ -65,6 +66,8 @@ pub(crate) struct StreamSpec {
     pub key: Vec<String>,
     /// What a read does to the rows that are there. Default: `replace`; with `incremental`, `merge` where there is a key, else `append`.
     pub write: Option<WriteSpec>,
+    /// How the stream learns of records that are gone, and what becomes of their rows. Needs `write: merge` and a `key`.
+    pub deleted: Option<DeletedSpec>,
     /// Keep only the records for which this expression holds, for example `record.status != 'draft'`; it reads the record as `record`, where a member that is missing is none.
     pub filter: Option<String>,
     /// Fields to keep, with all that is in them, for example `customer.name`. Default: all.

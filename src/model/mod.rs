@@ -6,6 +6,7 @@ pub(crate) mod answer;
 pub(crate) mod column;
 pub(crate) mod credential;
 pub(crate) mod csv_form;
+pub(crate) mod deletes;
 pub(crate) mod destination;
 pub(crate) mod fields;
 pub(crate) mod gates;

@@ -8,6 +8,7 @@ use url::Url;
 use crate::limits::{PAGES_MAX, WALK_BYTES_MAX, WALK_TIME_MAX};
 use crate::model::answer::{AnswerFormat, Packing};
 use crate::model::credential::{Entra, Oauth2, Session, Windows};
+use crate::model::deletes::Deletes;
 use crate::model::destination::Destination;
 use crate::model::fields::{Contract, FieldPlan};
 use crate::model::gates::Gates;
@@ -215,6 +216,8 @@ pub(crate) struct Stream {
     pub incremental: Option<Incremental>,
     pub key: Vec<String>,
     pub write: WriteMode,
+    /// Absent = rows of records that are gone stay.
+    pub deletes: Option<Deletes>,
     pub fields: FieldPlan,
     /// An expression over `record`. Absent = every record becomes a row.
     pub filter: Option<String>,
@@ -224,6 +227,12 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
+    /// Names of the streams that are read before this one.
+    pub(crate) fn waits_for(&self) -> impl Iterator<Item = &str> {
+        let parent = self.parent.iter().map(|parent| parent.stream.as_str());
+        parent.chain(self.deletes.as_ref().and_then(Deletes::list))
+    }
+
     /// Names of the tables that the stream becomes, its own first.
     pub(crate) fn table_names(&self) -> Vec<&str> {
         let children = self.fields.tables().into_iter().map(|child| child.table.as_str());

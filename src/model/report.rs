@@ -80,8 +80,16 @@ pub(crate) struct MergeCounts {
     pub known: u64,
     /// Rows whose key came once more in the same read.
     pub repeated: u64,
+    /// Records that were told to be gone, by themselves or by another stream.
+    pub deletions: u64,
+    /// Former rows that went because their record is gone.
+    pub deleted: u64,
+    /// Rows that stay with a mark because their record is gone; those that had it before are not counted.
+    pub marked: u64,
     pub parts_kept: u64,
     pub parts_rewritten: u64,
+    /// Former files that can hold none of the keys, and were not looked at.
+    pub parts_unread: u64,
 }
 
 /// A slice that failed, and that the job lets the table be published without.

@@ -11,6 +11,7 @@ pub(crate) mod layout;
 mod open;
 mod probe;
 mod publish;
+mod ranges;
 mod retention;
 mod stage;
 mod sweep;

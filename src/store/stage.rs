@@ -224,7 +224,7 @@ impl Store {
     }
 }
 
-fn expect_bytes(path: &str, expected: u64, found: u64) -> Result<(), Error> {
+pub(super) fn expect_bytes(path: &str, expected: u64, found: u64) -> Result<(), Error> {
     if expected == found {
         return Ok(());
     }

@@ -1,6 +1,7 @@
 //! Job files that are right, and what the tests of mistakes share with them.
 
 mod credentials;
+mod deletes;
 mod destination;
 mod mistakes;
 mod network;

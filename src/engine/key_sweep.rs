@@ -1,0 +1,77 @@
+//! Former rows whose key is not among all those that another stream named. The keys of both are compared by their
+//! checksums, a part of them at a time, so that memory does not grow with the table.
+
+use arrow::array::RecordBatch;
+use ring::digest::{SHA256, digest};
+
+use super::context::Context;
+use super::deletes::Listed;
+use super::error::Error;
+use super::merged_parts::read_columns;
+use crate::columns::Keys;
+use crate::limits::SWEEP_KEYS_MAX;
+use crate::model::deletes::Sweep;
+
+/// Some of the keys that are there: those of one pass.
+pub(super) struct KeysThere {
+    pass: u128,
+    passes: u128,
+    /// In ascending order.
+    checksums: Vec<u128>,
+}
+
+/// How often the keys of the table are gone through.
+pub(super) fn passes_of(listed: &Listed) -> u64 {
+    listed.rows().div_ceil(SWEEP_KEYS_MAX).max(1)
+}
+
+/// The keys of one pass.
+pub(super) async fn keys_there(
+    ctx: &Context,
+    sweep: &Sweep,
+    listed: &Listed,
+    keys: &Keys,
+    pass: u64,
+) -> Result<KeysThere, Error> {
+    let mut there = KeysThere { pass: pass.into(), passes: passes_of(listed).into(), checksums: Vec::new() };
+    let is_key = |name: &str| sweep.key.iter().any(|key| key.eq_ignore_ascii_case(name));
+    let read: Vec<_> = listed.columns.iter().filter(|column| is_key(&column.name)).cloned().collect();
+    let names: Vec<&str> = read.iter().map(|column| column.name.as_str()).collect();
+    for part in listed.parts.iter().filter(|part| part.rows > 0) {
+        for batch in read_columns(ctx, &listed.name, part, &names, &listed.columns).await? {
+            there.add(keys, sweep, &batch?, &read)?;
+        }
+    }
+    there.checksums.sort_unstable();
+    Ok(there)
+}
+
+impl KeysThere {
+    fn add(
+        &mut self,
+        keys: &Keys,
+        sweep: &Sweep,
+        batch: &RecordBatch,
+        columns: &[crate::model::column::Column],
+    ) -> Result<(), Error> {
+        let wrong = |source| Error::Columns { stream: sweep.stream.clone(), source };
+        let rows = keys.of_named(batch, columns, &sweep.key).map_err(wrong)?;
+        let checksums = rows.iter().map(|key| checksum(key.as_ref()));
+        let (pass, passes) = (self.pass, self.passes);
+        self.checksums.extend(checksums.filter(|checksum| checksum % passes == pass));
+        Ok(())
+    }
+
+    /// Whether a key of this pass is missing. Keys of other passes are not.
+    pub(super) fn misses(&self, key: &[u8]) -> bool {
+        let checksum = checksum(key);
+        checksum % self.passes == self.pass && self.checksums.binary_search(&checksum).is_err()
+    }
+}
+
+/// 128 bits: among ten million keys two have the same with a chance of 10^-25.
+fn checksum(key: &[u8]) -> u128 {
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&digest(&SHA256, key).as_ref()[..16]);
+    u128::from_le_bytes(bytes)
+}
