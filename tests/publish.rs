@@ -343,18 +343,19 @@ fn traced(place: &Workplace, hours: u64, file: &str, inject: Option<&str>) -> (b
     (is_killed, trace)
 }
 
-/// The calls of a run that touch its destination, in their order: name, and the how-manieth of that name.
+/// The calls of a run that touch its destination, in their order: name, and the how-manieth of that name in its thread.
+/// Strace counts so; which thread does what differs from run to run.
 fn calls(trace: &str, folder: &Path) -> Vec<(String, u64)> {
     let folder = folder.to_string_lossy();
-    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+    let mut counts: BTreeMap<(&str, String), u64> = BTreeMap::new();
     let mut calls = Vec::new();
     for line in trace.lines() {
-        let call = line.split_once(' ').map_or("", |(_, call)| call.trim_start());
+        let (thread, call) = line.split_once(' ').map_or(("", ""), |(thread, call)| (thread, call.trim_start()));
         let name: String = call.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
         if !name.is_empty() && call[name.len()..].starts_with('(') {
-            let count = counts.entry(name.clone()).or_default();
+            let count = counts.entry((thread, name.clone())).or_default();
             *count += 1;
-            if line.contains(&*folder) {
+            if line.contains(&*folder) && !calls.contains(&(name.clone(), *count)) {
                 calls.push((name, *count));
             }
         }
@@ -364,7 +365,7 @@ fn calls(trace: &str, folder: &Path) -> Vec<(String, u64)> {
 
 #[test]
 fn a_run_killed_at_every_step_on_a_folder_shows_the_former_or_the_new_snapshot() {
-    let step = number("HAUL_KILL_STEP", 5);
+    let step = number("HAUL_KILL_STEP", 2);
     let (source, place) = (source(), Workplace::new());
     let text = format!("{}publish: {{ keep: {{ snapshots: 2, hours: 1 }} }}\n", job(&source.url, "", "paging: none"));
     let file = place.file("job.yaml", &text);

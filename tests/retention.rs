@@ -1,4 +1,6 @@
 //! What stays of former snapshots, what goes, and how a former one is shown again.
+//!
+//! A longer loop of readers: `HAUL_SWEEPS=400 cargo test --release --test retention a_reader`.
 
 #![allow(missing_docs)]
 
@@ -155,7 +157,7 @@ fn two_jobs_that_keep_differently_never_take_what_a_manifest_names() {
 /// The dataset is whole for whoever takes less than the time to keep, however often it is replaced and swept meanwhile.
 #[test]
 fn a_reader_never_misses_a_file_while_snapshots_are_published_and_swept() {
-    const KEPT_HOURS: u64 = 2;
+    const KEPT_HOURS: u64 = 3;
     let rounds: u64 = std::env::var("HAUL_SWEEPS").map_or(40, |text| text.parse().expect("a number"));
     let (source, place) = (source(), Workplace::new());
     let file = place.file("job.yaml", &job_keeping(&source.url, 1, KEPT_HOURS));
@@ -176,11 +178,14 @@ fn a_reader_never_misses_a_file_while_snapshots_are_published_and_swept() {
                 let seen = dataset::read_pointed(&folder, &pointer);
                 let took = hour.load(Ordering::SeqCst) - begun;
                 match seen {
-                    Ok(seen) => assert_eq!((seen.values.len(), seen.values[0]), (2, seen.values[1])),
-                    // The machine stopped this thread for longer than anybody promised.
-                    Err(error) => assert!(took > KEPT_HOURS, "after {took} h: {error:?}"),
+                    Ok(seen) => {
+                        assert_eq!((seen.values.len(), seen.values[0]), (2, seen.values[1]));
+                        reads += 1;
+                    }
+                    // The machine stopped this thread for longer than anybody promised: what was replaced in the hour in
+                    // which it was read may go in the hour `KEPT_HOURS` later.
+                    Err(error) => assert!(took >= KEPT_HOURS, "after {took} h: {error:?}"),
                 }
-                reads += 1;
             }
             reads
         });
@@ -193,7 +198,7 @@ fn a_reader_never_misses_a_file_while_snapshots_are_published_and_swept() {
         is_over.store(true, Ordering::SeqCst);
         (reader.join().expect("a reader"), removed)
     });
-    assert!(reads >= rounds && removed + 8 > rounds, "{reads} reads, {removed} files removed");
+    assert!(reads >= rounds && removed + 8 > rounds, "{reads} whole reads, {removed} files removed");
 }
 
 #[test]
