@@ -182,7 +182,9 @@ fn csv_reader(path: &str, remote: &str, sas: &str) -> String {
 #[test]
 fn an_s3_bucket_takes_snapshot_after_snapshot() {
     let s3 = Rig::start("s3.py", &[]);
-    let source = Server::start(|_, _| ok(r#"[{"id":1,"name":"a"},{"id":2,"name":null}]"#));
+    let source = Server::start(|_, before| {
+        ok(if before == 0 { r#"[{"id":1,"name":"a"}]"# } else { r#"[{"id":1,"name":"a"},{"id":2,"name":null}]"# })
+    });
     let place = Workplace::new().env("S3_ID_OF_TEST", "tester").env("S3_SECRET_OF_TEST", "canary-s3-secret");
     let options = format!(
         "{{ endpoint: \"{}\", region: us-east-1, allow_http: \"true\", access_key_id: \"${{S3_ID_OF_TEST}}\", secret_access_key: \"${{S3_SECRET_OF_TEST}}\" }}",
