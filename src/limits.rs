@@ -209,6 +209,10 @@ pub(crate) const SECRET_FILE_BYTES_MAX: u64 = 64 * 1024;
 pub(crate) const SLICES_MAX: usize = 1_000_000;
 /// Slices of one stream that are read side by side; the requests of all of them share the source's limits.
 pub(crate) const SLICES_IN_FLIGHT_MAX: usize = 32;
+/// Small files of an incremental table, before a run that reads something makes one of them: Power Query opens each.
+pub(crate) const SMALL_PARTS_MAX: usize = 32;
+/// A file is small below this share of the largest; what is larger is not written once more for its size.
+pub(crate) const SMALL_PART_SHARE: u64 = 8;
 /// Keys whose hashes are held at once while repeated ones are looked for: 8 MiB.
 pub(crate) const KEY_HASHES_IN_MEMORY: usize = 512 * 1024;
 /// Slices that a report and a manifest name when they were left out.

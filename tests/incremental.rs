@@ -333,3 +333,30 @@ fn cursors_are_shown_set_and_reset_and_a_plan_asks_the_api_nothing() {
     place.haul(&["run", &file]).expect_code(0);
     assert!(server.asked().iter().skip(4).any(|request| request.param("since").as_deref() == Some("0")));
 }
+
+/// Every run adds a file; readers open all of them, so many small ones become one.
+#[test]
+fn many_small_files_become_one() {
+    for write in ["append", "merge"] {
+        let server = Server::start(|_, before| {
+            let line = json!({ "n": before });
+            ok(json!([{ "id": before, "at": format!("2024-01-01T00:{:02}:00Z", before % 60), "lines": [line] }])
+                .to_string())
+        });
+        let place = Workplace::new();
+        let stream = format!("key: [id]\nwrite: {write}\ntables: [{{ name: lines, from: lines }}]\n");
+        let file = place.file("job.yaml", &job(&server.url, "", &stream));
+        let mut most = 0;
+        for run in 1..=70 {
+            let report = place.haul(&["run", &file, "--json"]).expect_code(0).json();
+            for table in ["items", "lines"] {
+                assert_eq!(report["tables"][table]["rows"], run, "{write} {table}");
+                most = most.max(report["tables"][table]["parts"].as_u64().expect("a number"));
+            }
+        }
+        assert_eq!(most, 32, "{write}");
+        let alias = place.path("out/test/items/current.parquet");
+        let rows = read(&format!("select count(*), sum(id), count(distinct id) from '{}'", alias.display()), None);
+        assert_eq!(rows["rows"], json!([[70, 69 * 35, 70]]), "{write}");
+    }
+}

@@ -172,7 +172,8 @@ impl<'a> Merge<'a> {
         }
         counts.parts_unread = deciding.unread.len() as u64;
         let gauged = self.ctx.job.gates_of(read.name()).gauged();
-        let mut parts = MergedParts::new(self.ctx, read.name(), &self.columns, &gauged, read.next_number());
+        let mut parts = MergedParts::new(self.ctx, read.name(), &self.columns, &gauged, read.next_number())
+            .compacting(former.parts, read.rows());
         let former = former.parts.iter().zip(&deciding.former).map(|(part, changed)| (part, former.columns, changed));
         let new = read.parts().iter().zip(&deciding.new).map(|(part, changed)| (part, read.columns(), changed));
         for (part, from, changed) in former.chain(new) {

@@ -31,7 +31,9 @@ pub(super) async fn merge_child(
     let columns = united(former.columns, &new);
     let mut counts = MergeCounts { former_rows: former.rows, read_rows: read.rows(), ..MergeCounts::default() };
     let gauged = ctx.job.gates_of(read.name()).gauged();
-    let mut parts = MergedParts::new(ctx, read.name(), &columns, &gauged, read.next_number()).without(PARENT_ROW);
+    let mut parts = MergedParts::new(ctx, read.name(), &columns, &gauged, read.next_number())
+        .without(PARENT_ROW)
+        .compacting(former.parts, read.rows());
     let keys = decided.keys.as_ref().filter(|_| former.rows > 0);
     let keys = keys.map(|keys| ChildKeys::of(stream, keys, &columns)).transpose()?;
     for part in former.parts {

@@ -14,6 +14,7 @@ use super::parts::PartWriter;
 use super::pump::stage;
 use crate::columns::convert;
 use crate::format::{read_parquet, read_parquet_columns};
+use crate::limits::{SMALL_PART_SHARE, SMALL_PARTS_MAX};
 use crate::model::column::Column;
 use crate::model::deletes::DELETED_AT;
 use crate::model::manifest::Part;
@@ -36,6 +37,8 @@ pub(super) struct MergedParts<'a> {
     columns: &'a [Column],
     /// A column that the files of the read have and the table has not.
     dropped: Option<&'a str>,
+    /// Smaller files are written anew, so that they become one. Zero = none is.
+    small_bytes: u64,
     writer: PartWriter<'a>,
     parts: Vec<Part>,
     kept: u64,
@@ -52,7 +55,29 @@ impl<'a> MergedParts<'a> {
     ) -> Self {
         let (format, part_bytes_max) = (ctx.job.destination.format.clone(), ctx.job.destination.part_bytes_max);
         let writer = PartWriter::new(&ctx.store, table, &ctx.run, format, part_bytes_max, next_number).gauging(gauged);
-        MergedParts { ctx, table, columns, dropped: None, writer, parts: Vec::new(), kept: 0, rewritten: 0 }
+        MergedParts {
+            ctx,
+            table,
+            columns,
+            dropped: None,
+            small_bytes: 0,
+            writer,
+            parts: Vec::new(),
+            kept: 0,
+            rewritten: 0,
+        }
+    }
+
+    /// The same, making one file of many small ones where there are too many: every run that reads something new adds
+    /// one, and readers open them all.
+    pub(super) fn compacting(mut self, former: &[Part], read_rows: u64) -> Self {
+        let small_bytes = self.ctx.job.destination.part_bytes_max / SMALL_PART_SHARE;
+        let is_small = |part: &&Part| part.bytes < small_bytes;
+        // A run that read nothing changes nothing.
+        if read_rows > 0 && former.iter().filter(is_small).count() >= SMALL_PARTS_MAX {
+            self.small_bytes = small_bytes;
+        }
+        self
     }
 
     /// The same without a column of the read.
@@ -66,7 +91,8 @@ impl<'a> MergedParts<'a> {
         if part.rows == 0 {
             return Ok(());
         }
-        if changed.gone.is_empty() && changed.marked.is_empty() && is_same_file(from, self.columns) {
+        let is_unchanged = changed.gone.is_empty() && changed.marked.is_empty() && is_same_file(from, self.columns);
+        if is_unchanged && part.bytes >= self.small_bytes {
             self.close().await?;
             self.parts.push(part.clone());
             self.kept += 1;
