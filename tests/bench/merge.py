@@ -100,6 +100,7 @@ DUCKDB = r"""
 import duckdb, json, sys
 former, changes, out = json.loads(sys.argv[1])
 db = duckdb.connect()
+db.execute("set enable_progress_bar = false")
 db.execute(f"create view changes as select * from read_json('{changes}', format='newline_delimited', columns={{id: 'BIGINT', changed: 'BIGINT', word: 'VARCHAR', guid: 'VARCHAR', quantity: 'BIGINT', price: 'DECIMAL(18,4)', city: 'VARCHAR', \"at\": 'TIMESTAMP', gone: 'BOOLEAN'}})")
 db.execute(f"copy (select * from read_parquet({former}) where id not in (select id from changes) union all by name select * exclude gone from changes where gone is null) to '{out}' (format parquet)")
 print(json.dumps(db.execute(f"select count(*), sum(id), sum(changed) from read_parquet('{out}')").fetchone(), default=int))
