@@ -119,9 +119,7 @@ print(json.dumps(found))
 """
 
 
-def main():
-    work = Path(option.keep or tempfile.mkdtemp(prefix="haul-merge-"))
-    work.mkdir(parents=True, exist_ok=True)
+def main(work):
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     job = work / "job.yaml"
@@ -172,4 +170,9 @@ publish: {{ alias: false }}
         print(f"{name}, the whole table: {wall:.2f} s, peak {peak / 1e6:.0f} MB, {out.stat().st_size / 1e6:.1f} MB written")
 
 
-main()
+if option.keep:
+    Path(option.keep).mkdir(parents=True, exist_ok=True)
+    main(Path(option.keep))
+else:
+    with tempfile.TemporaryDirectory() as made:
+        main(Path(made))
