@@ -166,6 +166,10 @@ publish: {{ alias: false }}
         found = json.loads(output)
         expected = expected or found
         assert found[0] == after["rows"], f"{name} has {found[0]:,} rows, haul {after['rows']:,}"
+        if name == "duckdb":
+            sums = "import duckdb, json, sys; print(json.dumps(duckdb.sql(f'select count(*), sum(id), sum(changed) from read_parquet({sys.argv[1]})').fetchone(), default=int))"
+            _, _, output = measured([sys.executable, "-c", sums, json.dumps(files(folder, after["parts"]))])
+            assert json.loads(output) == found, f"haul has {output}, duckdb {found}"
         assert found == expected, f"{name} has {found}, the other {expected}"
         print(f"{name}, the whole table: {wall:.2f} s, peak {peak / 1e6:.0f} MB, {out.stat().st_size / 1e6:.1f} MB written")
 
