@@ -75,3 +75,27 @@ fn checksum(key: &[u8]) -> u128 {
     bytes.copy_from_slice(&digest(&SHA256, key).as_ref()[..16]);
     u128::from_le_bytes(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_key_is_told_in_one_pass_and_others_in_none() {
+        let key = |number: u32| number.to_be_bytes();
+        for passes in [1, 3, 7] {
+            let mut missed = vec![0; 200];
+            for pass in 0..passes {
+                let mut there = KeysThere { pass, passes, checksums: Vec::new() };
+                let even = (0..200).step_by(2).map(|number| checksum(&key(number)));
+                there.checksums.extend(even.filter(|checksum| checksum % passes == pass));
+                there.checksums.sort_unstable();
+                for (number, missed) in (0..).zip(missed.iter_mut()) {
+                    *missed += u32::from(there.misses(&key(number)));
+                }
+            }
+            let expected: Vec<u32> = (0..200).map(|number| number % 2).collect();
+            assert_eq!(missed, expected, "{passes} passes");
+        }
+    }
+}

@@ -197,7 +197,11 @@ async fn run_streams(
     let tasks = streams.iter().map(|stream| {
         let (ctx, stream, current, is_stopped) =
             (Arc::clone(ctx), stream.clone(), Arc::clone(&current), is_stopped.clone());
-        let options = options.clone();
+        let mut options = options.clone();
+        if is_added_feed(&ctx, &stream, &options.streams) {
+            // The range is of the streams that were named; the feed may have a cursor of another kind.
+            options.backfill = Backfill::default();
+        }
         let resume = Arc::clone(&resume);
         let needed = fields_needed(&stream.name, streams);
         let told = records[&stream.name].clone();
@@ -326,6 +330,12 @@ async fn finish(
         report.warnings.push(format!("runs that were held before are still kept: {}", text_of(&error)));
     }
     Ok(outcome)
+}
+
+/// Whether a stream is only read because it tells named ones what is gone.
+fn is_added_feed(ctx: &Context, stream: &Stream, named: &[String]) -> bool {
+    let is_told = |other: &Stream| other.deletes.as_ref().and_then(Deletes::feed) == Some(stream.name.as_str());
+    !named.is_empty() && !named.contains(&stream.name) && ctx.job.streams.iter().any(is_told)
 }
 
 /// What a stream read, for those that wait for it.

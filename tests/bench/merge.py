@@ -100,6 +100,7 @@ DUCKDB = r"""
 import duckdb, json, sys
 former, changes, out = json.loads(sys.argv[1])
 db = duckdb.connect()
+db.execute("set enable_progress_bar = false")
 db.execute(f"create view changes as select * from read_json('{changes}', format='newline_delimited', columns={{id: 'BIGINT', changed: 'BIGINT', word: 'VARCHAR', guid: 'VARCHAR', quantity: 'BIGINT', price: 'DECIMAL(18,4)', city: 'VARCHAR', \"at\": 'TIMESTAMP', gone: 'BOOLEAN'}})")
 db.execute(f"copy (select * from read_parquet({former}) where id not in (select id from changes) union all by name select * exclude gone from changes where gone is null) to '{out}' (format parquet)")
 print(json.dumps(db.execute(f"select count(*), sum(id), sum(changed) from read_parquet('{out}')").fetchone(), default=int))
@@ -118,9 +119,7 @@ print(json.dumps(found))
 """
 
 
-def main():
-    work = Path(option.keep or tempfile.mkdtemp(prefix="haul-merge-"))
-    work.mkdir(parents=True, exist_ok=True)
+def main(work):
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     job = work / "job.yaml"
@@ -167,8 +166,17 @@ publish: {{ alias: false }}
         found = json.loads(output)
         expected = expected or found
         assert found[0] == after["rows"], f"{name} has {found[0]:,} rows, haul {after['rows']:,}"
+        if name == "duckdb":
+            sums = "import duckdb, json, sys; print(json.dumps(duckdb.sql(f'select count(*), sum(id), sum(changed) from read_parquet({sys.argv[1]})').fetchone(), default=int))"
+            _, _, output = measured([sys.executable, "-c", sums, json.dumps(files(folder, after["parts"]))])
+            assert json.loads(output) == found, f"haul has {output}, duckdb {found}"
         assert found == expected, f"{name} has {found}, the other {expected}"
         print(f"{name}, the whole table: {wall:.2f} s, peak {peak / 1e6:.0f} MB, {out.stat().st_size / 1e6:.1f} MB written")
 
 
-main()
+if option.keep:
+    Path(option.keep).mkdir(parents=True, exist_ok=True)
+    main(Path(option.keep))
+else:
+    with tempfile.TemporaryDirectory() as made:
+        main(Path(made))

@@ -210,8 +210,7 @@ fn marked_rows_stay_as_they_were_with_the_time_of_the_run() {
 }
 
 /// Exact Online's way: one feed for all tables, with the kind of the table in every record.
-const FEED: &str =
-    "  - { name: deleted, path: /deleted, paging: none, key: [ID], incremental: { cursor: Timestamp, start: 0 } }\n";
+const FEED: &str = "  - { name: deleted, path: /deleted, paging: none, params: { since: \"{{ cursor }}\" }, key: [ID], incremental: { cursor: Timestamp, start: 0 } }\n";
 
 fn feed_scene() -> Scene {
     let stream = "paging: none\nkey: [id]\nincremental: { cursor: Timestamp, start: 0 }\ndeleted: { stream: deleted, key: EntityKey, when: record.EntityType == 4 }";
@@ -281,6 +280,13 @@ fn a_feed_and_its_tables_are_read_together() {
         scene.run(&["--stream", stream]).expect_code(0);
         assert_eq!(scene.server.asked().len() - before, 2, "{stream}");
     }
+    // A range is of the streams that are named.
+    scene.answer("/deleted", json!([deletion(1, "z", 4, 7)]));
+    scene.merged();
+    scene.run(&["--stream", "items", "--from", "1"]).expect_code(0);
+    let asked = scene.server.asked();
+    let feed = asked.iter().rev().find(|request| request.path() == "/deleted").expect("a request");
+    assert_eq!(feed.param("since").as_deref(), Some("7"));
     // A feed that fails fails its table.
     scene.answer_as("/deleted", status(403, "no"));
     scene.run(&[]).expect_code(1).expect_says(&["stream `deleted`"]);

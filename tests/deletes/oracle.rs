@@ -228,12 +228,17 @@ fn history(form: Form, is_marked: bool, rounds: u64, azurite: Option<&Rig>) {
         let source = Arc::clone(&source);
         Server::start(move |request, _| source.lock().expect("a source").answer(form, request))
     };
-    let mut place = Workplace::new();
-    let mut destination = "destination:\n  url: out\n".to_owned();
+    // Marks are timestamps, which the profiles store in two ways.
+    let profile = if is_marked { "analytics" } else { "powerbi" };
+    let mut place = if is_marked { Workplace::new().expects_analytics() } else { Workplace::new() };
+    let mut destination = format!("destination:\n  profile: {profile}\n  url: out\n");
+    // Of its own: what is copied from it is searched for breaches of its profile.
+    let container = format!("{form:?}").to_lowercase();
     if let Some(azurite) = azurite {
+        output_of("blob.py", &["container", "--url", azurite.url(), "--name", &container]);
         place = place.env("AZURE_KEY_OF_TEST", azurite.text("key")).env("AZURE_ACCOUNT", azurite.text("account"));
         destination = format!(
-            "destination:\n  url: az://tables/{form:?}\n  options: {{ account_name: \"${{AZURE_ACCOUNT}}\", access_key: \"${{AZURE_KEY_OF_TEST}}\", endpoint: {}, allow_http: \"true\" }}\n",
+            "destination:\n  profile: {profile}\n  url: az://{container}/x\n  options: {{ account_name: \"${{AZURE_ACCOUNT}}\", access_key: \"${{AZURE_KEY_OF_TEST}}\", endpoint: {}, allow_http: \"true\" }}\n",
             azurite.url()
         );
     }
@@ -253,8 +258,8 @@ fn history(form: Form, is_marked: bool, rounds: u64, azurite: Option<&Rig>) {
             Some(azurite) => {
                 let copy = place.path("copy");
                 let to = copy.to_string_lossy().into_owned();
-                output_of("blob.py", &["get", "--url", azurite.url(), "--container", "tables", "--to", &to]);
-                oracle.compare(&copy.join(format!("{form:?}/test")), &about);
+                output_of("blob.py", &["get", "--url", azurite.url(), "--container", &container, "--to", &to]);
+                oracle.compare(&copy.join("x/test"), &about);
             }
         }
     }
@@ -282,7 +287,6 @@ fn after_every_run_the_tables_are_what_the_oracle_says() {
 #[test]
 fn the_same_holds_in_a_blob_store() {
     let azurite = Rig::start("azurite.mjs", &[]);
-    output_of("blob.py", &["container", "--url", azurite.url(), "--name", "tables"]);
     for (form, is_marked) in [(Form::Tombstone, false), (Form::Feed, true), (Form::Sweep, false)] {
         history(form, is_marked, 5, Some(&azurite));
     }

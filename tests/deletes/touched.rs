@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 
 use crate::scene::{manifest, rows};
-use crate::support::rigs::{Rig, output_of};
+use crate::support::rigs::{Rig, output_of, read as read_rows};
 use crate::support::server::{Server, ok};
 use crate::support::{Workplace, job};
 
@@ -134,6 +134,27 @@ fn where_the_statistics_say_nothing_everything_is_read() {
         "{counts}"
     );
     assert_eq!(rows(&scene.place.path("out/test"), "items").len(), 20);
+}
+
+/// A file of several row groups, of which some are passed over: the others' rows keep their numbers.
+#[test]
+fn rows_of_later_groups_are_found() {
+    let scene = Scene::new("paging: none\nkey: [id]\nincremental: { cursor: n, start: 0 }\ndeleted: { field: gone }");
+    let count = 150_000;
+    scene.run((0..count).map(|id| json!({ "id": id, "n": 0 })).collect());
+    assert_eq!(scene.parts().len(), 1);
+    let gone = [65_536, 65_537, 131_071];
+    let mut read: Vec<Value> = gone.iter().map(|id| json!({ "id": id, "n": 1, "gone": true })).collect();
+    read.push(json!({ "id": count - 1, "n": 1 }));
+    let counts = scene.run(read);
+    assert_eq!((&counts["deleted"], &counts["updated"]), (&json!(3), &json!(1)), "{counts}");
+    let files: Vec<String> = scene.parts().iter().map(|part| format!("'{}'", part.display())).collect();
+    let sql = format!(
+        "select count(*), count(distinct id), sum(id)::bigint, sum(n)::bigint from read_parquet([{}])",
+        files.join(",")
+    );
+    let expected = (0..count).sum::<i64>() - gone.iter().sum::<i64>();
+    assert_eq!(read_rows(&sql, None)["rows"][0], json!([count - 3, count - 3, expected, 1]));
 }
 
 /// Passes a connection through and counts what comes back.
