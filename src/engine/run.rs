@@ -276,13 +276,23 @@ async fn run_streams(
         Some(error) if ctx.job.tables == Tables::Independent && !finished.tables.is_empty() && !error.ends_run() => {
             report.warnings.push(format!("not all tables are new: {}", text_of(&error)));
         }
-        Some(error) => return Err(error),
+        Some(error) => {
+            if !error.leaves_pages() {
+                // Whoever mends this wants to see what the source says then.
+                report.warnings.extend(forget_pages(&resume).await);
+            }
+            return Err(error);
+        }
     }
     let outcome = finish(ctx, (*current).as_ref(), finished, report).await?;
-    if let Err(error) = resume.finish().await {
-        report.warnings.push(format!("the pages of this run are still kept: {}", text_of(&error)));
-    }
+    report.warnings.extend(forget_pages(&resume).await);
     Ok(outcome)
+}
+
+/// The pages of this run are of no use any more. Returns why they are still there.
+async fn forget_pages(resume: &Resume) -> Option<String> {
+    let error = resume.finish().await.err()?;
+    Some(format!("the pages of this run are still kept: {}", text_of(&error)))
 }
 
 /// Tables that were read whole.

@@ -164,7 +164,10 @@ fn the_report_tells_and_the_rows_of_lists_go_with_their_record() {
         "2 deleted",
     ]);
     assert_eq!(column(&scene.place.path("out/test"), "lines", "q"), ["1", "10", "3", "30"]);
-    // Nothing but deletions in a read.
+    // Nothing but deletions in a read. An empty table would be held.
+    let text =
+        std::fs::read_to_string(&scene.file).expect("a job") + "publish: { require: { '*': { empty: allow } } }\n";
+    scene.place.file("job.yaml", &text);
     scene.answer("/items", json!([{ "id": 1, "n": 6, "gone": true }, { "id": 3, "n": 6, "gone": true }]));
     scene.merged();
     assert_eq!((scene.ids().len(), column(&scene.place.path("out/test"), "lines", "q").len()), (0, 0));
@@ -341,7 +344,8 @@ fn rows_that_a_sweep_does_not_name_go_and_none_goes_by_an_empty_or_failed_one() 
     assert_eq!(scene.ids(), ["3", "4"]);
     // The job may say that nothing may be there.
     let text =
-        std::fs::read_to_string(&scene.file).expect("a job").replace("key: Key }", "key: Key, allow_empty: true }");
+        std::fs::read_to_string(&scene.file).expect("a job").replace("key: Key }", "key: Key, allow_empty: true }")
+            + "publish: { require: { '*': { empty: allow } } }\n";
     scene.place.file("job.yaml", &text);
     scene.answer("/keys", json!([]));
     assert_eq!(scene.merged()["deleted"], 2);

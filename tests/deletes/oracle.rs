@@ -167,8 +167,10 @@ fn job_of(url: &str, form: Form, is_marked: bool, destination: &str) -> String {
          incremental: {{ cursor: changed, start: 0, lookback: {LOOKBACK} }}\ntables: [{{ name: lines, from: lines }}]\n\
          deleted: {{ {deleted}, rows: {rows} }}"
     );
-    job(url, "", &stream)
-        .replace("destination:\n  url: out\n", &format!("{list}{destination}\npublish: {{ alias: false }}\n"))
+    job(url, "", &stream).replace(
+        "destination:\n  url: out\n",
+        &format!("{list}{destination}\npublish: {{ alias: false, require: {{ '*': {{ empty: allow }} }} }}\n"),
+    )
 }
 
 /// What the tables must hold.
