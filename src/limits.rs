@@ -99,7 +99,7 @@ pub(crate) const QUEUE_WAKE_AGE: Duration = Duration::from_millis(20);
 pub(crate) const PAGE_LOG_BUFFER_BYTES: usize = 256 * 1024;
 /// And at the first page that comes so long after the last time: where an API is slow, a killed run loses one page.
 pub(crate) const PAGE_LOG_AGE: Duration = Duration::from_millis(100);
-/// Pages of one stream that are kept whatever their speed.
+/// Pages of one stream that are kept whatever their speed; what comes behind them is compressed.
 pub(crate) const PAGE_LOG_BYTES_MIN: u64 = 64 * 1024 * 1024;
 /// And so many more for every second: what comes faster is sooner read once more than kept. No API on a network of a
 /// gigabit comes near it.
@@ -110,6 +110,8 @@ pub(crate) const PAGE_COPY_AGE: Duration = Duration::from_secs(5);
 pub(crate) const PAGE_COPY_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// Copies of one stream's pages; their list is a record of its own. More than 30 GB of JSON.
 pub(crate) const PAGE_COPIES_MAX: usize = 16_384;
+/// The file of one stream's kept pages: some 20 GB of JSON. A state folder must not fill its disk.
+pub(crate) const PAGE_LOG_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
 /// How old the beginning of an unfinished run may be unless the job says otherwise: a daily job begins anew.
 pub(crate) const RESUME_AGE_DEFAULT: Duration = Duration::from_secs(12 * 3600);
 /// Batches that wait between the decoding and the encoding thread of a stream; each has some megabytes.

@@ -11,10 +11,15 @@ use tokio::runtime::Handle;
 use super::error::Error;
 use super::page_copies::{Copied, PageCopies};
 use crate::clock::Clock;
-use crate::limits::{PAGE_COPY_AGE, PAGE_COPY_BYTES_MAX, PAGE_LOG_BYTES_MIN, PAGE_LOG_BYTES_PER_SEC};
+use crate::limits::{
+    PAGE_COPY_AGE, PAGE_COPY_BYTES_MAX, PAGE_LOG_BYTES_MAX, PAGE_LOG_BYTES_MIN, PAGE_LOG_BYTES_PER_SEC,
+};
 use crate::paging::walk::PageFacts;
 use crate::source::{Answer, KeptTrace};
 use crate::state::{Frame, PageLog};
+
+/// Compression that keeps up with any API.
+const PACK_LEVEL: i32 = 1;
 
 /// The head of a frame.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +32,9 @@ enum Line {
         slice: usize,
         page: u64,
         piece: u64,
+        /// The body is compressed.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        is_packed: bool,
         /// With the last piece of the page.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         mark: Option<Box<PageMark>>,
@@ -47,12 +55,20 @@ pub(super) struct PageMark {
 /// The kept pages of one slice.
 #[derive(Debug, Default)]
 struct KeptSlice {
-    frames: Vec<(u64, Frame)>,
+    frames: Vec<Kept>,
     /// Of the whole pages.
     marks: Vec<PageMark>,
     /// Pieces of a page whose last one is missing so far.
-    pieces: Vec<(u64, Frame)>,
+    pieces: Vec<Kept>,
     end: Option<KeptEnd>,
+}
+
+/// A kept piece of a page.
+#[derive(Debug, Clone)]
+pub(super) struct Kept {
+    pub page: u64,
+    frame: Frame,
+    is_packed: bool,
 }
 
 /// A slice that was read to its end.
@@ -82,6 +98,8 @@ pub(super) struct KeptPages {
     /// The slice and page that are being written, and the pieces of it so far.
     writing: (usize, u64, u64),
     counts: Counts,
+    /// Bytes of records that this process kept, before compression.
+    fresh_bytes: u64,
     /// Absent = no other host sees the pages.
     copy: Option<StreamCopy>,
 }
@@ -121,6 +139,7 @@ impl KeptPages {
             is_bounded: true,
             writing: (0, 0, 0),
             counts: Counts::default(),
+            fresh_bytes: 0,
             copy: None,
         }
     }
@@ -143,6 +162,7 @@ impl KeptPages {
         Ok(KeptPages {
             log: Some(log),
             counts: counts_of(&found),
+            fresh_bytes: 0,
             slices: found,
             began: Clock.boot_time(),
             is_bounded,
@@ -188,13 +208,16 @@ impl KeptPages {
         self.write(&Line::Dropped { slice }, &[])
     }
 
-    /// The kept pages of a slice, each piece with the number of its page; they are given once.
-    pub(super) fn take_slice(&mut self, slice: usize) -> Vec<(u64, Frame)> {
+    /// The kept pages of a slice, piece by piece; they are given once.
+    pub(super) fn take_slice(&mut self, slice: usize) -> Vec<Kept> {
         self.slices.remove(&slice).map(|slice| slice.frames).unwrap_or_default()
     }
 
-    pub(super) fn body(&self, frame: &Frame) -> std::io::Result<Bytes> {
-        self.log.as_ref().map_or_else(|| Err(std::io::Error::other("the log is closed")), |log| log.body(frame))
+    /// The records of a piece.
+    pub(super) fn records(&self, kept: &Kept) -> std::io::Result<Bytes> {
+        let Some(log) = &self.log else { return Err(std::io::Error::other("the log is closed")) };
+        let body = log.body(&kept.frame)?;
+        if kept.is_packed { Ok(zstd::decode_all(body.as_ref())?.into()) } else { Ok(body) }
     }
 
     /// Keeps a piece of a page that became rows. An error means that no more is kept.
@@ -205,22 +228,30 @@ impl KeptPages {
         records: &[u8],
         mark: Option<&PageMark>,
     ) -> std::io::Result<()> {
-        if self.log.is_none() {
-            return Ok(());
-        }
+        let Some(log) = &self.log else { return Ok(()) };
+        // What comes as slowly as that leaves time for it.
+        let is_packed = log.bytes() >= PAGE_LOG_BYTES_MIN;
         let piece = if (self.writing.0, self.writing.1) == (slice, page) { self.writing.2 + 1 } else { 0 };
         self.writing = (slice, page, piece);
-        self.write(&Line::Page { slice, page, piece, mark: mark.cloned().map(Box::new) }, records)?;
+        let line = Line::Page { slice, page, piece, is_packed, mark: mark.cloned().map(Box::new) };
+        if is_packed {
+            self.write(&line, &zstd::encode_all(records, PACK_LEVEL)?)?;
+        } else {
+            self.write(&line, records)?;
+        }
         self.counts.bytes += records.len() as u64;
+        self.fresh_bytes += records.len() as u64;
         if let Some(mark) = mark {
             self.counts.pages += 1;
             self.counts.records += mark.facts.records;
         }
-        let is_too_fast = |log: &PageLog| {
+        let is_too_fast = || {
             let seconds = Clock.boot_time().saturating_sub(self.began).as_secs();
-            log.bytes() > PAGE_LOG_BYTES_MIN + PAGE_LOG_BYTES_PER_SEC * seconds
+            self.fresh_bytes > PAGE_LOG_BYTES_MIN + PAGE_LOG_BYTES_PER_SEC * seconds
         };
-        if self.is_bounded && self.log.as_ref().is_some_and(is_too_fast) {
+        let is_too_large = |log: &PageLog| log.bytes() > PAGE_LOG_BYTES_MAX;
+        let is_over = |log| is_too_large(log) || self.is_bounded && is_too_fast();
+        if self.log.as_ref().is_some_and(is_over) {
             self.give_up()?;
         }
         Ok(())
@@ -279,7 +310,7 @@ impl KeptPages {
 
 impl KeptSlice {
     fn bytes(&self) -> u64 {
-        self.frames.iter().map(|(_, frame)| frame.body_bytes()).sum()
+        self.frames.iter().map(|kept| kept.frame.body_bytes()).sum()
     }
 }
 
@@ -288,12 +319,12 @@ fn parse(frames: &[Frame]) -> BTreeMap<usize, KeptSlice> {
     let mut slices: BTreeMap<usize, KeptSlice> = BTreeMap::new();
     for frame in frames {
         match read(frame) {
-            Some(Line::Page { slice, page, piece, mark }) => {
+            Some(Line::Page { slice, page, piece, is_packed, mark }) => {
                 let kept = slices.entry(slice).or_default();
                 if piece == 0 {
                     kept.pieces.clear();
                 }
-                kept.pieces.push((page, frame.without_head()));
+                kept.pieces.push(Kept { page, frame: frame.without_head(), is_packed });
                 if let Some(mark) = mark {
                     kept.marks.push(*mark);
                     kept.frames.append(&mut kept.pieces);
@@ -324,4 +355,65 @@ fn read(frame: &Frame) -> Option<Line> {
 
 fn text(line: &Line) -> String {
     serde_json::to_string(line).expect("it holds only texts and numbers")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::PageTrace;
+
+    fn mark(records: u64) -> PageMark {
+        let trace = PageTrace::of("http://h/items?page=2&key=hunter22".parse().expect("a URL"), &["data"]);
+        PageMark { facts: PageFacts { records, ..PageFacts::default() }, trace: trace.to_keep() }
+    }
+
+    #[test]
+    fn what_was_kept_comes_back_and_what_is_half_is_read_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("log");
+        let large = vec![b'7'; 9 * 1024 * 1024];
+        let mut kept = KeptPages::open(&path, "plan", true).expect("a log");
+        for page in 1..=9 {
+            kept.keep(0, page, &large, None).expect("room");
+            kept.keep(0, page, b"[]", Some(&mark(page))).expect("room");
+        }
+        kept.end_slice(0, false).expect("room");
+        kept.keep(2, 1, b"[1]", Some(&mark(1))).expect("room");
+        // A page whose last piece is missing.
+        kept.keep(2, 2, b"[2", None).expect("room");
+        drop(kept);
+        let bytes = std::fs::metadata(&path).expect("a file").len();
+        assert!(bytes > PAGE_LOG_BYTES_MIN && bytes < 8 * 9 * 1024 * 1024 + 10_000, "the last page is packed: {bytes}");
+        let content = std::fs::read(&path).expect("a file");
+        assert!(memchr::memmem::find(&content, b"hunter22").is_none(), "a query was kept");
+
+        let mut again = KeptPages::open(&path, "plan", true).expect("a log");
+        let resumed = again.take_resumed();
+        assert_eq!(resumed[&0].marks.iter().map(|mark| mark.facts.records).sum::<u64>(), 45);
+        assert_eq!((resumed[&0].end, resumed[&2].end), (Some(KeptEnd { is_flagged: false }), None));
+        let pieces = again.take_slice(0);
+        assert_eq!(pieces.len(), 18);
+        for kept in pieces.iter().step_by(2) {
+            assert_eq!(again.records(kept).expect("records"), large, "page {}", kept.page);
+        }
+        assert_eq!((resumed[&2].marks.len(), again.take_slice(2).len()), (1, 1));
+        // Another plan of slices means other pages.
+        drop(again);
+        let other = KeptPages::open(&path, "another plan", true).expect("a log");
+        assert!(other.is_new() && other.slices.is_empty());
+    }
+
+    #[test]
+    fn what_comes_faster_than_it_is_worth_is_not_kept() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("log");
+        let large = vec![b' '; 16 * 1024 * 1024];
+        for (is_counted, stays) in [(false, false), (true, true)] {
+            let mut kept = KeptPages::open(&path, &is_counted.to_string(), is_counted).expect("a log");
+            // As if an hour's worth had come at once.
+            kept.fresh_bytes = PAGE_LOG_BYTES_PER_SEC * 3600;
+            kept.keep(0, 1, &large, Some(&mark(1))).expect("room");
+            assert_eq!(kept.is_on(), stays, "{is_counted}");
+        }
+    }
 }

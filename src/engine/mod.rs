@@ -25,6 +25,7 @@ mod parents;
 mod parts;
 mod place;
 mod preview;
+mod publication;
 mod pump;
 mod queue;
 mod quota;

@@ -174,9 +174,9 @@ impl Decoding {
     fn decode_slice(&mut self, number: usize, queue: &PageQueue, pages: &mut Pages<'_>) -> Result<(), Error> {
         let stream = self.stream.clone();
         let unread = |source| Error::Spool { stream: stream.clone(), source };
-        for (page, frame) in self.kept.take_slice(number) {
-            let records = self.kept.body(&frame).map_err(unread)?;
-            self.decode_page(page, &records, pages)?;
+        for kept in self.kept.take_slice(number) {
+            let records = self.kept.records(&kept).map_err(unread)?;
+            self.decode_page(kept.page, &records, pages)?;
         }
         loop {
             if queue.is_empty() {

@@ -65,6 +65,11 @@ pub(crate) struct KeptTrace {
 }
 
 impl PageTrace {
+    #[cfg(test)]
+    pub(crate) fn of(url: Url, at: &[&str]) -> Self {
+        PageTrace { url, at: at.iter().map(|&name| name.to_owned()).collect(), is_list: true }
+    }
+
     /// Without the query, which may hold a credential: a relative link brings its own.
     pub(crate) fn to_keep(&self) -> KeptTrace {
         let mut url = self.url.clone();
