@@ -46,10 +46,13 @@ fn host_id() -> String {
     format!("{}/{}/{}", name.trim(), Clock.boot_id(), ids.display())
 }
 
-/// Field 22 of `/proc/PID/stat`, counted after the command's closing bracket (proc(5)). `None` = no such process.
-fn process_start(pid: u32) -> Option<String> {
+/// Field 22 of `/proc/PID/stat`, counted after the command's closing bracket (proc(5)). `None` = no such process, or one
+/// that is over and that nobody has buried: the first process of a container often buries none.
+pub(super) fn process_start(pid: u32) -> Option<String> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit_once(')')?.1.split_whitespace().nth(19).map(str::to_owned)
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    let state = fields.next()?;
+    if matches!(state, "Z" | "X") { None } else { fields.nth(18).map(str::to_owned) }
 }
 
 #[derive(Debug, Serialize, Deserialize)]

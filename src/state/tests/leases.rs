@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::unique;
-use crate::state::lease::{Acquired, Lease};
+use crate::state::lease::{Acquired, Lease, process_start};
 use crate::state::observed::{BootTime, Judgement, Observations, Sight, judge, patience};
 use crate::state::store::{RecordStore, Version, Versioned};
 
@@ -140,4 +140,20 @@ async fn a_lease_of_an_earlier_version_is_read_and_another_text_is_an_error() {
     let found = store.get(&key).await.expect("read").expect("a record");
     assert!(store.swap(&key, &found.version, "{}").await.expect("swapped"));
     assert!(Lease::acquire(&store, &observations, &name, TIME_TO_LIVE).await.is_err());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_process_that_nobody_buried_is_gone() {
+    let mut child = std::process::Command::new("sleep").arg("600").spawn().expect("a process");
+    let start = process_start(child.id());
+    assert!(start.is_some(), "it lives");
+    child.kill().expect("killed");
+    // Over, but not waited for: its entry stays until it is.
+    let stat = format!("/proc/{}/stat", child.id());
+    while !std::fs::read_to_string(&stat).expect("an entry").contains(") Z ") {
+        std::thread::yield_now();
+    }
+    assert_eq!(process_start(child.id()), None);
+    child.wait().expect("buried");
 }
