@@ -162,6 +162,10 @@ fn notes_of(output: Output, name: &str, table: &TableReport) {
             count(updated)
         ));
     }
+    if table.resumed_pages > 0 {
+        let pages = counted(table.resumed_pages, "page");
+        output.note(format!("table `{name}`: {pages} had been read by the run that was not finished"));
+    }
     if table.filtered > 0 {
         output.note(format!("table `{name}`: {} left out by the filter", counted(table.filtered, "record")));
     }
