@@ -8,7 +8,6 @@
 use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use tokio::sync::OnceCell;
 use ulid::Ulid;
 
@@ -36,8 +35,23 @@ pub(super) struct PageCopies {
 /// The head of the run that is going on; it is written when the first page is.
 #[derive(Default)]
 struct OwnHead {
-    text: OnceLock<String>,
+    /// The run, and its head.
+    text: OnceLock<(String, String)>,
     is_written: OnceCell<()>,
+}
+
+/// `head`. What it says is sealed: it holds a hash of what the job's references lead to.
+#[derive(Serialize, Deserialize)]
+struct HeadRecord {
+    run: String,
+    sealed: String,
+}
+
+/// The head of an unfinished run.
+pub(super) struct CopiedHead {
+    pub run: String,
+    /// Absent = our key does not open it.
+    pub text: Option<String>,
 }
 
 /// What `last` says of a log.
@@ -57,16 +71,18 @@ impl PageCopies {
         PageCopies { records, key, job: format!("pages/{job}"), place: place.to_owned(), head: Arc::default() }
     }
 
-    /// The head of the unfinished run. `None` = there is none.
-    pub(super) async fn head(&self) -> Result<Option<String>, Error> {
-        let found = self.records.get(&format!("{}/head", self.job)).await?;
-        let text = found.and_then(|found| serde_json::from_str::<serde_json::Value>(&found.value).ok());
-        Ok(text.and_then(|value| value["head"].as_str().map(str::to_owned)))
+    /// The unfinished run. `None` = there is none.
+    pub(super) async fn head(&self) -> Result<Option<CopiedHead>, Error> {
+        let name = self.head_key();
+        let found = self.records.get(&name).await?;
+        let record = found.and_then(|found| serde_json::from_str::<HeadRecord>(&found.value).ok());
+        let open = |sealed: &str| String::from_utf8(self.key.open_bytes(sealed, &name)?).ok();
+        Ok(record.map(|record| CopiedHead { text: open(&record.sealed), run: record.run }))
     }
 
     /// What the head is to say.
-    pub(super) fn announce(&self, head: &str) {
-        let _ = self.head.text.set(head.to_owned());
+    pub(super) fn announce(&self, run: &str, head: &str) {
+        let _ = self.head.text.set((run.to_owned(), head.to_owned()));
     }
 
     /// Whether there is anything of the run that is going on.
@@ -76,9 +92,11 @@ impl PageCopies {
 
     /// Another run's head is replaced: the lease of the job is ours.
     async fn write_head(&self) -> Result<(), Error> {
-        let head = self.head.text.get().expect("it is announced before the first page");
-        let key = format!("{}/head", self.job);
-        let value = json!({ "head": head, "write": Ulid::generate().to_string() }).to_string();
+        let (run, head) = self.head.text.get().expect("it is announced before the first page");
+        let key = self.head_key();
+        // Each sealing differs, as the record store asks of each write.
+        let record = HeadRecord { run: run.clone(), sealed: self.key.seal_bytes(head.as_bytes(), &key) };
+        let value = serde_json::to_string(&record).expect("it holds only texts");
         let is_set = match self.records.get(&key).await? {
             None => self.records.create(&key, &value).await?,
             Some(found) => self.records.swap(&key, &found.version, &value).await?,
@@ -172,7 +190,7 @@ impl PageCopies {
         for stream in streams {
             self.remove_stream(run, stream).await?;
         }
-        Ok(self.records.remove(&format!("{}/head", self.job)).await?)
+        Ok(self.records.remove(&self.head_key()).await?)
     }
 
     /// Removes the log of a stream.
@@ -182,6 +200,10 @@ impl PageCopies {
             self.records.remove(&format!("{}/{run}/{stream}/{chunk}", self.job)).await?;
         }
         Ok(self.records.remove(&self.last_key(run, stream)).await?)
+    }
+
+    fn head_key(&self) -> String {
+        format!("{}/head", self.job)
     }
 
     fn last_key(&self, run: &str, stream: &str) -> String {

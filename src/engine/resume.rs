@@ -132,9 +132,19 @@ impl Resume {
             (Resuming::AsPlanned, Resumption::Within(within)) => Some(within),
         };
         let here = read_head(&resume.folder);
+        let mut former = here.as_ref().map(|here| here.run.clone());
         let found = match &resume.copies {
             // The hosts' common word; what only this machine knows may be long overtaken.
-            Some(copies) => copies.head().await?.and_then(|text| head_of(text.as_bytes())),
+            Some(copies) => {
+                let head = copies.head().await?;
+                former = head.as_ref().map(|head| head.run.clone());
+                if head.as_ref().is_some_and(|head| head.text.is_none()) {
+                    let what =
+                        "the pages that another host read cannot be opened: is its HAUL_VAULT_KEY ours?".to_owned();
+                    ctx.telemetry.tell(Event::Warned { what });
+                }
+                head.and_then(|head| head_of(head.text?.as_bytes()))
+            }
             None => here.clone(),
         };
         let is_good = |found: &Head| {
@@ -151,10 +161,10 @@ impl Resume {
                     resume.head = found;
                 }
             }
-            found => {
+            _ => {
                 remove(&resume.folder);
-                if let (Some(copies), Some(found)) = (&resume.copies, found) {
-                    copies.remove(&found.run, &resume.streams).await?;
+                if let (Some(copies), Some(former)) = (&resume.copies, former) {
+                    copies.remove(&former, &resume.streams).await?;
                 }
             }
         }
@@ -181,9 +191,7 @@ impl Resume {
                     self.copied.insert(stream.clone(), copied);
                 }
                 None => {
-                    let what = format!(
-                        "stream `{stream}`: the pages that another host read cannot be opened: is its HAUL_VAULT_KEY ours?"
-                    );
+                    let what = format!("stream `{stream}`: of the pages that another host read some are missing");
                     telemetry.tell(Event::Warned { what });
                     copies.remove_stream(run, stream).await?;
                 }
@@ -245,7 +253,7 @@ impl Resume {
         std::fs::write(file.path(), &text).map_err(wrong)?;
         file.persist(self.folder.join(HEAD)).map_err(|error| wrong(error.error))?;
         if let Some(copies) = &self.copies {
-            copies.announce(&text);
+            copies.announce(&self.head.run, &text);
         }
         Ok(())
     }
@@ -307,7 +315,7 @@ pub(crate) async fn find_unfinished(
     let folder = folder_of(&settings.local_folder, job, store);
     let here = read_head(&folder);
     let head = match &copies {
-        Some(copies) => copies.head().await?.and_then(|text| head_of(text.as_bytes())),
+        Some(copies) => copies.head().await?.and_then(|head| head_of(head.text?.as_bytes())),
         None => here.clone(),
     };
     let Some(head) = head else { return Ok(None) };
