@@ -199,7 +199,7 @@ impl Store {
     /// Removes an object; one that is not there is removed already.
     pub(super) async fn remove(&self, path: &str) -> Result<(), Error> {
         match &self.backend {
-            Backend::Local(folder) => match tokio::fs::remove_file(folder.join(path)).await {
+            Backend::Local(folder) => match std::fs::remove_file(folder.join(path)) {
                 Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
                     Err(Error::File { path: folder.join(path), doing: "removed", source })
                 }
