@@ -12,6 +12,7 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::RowAccessor;
 use serde_json::{Value, json};
+use support::random::Random;
 use support::rigs::read;
 use support::server::{Answer, Request, Server, ok};
 use support::{Workplace, job};
@@ -20,18 +21,6 @@ const HISTORIES: u64 = 200;
 const RUNS: u64 = 4;
 /// How much later than its timestamp a record may show; the jobs look back further.
 const LATE_SECS: i64 = 3_600;
-
-/// xorshift64*: the same seed gives the same history.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % bound
-    }
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {

@@ -26,6 +26,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::RowAccessor;
 use serde_json::{Value, json};
+use support::random::Random;
 use support::rigs::{Rig, output_of};
 use support::server::{Answer, Request, Server, ok};
 use support::{Workplace, job};
@@ -38,18 +39,6 @@ const KILLS_BETWEEN: u64 = 4;
 
 fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
-}
-
-/// xorshift64*: the same seed gives the same kills, as far as the machine allows.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % bound
-    }
 }
 
 /// The source holds `version` in every record of two streams; it changes between publications alone, because an API has

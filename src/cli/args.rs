@@ -71,7 +71,7 @@ pub(super) enum Verb {
     State(StateArgs),
     /// List the published snapshots of a job
     Snapshots(JobArgs),
-    /// Show the runs of a job that a gate holds back, and why, and the one that was not finished on this machine
+    /// Show the runs of a job that a gate holds back, and why, and the one that was not finished
     Runs(JobArgs),
     /// Publish a run that a gate holds back, or forget it
     Publish(PublishArgs),

@@ -206,6 +206,9 @@ impl Error {
             Error::Columns { source, .. } => source.hint(),
             Error::State(source) => source.hint(),
             Error::Slice { source, .. } => source.hint(),
+            Error::Kept { .. } => {
+                Some("check the state folder and its disk; `resume: never` in the job does without it".to_owned())
+            }
             Error::NotHeld { .. } => Some("`haul runs` lists those that are".to_owned()),
             Error::ManyHeld { runs } => Some(format!("name one of them: {}", runs.join(", "))),
             Error::Overtaken { .. } => {
@@ -269,7 +272,6 @@ impl Error {
             | Error::NoColumns { .. }
             | Error::UnknownStream { .. }
             | Error::ManyCopies { .. }
-            | Error::Kept { .. }
             | Error::Stopped
             | Error::Interrupted
             | Error::LeaseLost => None,

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 
 use crate::scene::rows;
+use crate::support::random::Random;
 use crate::support::rigs::{Rig, output_of};
 use crate::support::server::{Answer, Request, Server, ok};
 use crate::support::{Workplace, job};
@@ -19,18 +20,6 @@ const SEED: u64 = 0x5EED_0DE1;
 const ROUNDS_DEFAULT: u64 = 12;
 /// How far the jobs look back, so that rows and deletions are read again.
 const LOOKBACK: i64 = 3;
-
-/// xorshift64*: the same seed gives the same history.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % bound
-    }
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {

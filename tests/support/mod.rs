@@ -9,6 +9,7 @@ pub mod faults;
 pub mod footer;
 pub mod one_page;
 pub mod provider;
+pub mod random;
 pub mod rigs;
 pub mod scene;
 pub mod server;
