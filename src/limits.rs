@@ -207,6 +207,10 @@ pub(crate) const DEVICE_WAIT_MAX: Duration = Duration::from_secs(30 * 60);
 pub(crate) const JOB_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// A secret's file; keys and certificates stay below a few KiB.
 pub(crate) const SECRET_FILE_BYTES_MAX: u64 = 64 * 1024;
+/// Compressed bytes of a raw copy in one file, before the next page begins another: what waits on the disk stays small.
+pub(crate) const RAW_FILE_BYTES: u64 = 256 * 1024 * 1024;
+/// A line of a raw copy that holds no records; a slice may name a batch of its parent's records.
+pub(crate) const RAW_LINE_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Slices of one stream: each costs some hundred bytes while the stream is read.
 pub(crate) const SLICES_MAX: usize = 1_000_000;
 /// Slices of one stream that are read side by side; the requests of all of them share the source's limits.

@@ -75,6 +75,8 @@ pub(super) enum Verb {
     Runs(JobArgs),
     /// Publish a run that a gate holds back, or forget it
     Publish(PublishArgs),
+    /// Make the tables anew from the raw copies of their records, without asking the API
+    Rebuild(RebuildArgs),
     /// Show readers a former snapshot again, with its cursors
     Rollback(RollbackArgs),
     /// Remove former snapshots and files that nobody needs any more; every run does so, too
@@ -240,6 +242,25 @@ pub(super) enum StateVerb {
         #[arg(long)]
         slice: Option<String>,
     },
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+For a job with `destination.raw_copy: true`: after a change of types, names, lists, format or key, the tables are made of what
+earlier runs read. Cursors stay where they are, and gates judge the result like that of a run. No secret is read.
+
+Examples:
+  haul rebuild jobs/sales.yaml
+  haul rebuild jobs/sales.yaml --stream orders --full")]
+pub(super) struct RebuildArgs {
+    #[command(flatten)]
+    pub job: JobArgs,
+    /// Only the tables of this stream (may be repeated) [default: all whose records were kept from the first one on]
+    #[arg(long = "stream", value_name = "NAME")]
+    pub streams: Vec<String>,
+    /// Forget the column types that earlier runs found
+    #[arg(long)]
+    pub full: bool,
 }
 
 #[derive(Debug, Args)]

@@ -13,6 +13,7 @@ mod plan;
 mod preview;
 mod progress;
 mod publish;
+mod rebuild;
 mod rollback;
 mod run;
 mod runs;
@@ -94,6 +95,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Failure> {
         Verb::Snapshots(args) => in_runtime(output, snapshots::run(surroundings()?, args)),
         Verb::Runs(args) => in_runtime(output, runs::run(surroundings()?, args)),
         Verb::Publish(args) => in_runtime(output, publish::run(surroundings()?, args)),
+        Verb::Rebuild(args) => in_runtime(output, rebuild::run(surroundings()?, args)),
         Verb::Rollback(args) => in_runtime(output, rollback::run(surroundings()?, args)),
         Verb::Sweep(args) => in_runtime(output, sweep::run(surroundings()?, args)),
         Verb::Demo(args) => in_runtime(output, demo::run(*output, args)),

@@ -10,7 +10,7 @@ use super::failure::{Exit, Failure};
 use super::output::{Output, columns, count, counted, size};
 use super::progress::telemetry;
 use super::signals::{interrupted, until_signalled};
-use crate::engine::{Backfill, Context, Ended, Memory, Purpose, Resuming, RunOptions, run_job};
+use crate::engine::{Backfill, Context, Ended, Memory, Purpose, Reads, Resuming, RunOptions, run_job};
 use crate::job::load;
 use crate::model::report::{MergeCounts, Outcome, RunReport, SchemaChange, SweepCounts, TableOutcome, TableReport};
 
@@ -25,7 +25,7 @@ pub(super) async fn run(around: Surroundings, args: RunArgs) -> Result<Exit, Fai
         (false, true) => Resuming::Never,
         (false, false) => Resuming::AsPlanned,
     };
-    let options = RunOptions { streams: args.streams, memory, backfill, resuming };
+    let options = RunOptions { streams: args.streams, memory, backfill, resuming, reads: Reads::Source };
     let ended = until_signalled(around.output, &cancel, run_job(Arc::new(ctx), options)).await?;
     Ok(show(around.output, &ended))
 }
@@ -165,6 +165,10 @@ fn notes_of(output: Output, name: &str, table: &TableReport) {
     if table.resumed_pages > 0 {
         let pages = counted(table.resumed_pages, "page");
         output.note(format!("table `{name}`: {pages} had been read by the run that was not finished"));
+    }
+    if let Some(rebuilt) = table.rebuilt {
+        let (runs, pages) = (counted(rebuilt.runs, "run"), counted(rebuilt.pages, "page"));
+        output.note(format!("table `{name}`: made of the {pages} that {runs} kept"));
     }
     if table.filtered > 0 {
         output.note(format!("table `{name}`: {} left out by the filter", counted(table.filtered, "record")));

@@ -50,7 +50,7 @@ pub(crate) struct Context {
     /// ULID: sorts by time, names parts and snapshots.
     pub run: String,
     pub started_at: DateTime<Utc>,
-    pub source: Source,
+    pub source: Arc<Source>,
     pub store: Store,
     pub records: Arc<RecordStore>,
     pub observations: Observations,
@@ -74,6 +74,8 @@ pub(crate) enum Purpose {
     Record(PathBuf),
     /// To read from a tape instead of the source, into a local folder.
     Replay(Arc<Player>),
+    /// To make the tables from what earlier runs kept. Nothing is asked.
+    Rebuild,
 }
 
 impl Settings {
@@ -154,6 +156,25 @@ impl Context {
         let _ = self.resumed_as_of.set(as_of);
     }
 
+    /// The surroundings in which an earlier run began, with another place for its tables.
+    pub(super) fn at_round(&self, run: &str, as_of: DateTime<Utc>, store: Store) -> Self {
+        Context {
+            job: self.job.clone(),
+            run: run.to_owned(),
+            started_at: as_of,
+            source: Arc::clone(&self.source),
+            store,
+            records: Arc::clone(&self.records),
+            observations: self.observations.clone(),
+            cancel: self.cancel.clone(),
+            telemetry: self.telemetry.clone(),
+            local_folder: self.local_folder.clone(),
+            page_key: None,
+            is_taped: self.is_taped,
+            resumed_as_of: OnceLock::new(),
+        }
+    }
+
     /// Opens what the job names. Secrets are read here and nowhere later.
     pub(crate) async fn open(
         job: Job,
@@ -166,6 +187,7 @@ impl Context {
         let mut started_at = Clock.now();
         let (kind, quota, tape) = match purpose {
             Purpose::Run => (open_kind(&job, settings, &records).await?, quota_of(&job, &records), Tape::Off),
+            Purpose::Rebuild => (Kind::Anonymous, None, Tape::Off),
             Purpose::Record(path) => {
                 let kind = open_kind(&job, settings, &records).await?;
                 let recorder = Recorder::create(&path, hidden_params(&job.source.auth), started_at);
@@ -198,7 +220,7 @@ impl Context {
         Ok(Context {
             run: Ulid::generate().to_string(),
             started_at,
-            source: Source::new(client, Access::new(kind), job.source.network.page_bytes_max),
+            source: Arc::new(Source::new(client, Access::new(kind), job.source.network.page_bytes_max)),
             store,
             observations: Observations::new(&settings.local_folder),
             cancel,

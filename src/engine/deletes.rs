@@ -30,6 +30,8 @@ pub(super) struct Listed {
     pub columns: Vec<Column>,
     /// The cursor that earlier runs had reached: what is not later may have been told before. Absent = none had.
     pub known_until: Option<CursorValue>,
+    /// Its raw copy.
+    pub raw: Vec<Part>,
 }
 
 /// What a stream was told of records that are gone.
@@ -56,9 +58,9 @@ pub(super) type Deletions = HashMap<Box<[u8]>, Deletion>;
 
 impl Listed {
     /// What a stream's own table got in this read.
-    pub(super) fn of(read: &SealedTable, known_until: Option<CursorValue>) -> Self {
+    pub(super) fn of(read: &SealedTable, known_until: Option<CursorValue>, raw: Vec<Part>) -> Self {
         let (name, parts, columns) = (read.name().to_owned(), read.parts().to_vec(), read.columns().to_vec());
-        Listed { name, parts, columns, known_until }
+        Listed { name, parts, columns, known_until, raw }
     }
 
     pub(super) fn rows(&self) -> u64 {

@@ -29,6 +29,12 @@ pub(crate) enum Error {
     Format { stream: String, doing: &'static str, source: format::Error },
     #[error("stream `{stream}`: writing a temporary file")]
     Spool { stream: String, source: std::io::Error },
+    #[error("stream `{stream}`: the raw copy `{path}` cannot be read: {why}")]
+    RawUnreadable { stream: String, path: String, why: String },
+    #[error("stream `{stream}`: {why}, so its tables cannot be made anew")]
+    NoRawCopy { stream: String, why: &'static str },
+    #[error("no table of this job has a raw copy of its records")]
+    NoRawCopies,
     #[error("keeping the pages of an unfinished run")]
     Kept { source: std::io::Error },
     #[error("stream `{stream}`: {rows} rows were walked, but its files hold {written}")]
@@ -148,7 +154,9 @@ impl Error {
             | Error::NoFormerSnapshot
             | Error::SnapshotUnknown { .. }
             | Error::SnapshotUnseen { .. }
-            | Error::SnapshotCurrent { .. } => Class::Usage,
+            | Error::SnapshotCurrent { .. }
+            | Error::NoRawCopy { .. }
+            | Error::NoRawCopies => Class::Usage,
             Error::RunGoingOn { .. } => Class::Temporary,
             Error::Slice { source, .. } => source.class(),
             Error::Http(source) => of_http(source),
@@ -177,6 +185,7 @@ impl Error {
             | Error::ParentFailed { .. }
             | Error::ManyCopies { .. }
             | Error::Kept { .. }
+            | Error::RawUnreadable { .. }
             | Error::SnapshotIncomplete { .. }
             | Error::UnknownForm { .. }
             | Error::ListFailed { .. }
@@ -208,6 +217,13 @@ impl Error {
             Error::Slice { source, .. } => source.hint(),
             Error::Kept { .. } => {
                 Some("check the state folder and its disk; `resume: never` in the job does without it".to_owned())
+            }
+            Error::NoRawCopies => Some(
+                "`destination.raw_copy: true` keeps them from the next run on; incremental tables need `haul run --full` once"
+                    .to_owned(),
+            ),
+            Error::NoRawCopy { .. } => {
+                Some("`haul run --full` reads the stream from its start, and keeps what comes".to_owned())
             }
             Error::NotHeld { .. } => Some("`haul runs` lists those that are".to_owned()),
             Error::ManyHeld { runs } => Some(format!("name one of them: {}", runs.join(", "))),
@@ -272,6 +288,7 @@ impl Error {
             | Error::NoColumns { .. }
             | Error::UnknownStream { .. }
             | Error::ManyCopies { .. }
+            | Error::RawUnreadable { .. }
             | Error::Stopped
             | Error::Interrupted
             | Error::LeaseLost => None,

@@ -74,6 +74,12 @@ impl<'a> Former<'a> {
             rows: table.rows,
         })
     }
+
+    /// The columns under whose names rows were written, if there are any.
+    pub(super) fn named_columns(&self, read: &[Column]) -> &'a [Column] {
+        // A read without records knows no column: those that are remembered stay.
+        if self.parts.is_empty() && !read.is_empty() { &[] } else { self.columns }
+    }
 }
 
 /// Brings a read and the former rows of its table together.
@@ -98,8 +104,9 @@ impl<'a> Merge<'a> {
         read: &SealedTable,
         told: Told<'a>,
     ) -> Result<Self, Error> {
-        check_renamed(read.name(), former.columns, read.columns())?;
-        let columns = united(former.columns, read.columns());
+        let known = former.named_columns(read.columns());
+        check_renamed(read.name(), known, read.columns())?;
+        let columns = united(known, read.columns());
         let named = |name: &str| columns.iter().find(|column| column.has_name(name)).cloned();
         let wrong = |source| Error::Columns { stream: stream.name.clone(), source };
         // A read without records knows no column, and changes nothing but by what is gone.

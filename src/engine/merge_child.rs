@@ -27,8 +27,9 @@ pub(super) async fn merge_child(
     read: &SealedTable,
 ) -> Result<Merged, Error> {
     let new: Vec<Column> = read.columns().iter().filter(|column| column.name != PARENT_ROW).cloned().collect();
-    check_renamed(read.name(), former.columns, &new)?;
-    let columns = united(former.columns, &new);
+    let known = former.named_columns(&new);
+    check_renamed(read.name(), known, &new)?;
+    let columns = united(known, &new);
     let mut counts = MergeCounts { former_rows: former.rows, read_rows: read.rows(), ..MergeCounts::default() };
     let gauged = ctx.job.gates_of(read.name()).gauged();
     let mut parts = MergedParts::new(ctx, read.name(), &columns, &gauged, read.next_number())

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::context::Context;
 use super::error::Error;
 use super::follow::{follow, repair};
-use super::held::{discard_overtaken, held_run};
+use super::held::held_run;
 use super::run::text_of;
 use super::sweep::sweep_leased;
 use super::tables::kept_report;
@@ -35,7 +35,6 @@ pub(super) async fn finish(
     if ctx.cancel.is_cancelled() {
         return Err(Error::Interrupted);
     }
-    let read: Vec<String> = finished.tables.keys().chain(finished.held.keys()).cloned().collect();
     let is_held = !finished.held.is_empty();
     if is_held {
         if ctx.job.tables == Tables::Together {
@@ -48,20 +47,15 @@ pub(super) async fn finish(
         }
         ctx.store.hold(&held_run(&ctx.job, &ctx.run, report.held.clone(), finished.held, current)).await?;
     }
-    let outcome = if finished.tables.is_empty() && is_held {
+    if finished.tables.is_empty() && is_held {
         report.error = Some(format!("held: {}", report.held.join("; ")));
         report.hint = Some(format!(
             "look at the source; `haul publish JOBFILE --approve {run}` publishes it as it is, `--discard {run}` forgets it",
             run = ctx.run
         ));
-        Outcome::Held
-    } else {
-        publish(ctx, current, finished.tables, report).await?
-    };
-    if let Err(error) = discard_overtaken(&ctx.store, &ctx.run, &read).await {
-        report.warnings.push(format!("runs that were held before are still kept: {}", text_of(&error)));
+        return Ok(Outcome::Held);
     }
-    Ok(outcome)
+    publish(ctx, current, finished.tables, report).await
 }
 
 /// A feed whose deletions did not reach a table is not published, either: its cursor would pass them.

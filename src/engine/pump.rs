@@ -15,7 +15,8 @@ use super::error::Error;
 use super::kept::{KeptPages, ResumedSlice};
 use super::parents::ParentRows;
 use super::parts::{ClosedFile, verify};
-use super::queue::{Closed, PageQueue, Release};
+use super::queue::{Closed, PageQueue, QueuedPage, Release};
+use super::raw::{RawFile, RawPage, RawReader, RawSlice, RawWriter};
 use super::read::{SliceReader, page_error};
 use super::repeats::KeyFindings;
 use super::slices::Planned;
@@ -54,6 +55,8 @@ pub(super) struct Pumped {
     pub gone: Vec<GoneBatch>,
     /// The file of the records that became no row, and how many these are. Absent = all did.
     pub quarantine: Option<(Part, u64)>,
+    /// The records as they came, where the job wants them kept.
+    pub raw: Vec<Part>,
 }
 
 /// One table of a stream that was read.
@@ -102,6 +105,8 @@ pub(super) struct Pumping<'a> {
     pub kept: KeptPages,
     /// Slices of an unfinished run, each until its turn.
     pub resumed: Mutex<BTreeMap<usize, ResumedSlice>>,
+    /// The greatest cursor before this read. Absent = there was none.
+    pub known_until: Option<CursorValue>,
 }
 
 enum SliceEnd {
@@ -110,13 +115,14 @@ enum SliceEnd {
 }
 
 impl Pumping<'_> {
-    /// Reads all slices to their ends.
-    pub(super) async fn pump(mut self) -> Result<Pumped, Error> {
+    /// Reads all slices to their ends: from the source, or from what an earlier run kept.
+    pub(super) async fn pump(mut self, copy: Option<RawReader>) -> Result<Pumped, Error> {
         let (ctx, stream) = (self.ctx, self.stream);
         let is_kept = self.kept.is_on();
         let halt = self.is_stopped.child_token();
         let (queues_in, queues_out) = mpsc::unbounded_channel::<Arc<PageQueue>>();
         let (files_in, files_out) = mpsc::channel::<TableFile>(1);
+        let (raw_in, raw_out) = mpsc::channel::<RawFile>(1);
         let (batches_in, batches_out) = std::sync::mpsc::sync_channel(BATCHES_QUEUED_MAX);
         let names: Vec<String> = stream.table_names().into_iter().map(str::to_owned).collect();
         let encoding = Encoding {
@@ -127,14 +133,22 @@ impl Pumping<'_> {
             gauged: names.iter().map(|table| ctx.job.gates_of(table).gauged()).collect(),
             tables: names.clone(),
         };
-        let decoding = self.decoding()?;
+        // A sender that nobody has ends the stager's work.
+        let raw_in = Some(raw_in).filter(|_| ctx.job.destination.is_raw_kept && copy.is_none());
+        let raw = raw_in.map(|files| self.raw_writer(files)).transpose()?;
+        let decoding = Decoding { raw, ..self.decoding()? };
         let encoder = on_thread(&halt, move || encoding.encode(&batches_out, &files_in), Result::is_ok);
         let decoder =
             on_thread(&halt, move || decoding.decode(queues_out, &batches_in), |(decoded, _)| decoded.is_ok());
         // The sender goes with the readers: their end is the end of the decoder's slices.
-        let readers = self.read_slices(queues_in, &halt, is_kept);
-        let (read, files, decoded, encoded) =
-            tokio::join!(readers, stage_files(ctx, &names, files_out), decoder, encoder);
+        let readers = async {
+            match copy {
+                None => self.read_slices(queues_in, &halt, is_kept).await,
+                Some(copy) => self.read_copy(copy, &queues_in, &halt).await,
+            }
+        };
+        let (read, files, raw, decoded, encoded) =
+            tokio::join!(readers, stage_files(ctx, &names, files_out), stage_raw(ctx, raw_out), decoder, encoder);
         let never = "a thread of a stream does not panic";
         let ((decoded, bad_records), encoded) = (decoded.expect(never), encoded.expect(never));
         let bad_records = match bad_records {
@@ -142,7 +156,7 @@ impl Pumping<'_> {
             Some(file) => Some(ctx.store.stage(file, &layout::quarantine(&stream.name, &ctx.run), 0).await),
         };
         // Whoever stopped halts the readers: its error is the cause, theirs the echo.
-        let files = files?;
+        let (files, raw) = (files?, raw?);
         let (decoded, encoded, ends) = match (encoded, decoded, read) {
             (Err(error), _, _) if !matches!(error, Error::Stopped) => return Err(error),
             (_, Err(Error::Stopped), Err(error)) => return Err(error),
@@ -160,6 +174,7 @@ impl Pumping<'_> {
             keys: decoded.keys,
             gone: decoded.gone,
             quarantine,
+            raw,
         };
         for end in ends {
             match end {
@@ -190,10 +205,45 @@ impl Pumping<'_> {
             template: self.template.clone(),
             watch: self.watch(),
             kept: std::mem::replace(&mut self.kept, KeptPages::none()),
+            raw: None,
             telemetry: ctx.telemetry.clone(),
             key: stream.key.clone(),
             is_cut: stream.incremental.as_ref().is_some_and(|it| it.scope == CursorScope::Slice),
         })
+    }
+
+    fn raw_writer(&self, files: mpsc::Sender<RawFile>) -> Result<RawWriter, Error> {
+        let (ctx, stream) = (self.ctx, self.stream);
+        let is_needless_empty = stream.write != WriteMode::Replace;
+        let mut raw = RawWriter::new(&ctx.store, &stream.name, &ctx.run, is_needless_empty, files);
+        raw.begin(&self.options.fetched, self.known_until.map(CursorValue::text))?;
+        Ok(raw)
+    }
+
+    /// As `read_slices`, from what an earlier run kept.
+    async fn read_copy(
+        &self,
+        mut copy: RawReader,
+        queues: &mpsc::UnboundedSender<Arc<PageQueue>>,
+        halt: &CancellationToken,
+    ) -> Result<Vec<SliceEnd>, Error> {
+        let mut ends = Vec::new();
+        while let Some(slice) = tokio::task::block_in_place(|| copy.next_slice())? {
+            let queue = PageQueue::new(slice.clone(), Release::AtOnce);
+            // A writer that is gone has halted this reader.
+            let _ = queues.send(Arc::clone(&queue));
+            let read = queue_copy(self.ctx, &self.stream.name, &mut copy, &queue, halt).await;
+            queue.close(match &read {
+                Ok(RawSlice::Whole(end)) => Closed::Whole(end.clone()),
+                Ok(RawSlice::LeftOut(why)) => Closed::LeftOut(why.clone()),
+                Err(_) => Closed::Broken,
+            });
+            ends.push(match read? {
+                RawSlice::Whole(end) => SliceEnd::Whole(end),
+                RawSlice::LeftOut(why) => SliceEnd::LeftOut(LeftOut { slice: slice.id, scope: slice.scope, why }),
+            });
+        }
+        Ok(ends)
     }
 
     fn watch(&self) -> Watch {
@@ -247,8 +297,8 @@ impl Pumping<'_> {
         let reader = SliceReader { ctx: self.ctx, stream: self.stream, halt, is_kept };
         let read = self.read_slice(number, &queue, &reader).await;
         queue.close(match &read {
-            Ok(SliceEnd::Whole(end)) => Closed::Whole { is_changed: end.is_changed() },
-            Ok(SliceEnd::LeftOut(_)) => Closed::LeftOut,
+            Ok(SliceEnd::Whole(end)) => Closed::Whole(end.clone()),
+            Ok(SliceEnd::LeftOut(left_out)) => Closed::LeftOut(left_out.why.clone()),
             Err(_) => Closed::Broken,
         });
         self.ctx.telemetry.tell(Event::SliceRead { stream: self.stream.name.clone() });
@@ -363,6 +413,40 @@ fn on_thread<T: Send + 'static>(
         }
         done
     })
+}
+
+/// Hands the pages of a slice over that an earlier run kept.
+async fn queue_copy(
+    ctx: &Context,
+    stream: &str,
+    copy: &mut RawReader,
+    queue: &PageQueue,
+    halt: &CancellationToken,
+) -> Result<RawSlice, Error> {
+    loop {
+        if ctx.cancel.is_cancelled() {
+            return Err(Error::Interrupted);
+        }
+        let (page, count, records) = match tokio::task::block_in_place(|| copy.next_page())? {
+            RawPage::Records { page, count, records } => (page, count, records),
+            RawPage::End(end) => return Ok(end),
+        };
+        let bytes = records.len() as u64;
+        ctx.telemetry.tell(Event::PageRead { stream: stream.to_owned(), records: count, bytes });
+        let pushed = queue.push(QueuedPage { number: page, records, mark: None }, halt).await;
+        if !pushed.map_err(|source| Error::Spool { stream: stream.to_owned(), source })? {
+            return Err(Error::Stopped);
+        }
+    }
+}
+
+/// Puts the files of the raw copy into the store as they come.
+async fn stage_raw(ctx: &Context, mut files: mpsc::Receiver<RawFile>) -> Result<Vec<Part>, Error> {
+    let mut staged = Vec::new();
+    while let Some(RawFile { spooled, path, records }) = files.recv().await {
+        staged.push(ctx.store.stage(spooled, &path, records).await?);
+    }
+    Ok(staged)
 }
 
 /// Puts files into the store as they come. Gives those of each table.

@@ -21,6 +21,7 @@ use crate::limits::{
     PAGE_COPY_AGE, PAGE_SMALL_BYTES, PAGES_QUEUED_MAX, QUEUE_SMALL_BYTES_MAX, QUEUE_WAKE_AGE, QUEUE_WAKE_BYTES,
 };
 use crate::model::slices::Slice;
+use crate::paging::walk::WalkEnd;
 
 /// When the writer may take pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,12 +114,12 @@ impl Waiting {
 }
 
 /// Why no page will follow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Closed {
-    /// The slice was read whole. `is_changed` = the table changed meanwhile, which the job allows.
-    Whole { is_changed: bool },
-    /// It is to be left out.
-    LeftOut,
+    /// The slice was read whole.
+    Whole(WalkEnd),
+    /// It is to be left out, and why.
+    LeftOut(String),
     /// The run is over.
     Broken,
 }
@@ -223,7 +224,7 @@ impl PageQueue {
         state.is_front = true;
         self.drained.notify_one();
         loop {
-            let is_whole = matches!(state.closed, Some(Closed::Whole { .. }));
+            let is_whole = matches!(state.closed, Some(Closed::Whole(_)));
             let is_held = self.release == Release::AtTheEnd && !is_whole;
             if !is_held {
                 if let Some(page) = state.memory.pop() {
@@ -237,8 +238,8 @@ impl PageQueue {
                     return Ok(Popped::Page(page));
                 }
             }
-            if let Some(closed) = state.closed {
-                return Ok(Popped::Closed(closed));
+            if let Some(closed) = &state.closed {
+                return Ok(Popped::Closed(closed.clone()));
             }
             state.is_asleep = true;
             let (woken, waited) =
@@ -317,6 +318,10 @@ impl Overflow {
 mod tests {
     use super::*;
 
+    fn end() -> WalkEnd {
+        serde_json::from_str(r#"{"ended":"single_page","pages":1,"records":1,"changed":false}"#).expect("an end")
+    }
+
     fn page(number: u64) -> QueuedPage {
         QueuedPage { number, records: Bytes::from(format!("[{{\"n\":{number}}}]")), mark: None }
     }
@@ -328,11 +333,11 @@ mod tests {
         for number in 1..=10 {
             assert!(queue.push(page(number), &halt).await.expect("room"));
         }
-        queue.close(Closed::Whole { is_changed: false });
+        queue.close(Closed::Whole(end()));
         for number in 1..=10 {
             assert_eq!(queue.pop().expect("a page"), Popped::Page(page(number)));
         }
-        assert_eq!(queue.pop().expect("the end"), Popped::Closed(Closed::Whole { is_changed: false }));
+        assert_eq!(queue.pop().expect("the end"), Popped::Closed(Closed::Whole(end())));
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -344,8 +349,8 @@ mod tests {
         }
         queue.clear();
         assert!(queue.push(page(1), &halt).await.expect("room"));
-        queue.close(Closed::LeftOut);
-        assert_eq!(queue.pop().expect("the end"), Popped::Closed(Closed::LeftOut));
+        queue.close(Closed::LeftOut("why".to_owned()));
+        assert_eq!(queue.pop().expect("the end"), Popped::Closed(Closed::LeftOut("why".to_owned())));
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -401,7 +406,7 @@ mod tests {
                 for number in 1..=100 {
                     queue.push(page(number), &halt).await.expect("room");
                 }
-                queue.close(Closed::Whole { is_changed: false });
+                queue.close(Closed::Whole(end()));
             })
         };
         let writer = tokio::task::spawn_blocking(move || {

@@ -12,12 +12,14 @@ use super::context::Context;
 use super::deletes::Listed;
 use super::error::{Class, Error};
 use super::gates::held_back;
+use super::held::discard_overtaken;
 use super::leased::{LeasedRun, keep_lease, lease_of, process_of};
 use super::parents::{ParentRows, fields_needed};
 use super::publication::{Finished, finish, keep_feeds};
+use super::raw::rebuild;
 use super::resume::{Resume, Resuming};
 use super::slices::Backfill;
-use super::stream::Reading;
+use super::stream::{Pages, Reading};
 use super::tables::{failed_report, table_manifests, table_reports};
 use crate::clock::Clock;
 use crate::model::deletes::Deletes;
@@ -37,6 +39,16 @@ pub(crate) struct RunOptions {
     pub backfill: Backfill,
     /// What becomes of an unfinished run.
     pub resuming: Resuming,
+    pub reads: Reads,
+}
+
+/// What the tables are made of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Reads {
+    #[default]
+    Source,
+    /// What earlier runs kept of its answers (`haul rebuild`).
+    RawCopies,
 }
 
 /// Whether earlier runs count.
@@ -121,7 +133,10 @@ async fn run_leased(ctx: &Arc<Context>, options: &RunOptions, report: &mut RunRe
     };
     let is_stopped = CancellationToken::new();
     let heartbeat = tokio::spawn(keep_lease(Arc::clone(&lease), is_stopped.clone()));
-    let ended = run_streams(ctx, options, &streams, &is_stopped, report).await;
+    let ended = match options.reads {
+        Reads::Source => run_streams(ctx, options, &streams, &is_stopped, report).await,
+        Reads::RawCopies => rebuild(ctx, options, &is_stopped, report).await,
+    };
     heartbeat.abort();
     // Waited for, so that no renewal follows the release.
     let lost = matches!(heartbeat.await, Ok(()));
@@ -217,9 +232,9 @@ async fn run_streams(
                 let list = read_before(list).await.map_err(|()| list_failed(&stream))?;
                 let (parents, listed) =
                     (parents.as_deref().map(|read| &read.rows), list.as_deref().map(|read| &read.listed));
-                let (ctx, stream, backfill, is_stopped, resume) =
-                    (&ctx, &stream, &options.backfill, &is_stopped, &*resume);
-                Reading { ctx, stream, former, parents, listed, needed, backfill, is_stopped, resume }.read().await
+                let (ctx, stream, backfill, is_stopped) = (&ctx, &stream, &options.backfill, &is_stopped);
+                let reading = Reading { ctx, stream, former, parents, listed, needed, backfill, is_stopped };
+                reading.read(Pages::Source(&resume)).await
             };
             let mut read = read.await;
             match &mut read {
@@ -281,7 +296,11 @@ async fn run_streams(
             return Err(error);
         }
     }
+    let read: Vec<String> = finished.tables.keys().chain(finished.held.keys()).cloned().collect();
     let outcome = finish(ctx, (*current).as_ref(), finished, report).await?;
+    if let Err(error) = discard_overtaken(&ctx.store, &ctx.run, &read).await {
+        report.warnings.push(format!("runs that were held before are still kept: {}", text_of(&error)));
+    }
     report.warnings.extend(forget_pages(&resume).await);
     Ok(outcome)
 }

@@ -15,6 +15,7 @@ use super::merge::{Former, Merge, Merged, check_form};
 use super::merge_child::merge_child;
 use super::parents::ParentRows;
 use super::pump::{LeftOut, PumpedTable, Pumping, is_read_whole, prepare};
+use super::raw::{Kept, RawReader, copies_of};
 use super::read::SliceReader;
 use super::repeats::KeyFindings;
 use super::resume::Resume;
@@ -25,7 +26,7 @@ use crate::columns::{self, Options, Reason};
 use crate::model::answer::AnswerFormat;
 use crate::model::column::{Column, TypeOrigin};
 use crate::model::incremental::{CursorScope, CursorValue, Incremental, StoredCursor};
-use crate::model::manifest::{Part, TableManifest};
+use crate::model::manifest::{Part, RawCopies, TableManifest};
 use crate::model::plan::{Dialect, Stream, WriteMode};
 use crate::model::warning::{Warning, add_warnings};
 use crate::paging::walk::WalkEnd;
@@ -52,12 +53,16 @@ pub(super) struct ReadStream {
     pub resumed_pages: u64,
     /// The file of the records that became no row, and how many these are. Absent = all did.
     pub quarantine: Option<(Part, u64)>,
+    /// The raw copies that make the table. Absent = the job does not want them.
+    pub raw: Option<RawCopies>,
+    /// Those of this read.
+    pub raw_files: Vec<Part>,
 }
 
 impl ReadStream {
     /// What it tells others of their records.
     pub(super) fn listed(&self) -> Listed {
-        Listed::of(&self.tables[0].sealed, self.known_until)
+        Listed::of(&self.tables[0].sealed, self.known_until, self.raw_files.clone())
     }
 }
 
@@ -106,27 +111,39 @@ pub(super) struct Reading<'a> {
     pub needed: BTreeSet<Vec<String>>,
     pub backfill: &'a Backfill,
     pub is_stopped: &'a CancellationToken,
-    pub resume: &'a Resume,
+}
+
+/// Where the pages of a stream come from.
+pub(super) enum Pages<'a> {
+    /// The source, behind what an unfinished run left.
+    Source(&'a Resume),
+    /// What an earlier run kept.
+    Copy(RawReader),
+}
+
+/// What there is before the first page.
+struct Begun {
+    planned: Planned,
+    options: Options,
+    kept: KeptPages,
+    resumed: BTreeMap<usize, ResumedSlice>,
+    copy: Option<RawReader>,
 }
 
 impl Reading<'_> {
     /// Reads the stream whole, or from its cursors on.
-    pub(super) async fn read(self) -> Result<ReadStream, Error> {
+    pub(super) async fn read(self, pages: Pages<'_>) -> Result<ReadStream, Error> {
         let (ctx, stream) = (self.ctx, self.stream);
         check_form(ctx, stream, self.former_table())?;
         let began = Instant::now();
         ctx.telemetry.tell(Event::StreamBegan { stream: stream.name.clone() });
         let template = template(ctx);
         let former_cursors = self.former_table().map(|table| table.cursors.clone()).unwrap_or_default();
-        let planned = self.plan(&template, &former_cursors)?;
+        let is_copy = matches!(pages, Pages::Copy(_));
+        let known_until = self.known_until(&pages, &former_cursors);
+        let Begun { planned, options, kept, resumed, copy } = self.begin(pages, &template, &former_cursors).await?;
         let (frozen, scopes) = (planned.frozen, planned.scopes.clone());
-        let options = tokio::select! {
-            biased;
-            () = self.is_stopped.cancelled() => return Err(Error::Stopped),
-            options = self.options(&template, &planned) => options?,
-        };
         let (needed, is_stopped) = (self.needed.clone(), self.is_stopped);
-        let (kept, resumed) = self.resumed_slices(&template, &planned).await?;
         let resumed_pages = resumed.values().map(|slice| slice.marks.len() as u64).sum();
         let pumping = Pumping {
             ctx,
@@ -139,24 +156,23 @@ impl Reading<'_> {
             cause: Mutex::default(),
             kept,
             resumed: Mutex::new(resumed),
+            known_until,
         };
-        let mut pumped = pumping.pump().await?;
+        let mut pumped = pumping.pump(copy).await?;
         let (filtered, keys, quarantine) = (pumped.filtered, pumped.keys, pumped.quarantine.take());
         let gone = std::mem::take(&mut pumped.gone);
         let records_gone: u64 = gone.iter().map(|gone| gone.rows_before.len() as u64).sum();
         let left_out = std::mem::take(&mut pumped.left_out);
         let parents = std::mem::take(&mut pumped.parents);
         let without_cursor = pumped.without_cursor;
-        let known_until = stream
-            .incremental
-            .as_ref()
-            .and_then(|plan| former_cursors.values().filter_map(|stored| plan.kind.read(&stored.value)).max());
+        let raw_files = std::mem::take(&mut pumped.raw);
+        let raw = self.raw_copies(is_copy, &raw_files);
         let cursors = match &stream.incremental {
-            Some(incremental) if !self.backfill.is_asked_for() => {
+            Some(incremental) if !self.backfill.is_asked_for() && !is_copy => {
                 let reached = Reached { seen: &pumped.cursors, scopes: &scopes, frozen, left_out: &left_out };
                 advanced(ctx, incremental, former_cursors, &reached)
             }
-            // What a backfill reads again says nothing about how far the stream is read.
+            // What is read again says nothing about how far the stream is read.
             _ => former_cursors,
         };
         let mut told = Vec::with_capacity(pumped.tables.len());
@@ -196,18 +212,66 @@ impl Reading<'_> {
             keys,
             resumed_pages,
             quarantine,
+            raw,
+            raw_files,
         })
+    }
+
+    /// Everything that is needed before the first page.
+    async fn begin(
+        &self,
+        pages: Pages<'_>,
+        template: &TemplateContext,
+        cursors: &BTreeMap<String, StoredCursor>,
+    ) -> Result<Begun, Error> {
+        let resume = match pages {
+            Pages::Source(resume) => resume,
+            Pages::Copy(copy) => {
+                let options = known(self.ctx, self.stream, self.former, copy.fetched().to_vec());
+                let (kept, resumed) = (KeptPages::none(), BTreeMap::new());
+                return Ok(Begun { planned: Planned::default(), options, kept, resumed, copy: Some(copy) });
+            }
+        };
+        let planned = self.plan(template, cursors)?;
+        let options = tokio::select! {
+            biased;
+            () = self.is_stopped.cancelled() => return Err(Error::Stopped),
+            options = self.options(template, &planned) => options?,
+        };
+        let (kept, resumed) = self.resumed_slices(resume, template, &planned).await?;
+        Ok(Begun { planned, options, kept, resumed, copy: None })
+    }
+
+    /// The greatest cursor before this read. `None` = there was none.
+    fn known_until(&self, pages: &Pages<'_>, cursors: &BTreeMap<String, StoredCursor>) -> Option<CursorValue> {
+        let kind = &self.stream.incremental.as_ref()?.kind;
+        match pages {
+            Pages::Source(_) => cursors.values().filter_map(|stored| kind.read(&stored.value)).max(),
+            Pages::Copy(copy) => copy.known_until().and_then(|text| kind.read(text)),
+        }
+    }
+
+    /// The raw copies that make the table after this read, which kept these.
+    fn raw_copies(&self, is_copy: bool, files: &[Part]) -> Option<RawCopies> {
+        let (ctx, former) = (self.ctx, self.former_table());
+        if is_copy {
+            return former?.raw.clone();
+        }
+        let list = self.listed.map(|listed| listed.raw.as_slice()).unwrap_or_default();
+        let kept = Kept { run: &ctx.run, as_of: ctx.as_of(), files: files.to_vec(), list };
+        ctx.job.destination.is_raw_kept.then(|| copies_of(self.stream.write, former, kept))
     }
 
     /// What an unfinished run left of the slices, as far as the source goes on behind it.
     async fn resumed_slices(
         &self,
+        resume: &Resume,
         template: &TemplateContext,
         planned: &Planned,
     ) -> Result<(KeptPages, BTreeMap<usize, ResumedSlice>), Error> {
         let (ctx, stream) = (self.ctx, self.stream);
         let plan = hex(format!("{:?}", planned.slices).as_bytes(), 16);
-        let mut kept = self.resume.pages_of(ctx, &stream.name, &plan).await;
+        let mut kept = resume.pages_of(ctx, &stream.name, &plan).await;
         let mut resumed = BTreeMap::new();
         let reader = SliceReader { ctx, stream, halt: self.is_stopped, is_kept: true };
         for (number, mut slice) in kept.take_resumed() {

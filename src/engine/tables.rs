@@ -9,16 +9,36 @@ use super::stream::{ReadStream, ReadTable};
 use crate::columns::{POSITION, Reason};
 use crate::limits::SLICES_NAMED_MAX;
 use crate::model::column::Column;
-use crate::model::destination::{Format, WideDecimals};
+use crate::model::csv_form::CsvForm;
+use crate::model::destination::{Destination, Format, Profile, WideDecimals};
 use crate::model::manifest::{ParentLink, TableManifest};
 use crate::model::plan::Stream;
 use crate::model::report::{LeftOutSlice, Quarantine, SchemaChange, TableOutcome, TableReport, WalkReport};
 
+/// The form of a table's files, as a manifest says it.
+pub(super) struct Form {
+    pub format: String,
+    pub profile: Profile,
+    pub wide_decimals: WideDecimals,
+    pub csv: Option<CsvForm>,
+}
+
+impl Form {
+    pub(super) fn of(destination: &Destination) -> Self {
+        let (wide_decimals, csv) = match &destination.format {
+            Format::Parquet(form) => (form.wide_decimals, None),
+            Format::Csv(form) => (WideDecimals::Exact, Some((**form).clone())),
+        };
+        let format = destination.format.extension().to_owned();
+        Form { format, profile: destination.profile, wide_decimals, csv }
+    }
+}
+
 /// The tables of a stream as the manifest of their snapshot lists them.
 pub(super) fn table_manifests(ctx: &Context, stream: &Stream, read: &ReadStream) -> BTreeMap<String, TableManifest> {
-    let format = &ctx.job.destination.format;
     let manifest = |(number, table): (usize, &ReadTable)| {
         let (key, parent) = if number == 0 { (stream.key.clone(), None) } else { keys_of_child(stream, table) };
+        let Form { format, profile, wide_decimals, csv } = Form::of(&ctx.job.destination);
         let manifest = TableManifest {
             columns: table.columns().to_vec(),
             schema_hash: schema_hash(table.columns()),
@@ -26,22 +46,17 @@ pub(super) fn table_manifests(ctx: &Context, stream: &Stream, read: &ReadStream)
             parent,
             rows: table.rows(),
             bytes: table.bytes(),
-            format: format.extension().to_owned(),
-            profile: ctx.job.destination.profile,
-            wide_decimals: match format {
-                Format::Parquet(form) => form.wide_decimals,
-                Format::Csv(_) => WideDecimals::Exact,
-            },
-            csv: match format {
-                Format::Parquet(_) => None,
-                Format::Csv(form) => Some((**form).clone()),
-            },
+            format,
+            profile,
+            wide_decimals,
+            csv,
             as_of: ctx.as_of(),
             parts: table.parts().to_vec(),
             walks: walks(read),
             cursors: if number == 0 { read.cursors.clone() } else { BTreeMap::new() },
             left_out: left_out(read),
             bad_records: read.quarantine.as_ref().map_or(0, |(_, records)| *records),
+            raw: read.raw.clone().filter(|_| number == 0),
         };
         (table.sealed.name().to_owned(), manifest)
     };
@@ -144,6 +159,7 @@ fn empty_report() -> TableReport {
         merge: None,
         filtered: 0,
         resumed_pages: 0,
+        rebuilt: None,
         quarantine: None,
         fields_left_out: Vec::new(),
         left_out: Vec::new(),

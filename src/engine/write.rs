@@ -13,6 +13,7 @@ use super::error::Error;
 use super::kept::{KeptPages, PageMark};
 use super::parts::{ClosedFile, PartWriter};
 use super::queue::{Closed, PageQueue, Popped, QueuedPage};
+use super::raw::RawWriter;
 use super::repeats::KeyFindings;
 use super::slices::WHOLE;
 use super::watch::Watch;
@@ -37,6 +38,8 @@ pub(super) struct Decoding {
     /// Rows of different slices are told apart, for each slice has its cursor.
     pub is_cut: bool,
     pub kept: KeptPages,
+    /// Absent = the job does not want the records as they came.
+    pub raw: Option<RawWriter>,
     pub telemetry: Telemetry,
     /// Columns of the key.
     pub key: Vec<String>,
@@ -137,6 +140,9 @@ impl Decoding {
         let mut numbers = 0..;
         while let (Some(queue), Some(number)) = (slices.blocking_recv(), numbers.next()) {
             self.begin_slice(&mut pages.decoder, &queue.slice)?;
+            if let Some(raw) = &mut self.raw {
+                raw.begin_slice(&queue.slice)?;
+            }
             if self.is_cut {
                 pages.scope.clone_from(&queue.slice.scope);
             }
@@ -149,6 +155,9 @@ impl Decoding {
         }
         pages.decoder.finish().map_err(wrong)?;
         self.send_batches(&mut pages)?;
+        if let Some(raw) = self.raw.take() {
+            raw.finish()?;
+        }
         let Pages { decoder, rows, records, gone, .. } = pages;
         let table = |table: usize| DecodedTable {
             name: decoder.name(table).to_owned(),
@@ -192,12 +201,14 @@ impl Decoding {
                     self.copy_pages();
                 }
                 Popped::Idle => {}
-                Popped::Closed(Closed::Whole { is_changed }) => {
-                    let kept = self.kept.end_slice(number, is_changed);
+                Popped::Closed(Closed::Whole(end)) => {
+                    let kept = self.kept.end_slice(number, end.is_changed());
                     self.tell_unkept(kept);
-                    return Ok(());
+                    return self.raw.as_mut().map_or(Ok(()), |raw| raw.end_slice(&end));
                 }
-                Popped::Closed(Closed::LeftOut) => return Ok(()),
+                Popped::Closed(Closed::LeftOut(why)) => {
+                    return self.raw.as_mut().map_or(Ok(()), |raw| raw.leave_slice_out(&why));
+                }
                 Popped::Closed(Closed::Broken) => return Err(Error::Stopped),
             }
         }
@@ -215,6 +226,9 @@ impl Decoding {
         let count = pushed.map_err(|source| Error::Columns { stream: self.stream.clone(), source })?;
         pages.piece.1 += count;
         pages.records += count;
+        if let Some(raw) = &mut self.raw {
+            raw.page(page, records, count)?;
+        }
         self.send_batches(pages)
     }
 

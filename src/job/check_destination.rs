@@ -47,7 +47,8 @@ pub(super) fn check_destination(
     let limits = check_limits(spec, profile, problems);
     let format = check_format(spec, profile, problems);
     let part_bytes_max = check_part(spec, profile, problems);
-    Some(Destination { place: place?, profile, format: format?, limits, options, part_bytes_max })
+    let is_raw_kept = spec.raw_copy;
+    Some(Destination { place: place?, profile, format: format?, limits, options, part_bytes_max, is_raw_kept })
 }
 
 fn check_limits(spec: &DestinationSpec, profile: Profile, problems: &mut Problems<'_>) -> ValueLimits {

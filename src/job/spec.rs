@@ -268,6 +268,9 @@ pub(crate) struct DestinationSpec {
     /// Largest size of one file in MiB. For `powerbi` at most 64, which is the default, because Power Query holds a whole file in memory; for `analytics` 256.
     #[schemars(range(min = 1, max = 4096))]
     pub part_mib: Option<u64>,
+    /// Also keep the records as they came, compressed, beside the tables: `haul rebuild` makes the tables from them without asking the API. Whoever may read the folder may read them, fields that the job drops included. Default false.
+    #[serde(default)]
+    pub raw_copy: bool,
 }
 
 /// Format of the files.

@@ -19,6 +19,8 @@ pub(crate) struct Destination {
     /// Options by their object_store name.
     pub options: BTreeMap<String, TextSource>,
     pub part_bytes_max: u64,
+    /// Whether the records are also kept as they came.
+    pub is_raw_kept: bool,
 }
 
 /// Who reads the tables.

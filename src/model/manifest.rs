@@ -56,6 +56,12 @@ impl Manifest {
     pub(crate) fn parts(&self) -> impl Iterator<Item = &Part> {
         self.tables.values().flat_map(|table| &table.parts)
     }
+
+    /// The raw copies of all tables.
+    pub(crate) fn raw_files(&self) -> impl Iterator<Item = &Part> {
+        let runs = self.tables.values().filter_map(|table| table.raw.as_ref()).flat_map(|raw| &raw.runs);
+        runs.flat_map(|run| run.files.iter().chain(&run.list))
+    }
 }
 
 /// One table of a snapshot.
@@ -93,6 +99,32 @@ pub(crate) struct TableManifest {
     /// Records of the stream that became no row and stand in a file of the run instead.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub bad_records: u64,
+    /// The records that the table was made of, as they came. Absent = the job does not want them kept, or the table is one
+    /// of a list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raw: Option<RawCopies>,
+}
+
+/// The records that a table was made of, as they came.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RawCopies {
+    /// Whether they are all. Rows from before the job wanted them kept have none.
+    pub is_whole: bool,
+    /// Those that made the table, in their order.
+    pub runs: Vec<RawRun>,
+}
+
+/// What one run read of a stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RawRun {
+    pub run: String,
+    /// When it began to read.
+    pub as_of: DateTime<Utc>,
+    /// In their order; `rows` counts records. Empty = there was no record.
+    pub files: Vec<Part>,
+    /// The same of the stream that told which records are gone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub list: Vec<Part>,
 }
 
 fn is_zero(count: &u64) -> bool {
@@ -134,7 +166,7 @@ impl TableManifest {
 
 impl TableManifest {
     /// Whether readers see the same rows and columns, and the next run begins at the same place. When a table was read, in
-    /// how many pages, and where its types were known from is no part of it.
+    /// how many pages, where its types were known from, and its raw copies are no part of it.
     pub(crate) fn has_content_of(&self, other: &TableManifest) -> bool {
         let is_changed = |table: &TableManifest| table.walks.iter().any(|walk| walk.changed);
         let is_same_column = |(a, b): (&Column, &Column)| a.name == b.name && a.path == b.path && a.kind == b.kind;
@@ -145,6 +177,7 @@ impl TableManifest {
             as_of: self.as_of,
             walks: self.walks.clone(),
             columns: self.columns.clone(),
+            raw: self.raw.clone(),
             ..other.clone()
         };
         has_same_columns && *self == alike

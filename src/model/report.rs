@@ -140,6 +140,13 @@ pub(crate) struct Quarantine {
     pub path: String,
 }
 
+/// What earlier runs kept of a stream, and a table was made of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Rebuilt {
+    pub runs: u64,
+    pub pages: u64,
+}
+
 /// One table of a run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct TableReport {
@@ -168,6 +175,9 @@ pub(crate) struct TableReport {
     /// Pages of `walks` that an unfinished run had read; they were not asked for again.
     #[serde(skip_serializing_if = "is_zero")]
     pub resumed_pages: u64,
+    /// What the table was made of instead of the source's answers. Absent = it was not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rebuilt: Option<Rebuilt>,
     /// Absent = every record could become a row.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quarantine: Option<Quarantine>,

@@ -1,6 +1,7 @@
 //! Slices: bounded parts of a stream, each read, tried again and reported as a whole. What the job says of them stands
 //! here, and the values that a planned slice has.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::time_format::TimeFormat;
@@ -68,7 +69,7 @@ pub(crate) enum FailingSlices {
 }
 
 /// A planned slice.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub(crate) struct Slice {
     /// Names it in messages and keeps its cursor; the same values give the same id. Empty = the stream has one slice.
     pub id: String,

@@ -95,9 +95,10 @@ pub(crate) enum EndReason {
     Rule,
 }
 
-/// Proof that a walk saw everything; made by `Walk::accept` alone.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Proof that a walk saw everything; made by `Walk::accept` alone, and read back from what was kept of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct WalkEnd {
+    #[serde(rename = "ended")]
     reason: EndReason,
     pages: u64,
     records: u64,

@@ -8,6 +8,7 @@
 //! _held/<run ulid>.json                 what a run would publish that a gate holds back
 //! <table>/data/<run ulid>-<nnn>.parquet immutable parts
 //! <table>/quarantine/<run ulid>.jsonl    records of a run that became no row, with the reason
+//! <stream>/raw/<run ulid>-<nnn>.pages.zst the records of a run as they came, where the job wants them kept
 //! <table>/current.parquet               alias: the whole table under one fixed name
 //! <table>/columns.json                  names and types of a CSV table's columns
 //! .haul-<random>.tmp                    a probe of the store; in a local folder, anywhere: a file that is being written
@@ -60,6 +61,11 @@ pub(crate) fn quarantine(table: &str, run: &str) -> String {
     format!("{table}/quarantine/{run}.jsonl")
 }
 
+/// Path of a file with the records of a run as they came, below the job's folder.
+pub(crate) fn raw(stream: &str, run: &str, number: u64) -> String {
+    format!("{stream}/raw/{run}-{number:03}.pages.zst")
+}
+
 /// Path of a table's alias below the job's folder.
 pub(crate) fn alias(table: &str, extension: &str) -> String {
     format!("{table}/current.{extension}")
@@ -82,6 +88,7 @@ pub(super) enum Made<'a> {
     Held { run: &'a str },
     Part { run: &'a str },
     Quarantine { run: &'a str },
+    Raw { run: &'a str },
     Temporary,
 }
 
@@ -110,6 +117,11 @@ impl<'a> Made<'a> {
                         is_run(run).then_some(Made::Part { run })
                     }
                     ("quarantine", "jsonl") => is_run(stem).then_some(Made::Quarantine { run: stem }),
+                    ("raw", "pages.zst") => {
+                        let (run, part) = stem.split_once('-')?;
+                        number(part, 3)?;
+                        is_run(run).then_some(Made::Raw { run })
+                    }
                     _ => None,
                 }
             }
@@ -121,7 +133,7 @@ impl Made<'_> {
     /// When the run that made it began, by its id. `None` = the name does not say.
     pub(super) fn begun_at(self) -> Option<DateTime<Utc>> {
         let run = match self {
-            Made::Part { run } | Made::Quarantine { run } | Made::Held { run } => run,
+            Made::Part { run } | Made::Quarantine { run } | Made::Raw { run } | Made::Held { run } => run,
             Made::Manifest { snapshot, .. } => snapshot.rsplit_once('-')?.1,
             Made::Temporary => return None,
         };

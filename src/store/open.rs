@@ -87,8 +87,8 @@ impl Store {
 
     /// From now on a file whose content is that of a part of this snapshot is not put once more. Once for a store.
     pub(crate) fn remember(&self, manifest: &Manifest) {
-        let parts = manifest.tables.values().flat_map(|table| &table.parts);
-        let _ = self.known.set(parts.map(|part| (part.sha256.clone(), part.clone())).collect());
+        let files = manifest.parts().chain(manifest.raw_files());
+        let _ = self.known.set(files.map(|part| (part.sha256.clone(), part.clone())).collect());
     }
 
     /// A part of the current snapshot with this content, of the same table.

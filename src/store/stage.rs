@@ -48,6 +48,11 @@ pub(crate) struct Spooled {
 }
 
 impl Spool {
+    /// So many were written.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// The content is final.
     pub(crate) fn finish(mut self) -> std::io::Result<Spooled> {
         self.file.flush()?;

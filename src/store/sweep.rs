@@ -166,7 +166,7 @@ impl Store {
         Ok(old)
     }
 
-    /// Parts, files of bad records, and files that a killed run did not finish, that no manifest speaks of.
+    /// Parts, raw copies, files of bad records, and files that a killed run did not finish, that no manifest speaks of.
     async fn list_unnamed(&self, named: &Named) -> Result<Vec<Listed>, Error> {
         let is_unnamed = |path: &str| is_swept(path) && !named.has(path);
         let mut found = Vec::new();
@@ -202,7 +202,7 @@ impl Store {
 /// Whether a file goes when nothing names it. Manifests go by a rule of their own, held ones by a person's word.
 fn is_swept(path: &str) -> bool {
     match Made::read(path) {
-        Some(Made::Part { .. } | Made::Quarantine { .. } | Made::Temporary) => true,
+        Some(Made::Part { .. } | Made::Quarantine { .. } | Made::Raw { .. } | Made::Temporary) => true,
         Some(Made::Manifest { .. } | Made::Held { .. }) | None => false,
     }
 }
@@ -210,8 +210,8 @@ fn is_swept(path: &str) -> bool {
 impl Named {
     fn add(&mut self, manifest: &Manifest) {
         self.runs.insert(manifest.run.clone());
-        for part in manifest.parts() {
-            self.add_path(&part.path);
+        for file in manifest.parts().chain(manifest.raw_files()) {
+            self.add_path(&file.path);
         }
     }
 
