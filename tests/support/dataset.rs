@@ -78,6 +78,19 @@ pub fn manifests(folder: &Path, within: &str) -> Vec<(PathBuf, Value)> {
     paths.into_iter().map(|path| (path.clone(), json(&path).expect("a manifest"))).collect()
 }
 
+/// Rows of a table as DuckDB reads them from the parts of the current snapshot, each as one text.
+pub fn rows(folder: &Path, table: &str) -> Vec<String> {
+    let pointer = json(&folder.join("_latest.json")).expect("a pointer");
+    let manifest = json(&folder.join(pointer["manifest"].as_str().expect("a path"))).expect("a manifest");
+    let parts = manifest["tables"][table]["parts"].as_array().unwrap_or_else(|| panic!("no table `{table}`"));
+    let path = |part: &Value| format!("'{}'", folder.join(part["path"].as_str().expect("a path")).display());
+    let parts: Vec<String> = parts.iter().map(path).collect();
+    let found = super::rigs::read(&format!("select * from read_parquet([{}])", parts.join(",")), None);
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let rows = found["rows"].as_array().expect("rows").iter();
+    rows.map(|row| row.as_array().expect("a row").iter().map(text).collect::<Vec<_>>().join("|")).collect()
+}
+
 /// Sequences of the manifests that are there.
 pub fn sequences(folder: &Path) -> Vec<u64> {
     manifests(folder, "_snapshots")

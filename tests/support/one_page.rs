@@ -4,9 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 
-use super::rigs::read;
 use super::server::{Server, ok};
-use super::{Done, Workplace, job};
+use super::{Done, Workplace, dataset, job};
 
 /// A source whose one page can be changed between runs.
 pub struct OnePage {
@@ -49,18 +48,7 @@ impl OnePage {
 
     /// Rows of a table as DuckDB reads them from the parts of the current snapshot, each as one text.
     pub fn rows(&self, table: &str) -> Vec<String> {
-        let parts: Vec<String> = self.manifest()["tables"][table]["parts"]
-            .as_array()
-            .unwrap_or_else(|| panic!("no table `{table}`"))
-            .iter()
-            .map(|part| {
-                format!("'{}'", self.place.path("out/test").join(part["path"].as_str().expect("a path")).display())
-            })
-            .collect();
-        let found = read(&format!("select * from read_parquet([{}])", parts.join(",")), None);
-        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        let rows = found["rows"].as_array().expect("rows").iter();
-        rows.map(|row| row.as_array().expect("a row").iter().map(text).collect::<Vec<_>>().join("|")).collect()
+        dataset::rows(&self.place.path("out/test"), table)
     }
 
     pub fn manifest(&self) -> Value {
