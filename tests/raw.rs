@@ -100,7 +100,11 @@ fn a_changed_job_makes_of_the_copies_what_a_run_of_it_would_read() {
             let (mut found, mut expected) = (seen(&place, table), seen(&fresh, table));
             // Where types are known from is remembered.
             for columns in [&mut found, &mut expected] {
-                columns[0].as_array_mut().expect("columns").iter_mut().for_each(|column| column["origin"] = json!(null));
+                columns[0]
+                    .as_array_mut()
+                    .expect("columns")
+                    .iter_mut()
+                    .for_each(|column| column["origin"] = json!(null));
             }
             assert_eq!(found, expected, "{stream}{destination}, table `{table}`");
         }
@@ -148,7 +152,8 @@ fn feed(now: &AtomicI64, request: &Request) -> Answer {
     ok(json!(rows.filter(|row| row["at"].as_i64() > Some(since)).collect::<Vec<_>>()).to_string())
 }
 
-const FED: &str = "paging: none\nkey: [id]\nparams: { since: \"{{ cursor }}\" }\nincremental: { cursor: at, start: 0 }\n";
+const FED: &str =
+    "paging: none\nkey: [id]\nparams: { since: \"{{ cursor }}\" }\nincremental: { cursor: at, start: 0 }\n";
 
 fn rows_of(place: &Workplace, table: &str) -> Vec<String> {
     let mut rows = dataset::rows(&place.path("out/test"), table);
@@ -172,7 +177,8 @@ fn tables_of_many_runs_change_their_names_types_and_lists() {
     assert_eq!(rebuild(&place, &file)["outcome"], "unchanged");
     assert_eq!(manifest(&place)["tables"]["items"]["raw"]["runs"].as_array().expect("runs").len(), 5);
     // None of this could come from the files, and a run would refuse it or ask for everything again.
-    let stream = format!("{FED}rename: {{ name: title }}\ncolumns: {{ id: text }}\ntables: [{{ name: tags, from: tags }}]\n");
+    let stream =
+        format!("{FED}rename: {{ name: title }}\ncolumns: {{ id: text }}\ntables: [{{ name: tags, from: tags }}]\n");
     let text = raw_job(&server.url, &stream, "");
     place.file("job.yaml", &text);
     place.haul(&["run", &file]).expect_code(2);
@@ -213,7 +219,10 @@ fn slices_of_parents_and_those_left_out_come_back_as_they_were() {
     assert_eq!(report["outcome"], "unchanged");
     assert_eq!(report["tables"]["items"]["slices_left_out"], 1);
     // Streams one by one, too; and by name only those of the job.
-    place.haul(&["rebuild", &file, "--stream", "items"]).expect_code(0).expect_says(&["made of the 2 pages that 1 run kept"]);
+    place
+        .haul(&["rebuild", &file, "--stream", "items"])
+        .expect_code(0)
+        .expect_says(&["made of the 2 pages that 1 run kept"]);
     place.haul(&["rebuild", &file, "--stream", "none"]).expect_code(2).expect_says(&["there is no stream `none`"]);
 }
 
@@ -227,15 +236,18 @@ fn without_all_copies_nothing_is_made() {
     place.haul(&["rebuild", &file]).expect_code(2).expect_says(&["nothing is published yet"]);
     place.haul(&["run", &file]).expect_code(0);
     assert_eq!(raw_files(&place, "items").len(), 0, "nobody asked for them");
-    place.haul(&["rebuild", &file]).expect_code(2).expect_says(&["no table of this job has a raw copy", "raw_copy: true"]);
+    place
+        .haul(&["rebuild", &file])
+        .expect_code(2)
+        .expect_says(&["no table of this job has a raw copy", "raw_copy: true"]);
     place.file("job.yaml", &raw_job(&server.url, FED, ""));
     now.store(2, Ordering::SeqCst);
     place.haul(&["run", &file]).expect_code(0);
     assert_eq!(manifest(&place)["tables"]["items"]["raw"]["is_whole"], false);
-    place.haul(&["rebuild", &file, "--stream", "items"]).expect_code(2).expect_says(&[
-        "its first rows are from before its records were kept",
-        "haul run --full",
-    ]);
+    place
+        .haul(&["rebuild", &file, "--stream", "items"])
+        .expect_code(2)
+        .expect_says(&["its first rows are from before its records were kept", "haul run --full"]);
     place.haul(&["run", &file, "--full"]).expect_code(0);
     assert_eq!(rebuild(&place, &file)["outcome"], "unchanged");
 }
