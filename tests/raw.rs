@@ -253,6 +253,31 @@ fn without_all_copies_nothing_is_made() {
 }
 
 #[test]
+fn copies_come_and_go_with_the_word_for_them_though_the_rows_are_the_same() {
+    let scene = OnePage::new("key: [id]\n", json!([{ "id": 1 }, { "id": "x", "a": 1 }]));
+    let place = &scene.place;
+    let quarantine = "key: [id]\ncolumns: { id: integer }\ncontract: { bad_records: { quarantine: 5 } }\n";
+    let say = |text: String| place.file("job.yaml", &text);
+    say(job(&scene.server.url, "", quarantine));
+    scene.run();
+    say(raw_job(&scene.server.url, quarantine, ""));
+    assert_eq!(scene.run()["outcome"], "published", "the copy must be named");
+    assert_eq!(scene.run()["outcome"], "unchanged");
+    // What could not become a row is there once more, too.
+    let report = rebuild(place, &scene.file);
+    assert_eq!(
+        (&report["outcome"], &report["tables"]["items"]["quarantine"]["records"]),
+        (&json!("unchanged"), &json!(1))
+    );
+    let path = report["tables"]["items"]["quarantine"]["path"].as_str().expect("a path");
+    let set_aside = std::fs::read_to_string(place.path("out/test").join(path)).expect("a file");
+    assert!(set_aside.contains("\"x\""), "{set_aside}");
+    say(job(&scene.server.url, "", quarantine));
+    assert_eq!(scene.run()["outcome"], "published", "nobody is to read the copy any more");
+    assert_eq!(scene.manifest()["tables"]["items"].get("raw"), None);
+}
+
+#[test]
 fn a_copy_that_time_changed_is_refused_and_readers_see_what_they_saw() {
     let server = Server::start(pages);
     let place = Workplace::new();

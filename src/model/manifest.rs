@@ -165,14 +165,16 @@ impl TableManifest {
 }
 
 impl TableManifest {
-    /// Whether readers see the same rows and columns, and the next run begins at the same place. When a table was read, in
-    /// how many pages, where its types were known from, and its raw copies are no part of it.
+    /// Whether readers see the same rows and columns, the next run begins at the same place, and the tables can be made from
+    /// raw copies or not. When a table was read, in how many pages, where its types were known from, and which copies these
+    /// are is no part of it.
     pub(crate) fn has_content_of(&self, other: &TableManifest) -> bool {
         let is_changed = |table: &TableManifest| table.walks.iter().any(|walk| walk.changed);
         let is_same_column = |(a, b): (&Column, &Column)| a.name == b.name && a.path == b.path && a.kind == b.kind;
         let has_same_columns = self.columns.len() == other.columns.len()
             && self.columns.iter().zip(&other.columns).all(is_same_column)
-            && is_changed(self) == is_changed(other);
+            && is_changed(self) == is_changed(other)
+            && self.raw.as_ref().map(|raw| raw.is_whole) == other.raw.as_ref().map(|raw| raw.is_whole);
         let alike = TableManifest {
             as_of: self.as_of,
             walks: self.walks.clone(),

@@ -24,6 +24,8 @@ pub(in crate::engine) struct RawReader {
     path: String,
     source: Source,
     head: Head,
+    /// Records of the slice so far.
+    records: u64,
 }
 
 /// What comes next in a slice.
@@ -56,7 +58,7 @@ impl RawReader {
         }
         let path = files.first().map(|file| file.path.clone()).unwrap_or_default();
         let source = BufReader::new(chained);
-        let mut reader = RawReader { stream: stream.to_owned(), path, source, head: Head::default() };
+        let mut reader = RawReader { stream: stream.to_owned(), path, source, head: Head::default(), records: 0 };
         if files.is_empty() {
             return Ok(reader);
         }
@@ -83,7 +85,10 @@ impl RawReader {
     pub(in crate::engine) fn next_slice(&mut self) -> Result<Option<Slice>, Error> {
         match self.line()? {
             None => Ok(None),
-            Some(Line::Slice(slice)) => Ok(Some(*slice)),
+            Some(Line::Slice(slice)) => {
+                self.records = 0;
+                Ok(Some(*slice))
+            }
             Some(_) => Err(self.wrong("what follows a slice is none".to_owned())),
         }
     }
@@ -92,7 +97,12 @@ impl RawReader {
     pub(in crate::engine) fn next_page(&mut self) -> Result<RawPage, Error> {
         match self.line()? {
             Some(Line::Page { page, records, bytes }) => {
+                self.records += records;
                 Ok(RawPage::Records { page, count: records, records: self.records(bytes)? })
+            }
+            // A file in the middle is missing.
+            Some(Line::End(end)) if end.records() != self.records => {
+                Err(self.wrong(format!("it holds {} records of a slice of {}", self.records, end.records())))
             }
             Some(Line::End(end)) => Ok(RawPage::End(RawSlice::Whole(end))),
             Some(Line::LeftOut { error }) => Ok(RawPage::End(RawSlice::LeftOut(error))),

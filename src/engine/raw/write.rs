@@ -37,6 +37,8 @@ pub(in crate::engine) struct RawWriter {
     records: (u64, u64),
     /// Where no record comes the copy is worth nothing.
     is_needless_empty: bool,
+    /// A file of so many bytes gets no further page.
+    file_bytes: u64,
 }
 
 impl RawWriter {
@@ -58,6 +60,7 @@ impl RawWriter {
             number: 0,
             records: (0, 0),
             is_needless_empty,
+            file_bytes: RAW_FILE_BYTES,
         }
     }
 
@@ -74,7 +77,7 @@ impl RawWriter {
 
     /// A page, or a piece of it, of which so many records became rows or were set aside.
     pub(in crate::engine) fn page(&mut self, page: u64, records: &[u8], count: u64) -> Result<(), Error> {
-        let is_full = self.open.as_ref().is_some_and(|file| file.get_ref().bytes() >= RAW_FILE_BYTES);
+        let is_full = self.open.as_ref().is_some_and(|file| file.get_ref().bytes() >= self.file_bytes);
         if is_full {
             self.close()?;
         }
@@ -140,5 +143,94 @@ impl RawWriter {
 
     fn wrong(&self, source: std::io::Error) -> Error {
         Error::Spool { stream: self.stream.clone(), source }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::raw::{RawPage, RawReader, RawSlice};
+    use crate::model::manifest::Part;
+    use crate::model::plan::Place;
+
+    /// Writes pages of two slices in files of so many bytes, and puts these into a store.
+    async fn write(store: &Store, file_bytes: u64, pages: &[Vec<u8>]) -> Vec<Part> {
+        let (files, mut written) = mpsc::channel(1);
+        let raw = RawWriter { file_bytes, ..RawWriter::new(store, "items", "01JD3K9V6Q8Z0X4T2M7B5N1C0R", true, files) };
+        let pages = pages.to_vec();
+        let writer = tokio::task::spawn_blocking(move || {
+            let mut raw = raw;
+            raw.begin(&[], Some("7".to_owned())).expect("room");
+            for name in ["a", "b"] {
+                raw.begin_slice(&Slice { id: name.to_owned(), ..Slice::default() }).expect("room");
+                for (page, records) in (1..).zip(&pages) {
+                    raw.page(page, records, 1).expect("room");
+                }
+                let end = format!(r#"{{"ended":"single_page","pages":1,"records":{},"changed":false}}"#, pages.len());
+                raw.end_slice(&serde_json::from_str(&end).expect("an end")).expect("room");
+            }
+            raw.finish().expect("room");
+        });
+        let mut parts = Vec::new();
+        while let Some(RawFile { spooled, path, records }) = written.recv().await {
+            parts.push(store.stage(spooled, &path, records).await.expect("staged"));
+        }
+        writer.await.expect("no panic");
+        parts
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn pages_come_back_from_however_many_files() {
+        for (file_bytes, several) in [(1, true), (RAW_FILE_BYTES, false)] {
+            let folder = tempfile::tempdir().expect("a folder");
+            let store = Store::open(&Place::Local(folder.path().to_path_buf()), "test", Vec::new()).expect("a store");
+            // Some that zstd cannot make smaller, so that each fills its file; an empty one; one with line feeds.
+            let noise =
+                |seed: u64| (0..300_000_u64).map(move |n| ((n ^ seed).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56) as u8);
+            let pages = [noise(1).collect(), Vec::new(), b"[\n{}\n]".to_vec(), noise(2).collect()];
+            let parts = write(&store, file_bytes, &pages).await;
+            assert_eq!((parts.len() > 2, parts.iter().map(|part| part.rows).sum::<u64>()), (several, 8));
+            let mut reader = RawReader::open(&store, "items", &parts).await.expect("readable");
+            assert_eq!(reader.known_until(), Some("7"));
+            for name in ["a", "b"] {
+                assert_eq!(reader.next_slice().expect("readable").expect("a slice").id, name);
+                for (number, expected) in (1..).zip(&pages) {
+                    match reader.next_page().expect("readable") {
+                        RawPage::Records { page, count, records } => {
+                            assert_eq!((page, count, records.as_ref()), (number, 1, expected.as_slice()));
+                        }
+                        RawPage::End(end) => panic!("{end:?} instead of page {number}"),
+                    }
+                }
+                let end = reader.next_page().expect("readable");
+                assert!(matches!(end, RawPage::End(RawSlice::Whole(end)) if end.records() == 4));
+            }
+            assert_eq!(reader.next_slice().expect("readable"), None);
+            // A file that is missing is noticed, wherever it stood.
+            for missing in 0..parts.len() {
+                let mut others = parts.clone();
+                others.remove(missing);
+                if others.is_empty() {
+                    continue;
+                }
+                let read_all = async {
+                    let mut reader = RawReader::open(&store, "items", &others).await?;
+                    while reader.next_slice()?.is_some() {
+                        while !matches!(reader.next_page()?, RawPage::End(_)) {}
+                    }
+                    Ok::<_, Error>(())
+                };
+                assert!(read_all.await.is_err(), "file {missing} of {}", parts.len());
+            }
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_has_no_records_leaves_nothing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(&Place::Local(folder.path().to_path_buf()), "test", Vec::new()).expect("a store");
+        assert_eq!(write(&store, RAW_FILE_BYTES, &[]).await, Vec::new());
+        let mut reader = RawReader::open(&store, "items", &[]).await.expect("nothing to read");
+        assert!(reader.next_slice().expect("nothing to read").is_none());
     }
 }
