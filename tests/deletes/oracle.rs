@@ -158,7 +158,7 @@ fn job_of(url: &str, form: Form, is_marked: bool, destination: &str) -> String {
     );
     job(url, "", &stream).replace(
         "destination:\n  url: out\n",
-        &format!("{list}{destination}\npublish: {{ alias: false, require: {{ '*': {{ empty: allow }} }} }}\n"),
+        &format!("{list}{destination}\npublish: {{ alias: false, require: {{ '*': {{ empty: allow, rows_drop_max: 100% }} }} }}\n"),
     )
 }
 
