@@ -177,6 +177,8 @@ pub(crate) const PROBE_TRIES_MAX: usize = 3;
 /// Between two such tries.
 pub(crate) const STORE_RETRY_WAIT: Duration = Duration::from_millis(500);
 
+/// A folder is made so often before a file can be made in it: others may take an empty one away.
+pub(crate) const FOLDER_TRIES_MAX: usize = 100;
 /// A run's lease without renewal; a holder on the same host that died is noticed at once.
 pub(crate) const RUN_LEASE: Duration = Duration::from_secs(120);
 /// Attempts to take a lease that others change meanwhile; each of them saw it free.

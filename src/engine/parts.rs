@@ -5,7 +5,7 @@ use arrow::array::{Array, RecordBatch};
 use arrow::datatypes::SchemaRef;
 
 use super::error::Error;
-use super::gauges::Gauges;
+use super::gates::gauges::Gauges;
 use crate::columns::schema_of;
 use crate::format::Encoder;
 use crate::model::column::Column;

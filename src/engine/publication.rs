@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::context::Context;
 use super::error::Error;
 use super::follow::{follow, repair};
-use super::held::held_run;
+use super::gates::held::held_run;
 use super::run::text_of;
 use super::sweep::sweep_leased;
 use super::tables::kept_report;

@@ -12,13 +12,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::context::Context;
 use super::error::Error;
-use super::kept::{KeptPages, ResumedSlice};
+use super::gates::repeats::KeyFindings;
 use super::parents::ParentRows;
 use super::parts::{ClosedFile, verify};
 use super::queue::{Closed, PageQueue, QueuedPage, Release};
 use super::raw::{RawFile, RawPage, RawReader, RawSlice, RawWriter};
 use super::read::{SliceReader, page_error};
-use super::repeats::KeyFindings;
+use super::resume::kept::{KeptPages, ResumedSlice};
 use super::slices::Planned;
 use super::watch::Watch;
 use super::write::{DecodedTable, Decoding, Encoding, TableFile};

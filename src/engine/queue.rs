@@ -15,7 +15,7 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::kept::PageMark;
+use super::resume::kept::PageMark;
 use crate::clock::Clock;
 use crate::limits::{
     PAGE_COPY_AGE, PAGE_SMALL_BYTES, PAGES_QUEUED_MAX, QUEUE_SMALL_BYTES_MAX, QUEUE_WAKE_AGE, QUEUE_WAKE_BYTES,

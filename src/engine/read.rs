@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::context::Context;
 use super::error::Error;
-use super::kept::{PageMark, ResumedSlice};
 use super::queue::{PageQueue, QueuedPage};
+use super::resume::kept::{PageMark, ResumedSlice};
 use crate::clock::Clock;
 use crate::limits::QUEUE_WAKE_AGE;
 use crate::model::incremental::{CursorValue, FeedOrder};

@@ -9,11 +9,11 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::context::Context;
-use super::deletes::Listed;
 use super::error::{Class, Error};
+use super::gates::held::discard_overtaken;
 use super::gates::held_back;
-use super::held::discard_overtaken;
 use super::leased::{LeasedRun, keep_lease, lease_of, process_of};
+use super::merge::deletes::Listed;
 use super::parents::{ParentRows, fields_needed};
 use super::publication::{Finished, finish, keep_feeds};
 use super::raw::rebuild;

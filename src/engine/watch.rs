@@ -8,8 +8,8 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use chrono::{DateTime, Utc};
 
 use super::error::Error;
+use super::gates::repeats::{KeyFindings, Repeats};
 use super::parents::ParentRows;
-use super::repeats::{KeyFindings, Repeats};
 use crate::columns::column_name;
 use crate::model::column::{Column, ColumnType};
 use crate::model::incremental::{CursorKind, CursorValue, Incremental, MissingCursor};

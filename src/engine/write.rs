@@ -10,11 +10,11 @@ use arrow::array::RecordBatch;
 use tokio::sync::mpsc;
 
 use super::error::Error;
-use super::kept::{KeptPages, PageMark};
+use super::gates::repeats::KeyFindings;
 use super::parts::{ClosedFile, PartWriter};
 use super::queue::{Closed, PageQueue, Popped, QueuedPage};
 use super::raw::RawWriter;
-use super::repeats::KeyFindings;
+use super::resume::kept::{KeptPages, PageMark};
 use super::slices::WHOLE;
 use super::watch::Watch;
 use crate::columns::{BadRecord, Compute, Decoder, GoneBatch, Options, Reason};

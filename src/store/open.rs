@@ -272,6 +272,7 @@ pub(crate) fn open_unrepeated(
 /// Files: written beside, synced, put in place in one step, and the folder synced.
 pub(super) mod local {
     use super::{Bytes, Error, FilePath, PathBuf, TEMPORARY};
+    use crate::limits::FOLDER_TRIES_MAX;
 
     /// `Ok(false)` = the name is taken.
     pub(in crate::store) async fn create(file: PathBuf, content: Bytes) -> Result<bool, Error> {
@@ -311,13 +312,21 @@ pub(super) mod local {
     pub(in crate::store) fn beside(file: &FilePath) -> Result<tempfile::NamedTempFile, Error> {
         let folder = file.parent().expect("a file below the job's folder");
         let wrong = |source| Error::File { path: folder.to_path_buf(), doing: "created", source };
-        make_folder(folder)?;
         let mut builder = tempfile::Builder::new();
         builder.prefix(TEMPORARY.0).suffix(TEMPORARY.1);
         // Readers of the folder are other users: the library's 0600 would hide the tables from them.
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
-        builder.tempfile_in(folder).map_err(wrong)
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match make_folder(folder).and_then(|()| builder.tempfile_in(folder).map_err(wrong)) {
+                // Another process proved that it may write here, and took its empty folder away.
+                Err(Error::File { source, .. })
+                    if source.kind() == std::io::ErrorKind::NotFound && tries < FOLDER_TRIES_MAX => {}
+                made => return made,
+            }
+        }
     }
 
     /// Makes a folder and those above it; each is synced into the one that it stands in.

@@ -148,3 +148,39 @@ fn is_unknown_call(error: &std::io::Error) -> bool {
     use std::io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
     matches!(error.kind(), InvalidInput | PermissionDenied | Unsupported)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+
+    use super::*;
+
+    #[test]
+    fn another_proof_that_takes_its_empty_folder_away_hinders_nobody() {
+        const ROUNDS: usize = 300;
+        let root = tempfile::tempdir().expect("a folder");
+        let folder = root.path().join("out/test");
+        let both = Barrier::new(2);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for round in 0..ROUNDS {
+                    both.wait();
+                    // What the end of a first proof does, a little earlier or later.
+                    for _ in 0..round % 50 {
+                        std::thread::yield_now();
+                    }
+                    let _ = std::fs::remove_dir(&folder);
+                    let _ = std::fs::remove_dir(root.path().join("out"));
+                }
+            });
+            let made: Vec<_> = (0..ROUNDS)
+                .map(|_| {
+                    both.wait();
+                    local::beside(&folder.join("file")).map(drop)
+                })
+                .collect();
+            assert_eq!(made.iter().filter(|made| made.is_err()).count(), 0, "{made:?}");
+        });
+        assert_eq!(probe_folder(&folder).expect("a proof"), Probed::Keeps);
+    }
+}

@@ -10,9 +10,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::RawReader;
 use crate::engine::context::Context;
-use crate::engine::deletes::Listed;
 use crate::engine::error::Error;
 use crate::engine::gates::held_back;
+use crate::engine::merge::deletes::Listed;
 use crate::engine::publication::{Finished, finish};
 use crate::engine::run::{Memory, RunOptions};
 use crate::engine::slices::Backfill;

@@ -6,7 +6,7 @@ use std::hash::{BuildHasher, RandomState};
 use arrow::array::{Array, RecordBatch};
 
 use super::deletes::Deletions;
-use super::merged_parts::Changed;
+use super::parts::Changed;
 use crate::limits::MERGE_KEYS_MAX;
 use crate::model::column::Column;
 use crate::model::deletes::DELETED_AT;
@@ -14,7 +14,7 @@ use crate::model::incremental::CursorValue;
 
 /// A row of the new read: the newest of its key.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Newest {
+pub(in crate::engine) struct Newest {
     pub part: usize,
     pub row: usize,
     pub cursor: Option<CursorValue>,
@@ -23,14 +23,14 @@ pub(super) struct Newest {
 }
 
 /// What a merge decided, for the tables of the stream's lists.
-pub(super) struct Decided {
+pub(in crate::engine) struct Decided {
     /// Rows of the read that are no longer there, counted over all its parts; in ascending order.
     pub gone: Vec<u64>,
     /// Keys whose rows changed. Absent = there is no row, or the stream has no key.
     pub keys: Option<DecidedKeys>,
 }
 
-pub(super) struct DecidedKeys {
+pub(in crate::engine) struct DecidedKeys {
     /// The columns of the key, in the types that the keys were made with.
     pub columns: Vec<Column>,
     /// Keys whose rows are those of the read.
@@ -40,7 +40,7 @@ pub(super) struct DecidedKeys {
 }
 
 /// A merge while it is decided.
-pub(super) struct Deciding {
+pub(in crate::engine) struct Deciding {
     pub newest: HashMap<Box<[u8]>, Newest>,
     pub deletions: Deletions,
     /// Keys of the read whose former rows are newer.
@@ -54,7 +54,7 @@ pub(super) struct Deciding {
 }
 
 /// A share of all keys, for tables without former rows: what is decided of it needs nothing of the others.
-pub(super) struct Share {
+pub(in crate::engine) struct Share {
     number: u64,
     count: u64,
     hasher: RandomState,
@@ -62,13 +62,13 @@ pub(super) struct Share {
 
 /// Former rows in whose place others are, and how many keys these have.
 #[derive(Debug, Default)]
-pub(super) struct Updated {
+pub(in crate::engine) struct Updated {
     pub rows: u64,
     pub keys: u64,
 }
 
 impl Deciding {
-    pub(super) fn new(read_parts: usize, former_parts: usize) -> Self {
+    pub(in crate::engine) fn new(read_parts: usize, former_parts: usize) -> Self {
         Deciding {
             newest: HashMap::new(),
             deletions: Deletions::new(),
@@ -81,17 +81,17 @@ impl Deciding {
     }
 
     /// Rows of the read that are no longer there.
-    pub(super) fn rows_gone(&self) -> u64 {
+    pub(in crate::engine) fn rows_gone(&self) -> u64 {
         self.new.iter().map(|changed| changed.gone.len() as u64).sum()
     }
 
-    pub(super) fn mark_new(&mut self) {
+    pub(in crate::engine) fn mark_new(&mut self) {
         for row in self.newest.values().filter(|row| row.is_marked) {
             self.new[row.part].marked.push(row.row);
         }
     }
 
-    pub(super) fn sort(&mut self) {
+    pub(in crate::engine) fn sort(&mut self) {
         for changed in self.new.iter_mut().chain(&mut self.former) {
             changed.gone.sort_unstable();
             changed.marked.sort_unstable();
@@ -101,33 +101,33 @@ impl Deciding {
 
 impl Share {
     /// So many that no share has more keys than memory should hold.
-    pub(super) fn of(rows: u64) -> Self {
+    pub(in crate::engine) fn of(rows: u64) -> Self {
         Share { number: 0, count: rows.div_ceil(MERGE_KEYS_MAX).max(1), hasher: RandomState::new() }
     }
 
     /// All keys.
-    pub(super) fn whole() -> Self {
+    pub(in crate::engine) fn whole() -> Self {
         Share::of(0)
     }
 
     /// The next one. `None` = this was the last.
-    pub(super) fn next(self) -> Option<Self> {
+    pub(in crate::engine) fn next(self) -> Option<Self> {
         let number = self.number + 1;
         (number < self.count).then_some(Share { number, ..self })
     }
 
-    pub(super) fn holds(&self, key: &[u8]) -> bool {
+    pub(in crate::engine) fn holds(&self, key: &[u8]) -> bool {
         self.count == 1 || self.hasher.hash_one(key) % self.count == self.number
     }
 }
 
 /// The marks that rows have. `None` = the file has no column for them.
-pub(super) fn marks_of<'b>(batch: &'b RecordBatch, columns: &[&Column]) -> Option<&'b dyn Array> {
+pub(in crate::engine) fn marks_of<'b>(batch: &'b RecordBatch, columns: &[&Column]) -> Option<&'b dyn Array> {
     let at = columns.iter().position(|column| column.has_name(DELETED_AT))?;
     Some(batch.column(at).as_ref())
 }
 
-pub(super) fn is_marked(marks: Option<&dyn Array>, row: usize) -> bool {
+pub(in crate::engine) fn is_marked(marks: Option<&dyn Array>, row: usize) -> bool {
     marks.is_some_and(|marks| marks.is_valid(row))
 }
 

@@ -2,18 +2,25 @@
 //! key; and which rows go because their record is gone. Files in which nothing changes stay as they are, and those that
 //! can hold none of the keys are not even read; memory grows with the keys of the new and the deleted rows alone.
 
+pub(super) mod child;
+pub(super) mod deciding;
+pub(super) mod deletes;
+pub(super) mod key_sweep;
+pub(super) mod parts;
+pub(super) mod touched;
+
 use std::collections::HashSet;
 
 use arrow::array::RecordBatch;
 
+use self::deciding::{Decided, DecidedKeys, Deciding, Newest, Share, Updated, is_marked, marks_of};
+use self::deletes::{Deletions, Told, of_feed, of_tombstones};
+use self::key_sweep::{keys_there, passes_of};
+use self::parts::{Changed, MergedParts, check_renamed, united};
+use self::touched::{Scan, Sought};
 use super::context::Context;
-use super::deciding::{Decided, DecidedKeys, Deciding, Newest, Share, Updated, is_marked, marks_of};
-use super::deletes::{Deletions, Told, of_feed, of_tombstones};
 use super::error::Error;
-use super::key_sweep::{keys_there, passes_of};
-use super::merged_parts::{Changed, MergedParts, check_renamed, united};
 use super::seal::SealedTable;
-use super::touched::{Scan, Sought};
 use super::watch::{cursor_column, cursor_values};
 use crate::columns::Keys;
 use crate::model::column::Column;

@@ -16,7 +16,7 @@ const BETWEEN: u8 = 0x1f;
 
 /// What was found in the keys of a table.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct KeyFindings {
+pub(in crate::engine) struct KeyFindings {
     /// Rows whose key an earlier row had.
     pub repeated: u64,
     /// Rows with a null in the key.
@@ -25,7 +25,7 @@ pub(super) struct KeyFindings {
 
 /// Looks at the keys of all rows of a stream.
 #[derive(Debug)]
-pub(super) struct Repeats {
+pub(in crate::engine) struct Repeats {
     key: Vec<String>,
     hashers: [RandomState; 2],
     hashes: Vec<u128>,
@@ -35,7 +35,7 @@ pub(super) struct Repeats {
 }
 
 impl Repeats {
-    pub(super) fn of(key: &[String]) -> Self {
+    pub(in crate::engine) fn of(key: &[String]) -> Self {
         Repeats {
             key: key.to_vec(),
             hashers: [RandomState::new(), RandomState::new()],
@@ -48,7 +48,7 @@ impl Repeats {
 
     /// Takes the keys of a batch. Values are compared by their text, so that a number that another batch has as text is
     /// the same; a key column that is missing is null in every row.
-    pub(super) fn take(&mut self, batch: &RecordBatch, columns: &[Column]) -> std::io::Result<()> {
+    pub(in crate::engine) fn take(&mut self, batch: &RecordBatch, columns: &[Column]) -> std::io::Result<()> {
         let at = |name: &String| columns.iter().position(|column| column.has_name(name));
         let found: Option<Vec<usize>> = self.key.iter().map(at).collect();
         let Some(found) = found else {
@@ -91,7 +91,7 @@ impl Repeats {
     }
 
     /// What there was, after the last batch.
-    pub(super) fn finish(mut self) -> std::io::Result<KeyFindings> {
+    pub(in crate::engine) fn finish(mut self) -> std::io::Result<KeyFindings> {
         if self.overflow.is_none() {
             return Ok(KeyFindings { repeated: repeated_among(&mut self.hashes), nulls: self.nulls });
         }

@@ -2,10 +2,13 @@
 //! source sent them, because only so the next run comes to the same tables in the same way: they are decoded once more,
 //! which takes seconds, and nothing of the decoder's state has to be trusted.
 //!
-//! Where hosts share the record store, copies go there (`page_copies`), and whoever goes on brings them to his own folder.
+//! Where hosts share the record store, copies go there (`copies`), and whoever goes on brings them to his own folder.
 //!
 //! Format 1, in the local folder: `pages/<job>-<hash of the destination>/run.json`, and `<stream>.log` beside it (see
 //! `state::PageLog`), whose heads are `Line`s. All of it goes with the publication.
+
+pub(super) mod copies;
+pub(super) mod kept;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,10 +20,10 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 use ulid::Ulid;
 
+use self::copies::{Copied, PageCopies};
+use self::kept::{Counts, KeptPages, StreamCopy};
 use super::context::{Context, Settings};
 use super::error::Error;
-use super::kept::{Counts, KeptPages, StreamCopy};
-use super::page_copies::{Copied, PageCopies};
 use super::run::{RunOptions, hex, text_of};
 use crate::auth::VaultKey;
 use crate::clock::Clock;

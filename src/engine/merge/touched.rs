@@ -3,9 +3,9 @@
 
 use arrow::array::RecordBatch;
 
-use super::context::Context;
-use super::error::Error;
 use crate::columns::{self, Keys};
+use crate::engine::context::Context;
+use crate::engine::error::Error;
 use crate::format::{Groups, footer_bytes};
 use crate::limits::FOOTER_BYTES;
 use crate::model::column::{Column, ColumnType};
@@ -13,14 +13,14 @@ use crate::model::manifest::Part;
 
 /// Keys that are looked for.
 #[derive(Debug, Clone)]
-pub(super) enum Sought<'a> {
+pub(in crate::engine) enum Sought<'a> {
     All,
     /// In ascending order.
     These(Vec<&'a [u8]>),
 }
 
 impl<'a> Sought<'a> {
-    pub(super) fn these(keys: impl Iterator<Item = &'a [u8]>) -> Self {
+    pub(in crate::engine) fn these(keys: impl Iterator<Item = &'a [u8]>) -> Self {
         let mut keys: Vec<&[u8]> = keys.collect();
         keys.sort_unstable();
         Sought::These(keys)
@@ -28,7 +28,7 @@ impl<'a> Sought<'a> {
 }
 
 /// Where keys are looked for.
-pub(super) struct Scan<'a> {
+pub(in crate::engine) struct Scan<'a> {
     pub ctx: &'a Context,
     pub table: &'a str,
     pub keys: &'a Keys,
@@ -41,7 +41,7 @@ pub(super) struct Scan<'a> {
 impl Scan<'_> {
     /// Visits the wanted columns of the groups of a part that may hold one of the keys, each batch with the number of its
     /// first row. Returns whether any was read.
-    pub(super) async fn visit(
+    pub(in crate::engine) async fn visit(
         &self,
         part: &Part,
         sought: &Sought<'_>,

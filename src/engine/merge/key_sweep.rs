@@ -4,16 +4,16 @@
 use arrow::array::RecordBatch;
 use ring::digest::{SHA256, digest};
 
-use super::context::Context;
 use super::deletes::Listed;
-use super::error::Error;
-use super::merged_parts::read_columns;
+use super::parts::read_columns;
 use crate::columns::Keys;
+use crate::engine::context::Context;
+use crate::engine::error::Error;
 use crate::limits::SWEEP_KEYS_MAX;
 use crate::model::deletes::Sweep;
 
 /// Some of the keys that are there: those of one pass.
-pub(super) struct KeysThere {
+pub(in crate::engine) struct KeysThere {
     pass: u128,
     passes: u128,
     /// In ascending order.
@@ -21,12 +21,12 @@ pub(super) struct KeysThere {
 }
 
 /// How often the keys of the table are gone through.
-pub(super) fn passes_of(listed: &Listed) -> u64 {
+pub(in crate::engine) fn passes_of(listed: &Listed) -> u64 {
     listed.rows().div_ceil(SWEEP_KEYS_MAX).max(1)
 }
 
 /// The keys of one pass.
-pub(super) async fn keys_there(
+pub(in crate::engine) async fn keys_there(
     ctx: &Context,
     sweep: &Sweep,
     listed: &Listed,
@@ -63,7 +63,7 @@ impl KeysThere {
     }
 
     /// Whether a key of this pass is missing. Keys of other passes are not.
-    pub(super) fn misses(&self, key: &[u8]) -> bool {
+    pub(in crate::engine) fn misses(&self, key: &[u8]) -> bool {
         let checksum = checksum(key);
         checksum % self.passes == self.pass && self.checksums.binary_search(&checksum).is_err()
     }

@@ -8,11 +8,11 @@ use arrow::array::{AsArray, BooleanArray, RecordBatch, TimestampMicrosecondArray
 use arrow::compute::{filter, filter_record_batch};
 use arrow::datatypes::TimestampMicrosecondType;
 
-use super::context::Context;
-use super::error::Error;
-use super::parts::PartWriter;
-use super::pump::stage;
 use crate::columns::convert;
+use crate::engine::context::Context;
+use crate::engine::error::Error;
+use crate::engine::parts::PartWriter;
+use crate::engine::pump::stage;
 use crate::format::{read_parquet, read_parquet_columns};
 use crate::limits::{SMALL_PART_SHARE, SMALL_PARTS_MAX};
 use crate::model::column::Column;
@@ -23,7 +23,7 @@ use crate::model::warning::Warning;
 
 /// Rows of one file that do not stay as they are, in ascending order.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Changed {
+pub(in crate::engine) struct Changed {
     /// They are no longer there.
     pub gone: Vec<usize>,
     /// They get the time of the run as the mark that their record is gone.
@@ -31,7 +31,7 @@ pub(super) struct Changed {
 }
 
 /// Files of one table, in their order.
-pub(super) struct MergedParts<'a> {
+pub(in crate::engine) struct MergedParts<'a> {
     ctx: &'a Context,
     table: &'a str,
     columns: &'a [Column],
@@ -46,7 +46,7 @@ pub(super) struct MergedParts<'a> {
 }
 
 impl<'a> MergedParts<'a> {
-    pub(super) fn new(
+    pub(in crate::engine) fn new(
         ctx: &'a Context,
         table: &'a str,
         columns: &'a [Column],
@@ -70,7 +70,7 @@ impl<'a> MergedParts<'a> {
 
     /// The same, making one file of many small ones where there are too many: every run that reads something new adds
     /// one, and readers open them all.
-    pub(super) fn compacting(mut self, former: &[Part], read_rows: u64) -> Self {
+    pub(in crate::engine) fn compacting(mut self, former: &[Part], read_rows: u64) -> Self {
         let small_bytes = self.ctx.job.destination.part_bytes_max / SMALL_PART_SHARE;
         let is_small = |part: &&Part| part.bytes < small_bytes;
         // A run that read nothing changes nothing.
@@ -81,13 +81,18 @@ impl<'a> MergedParts<'a> {
     }
 
     /// The same without a column of the read.
-    pub(super) fn without(mut self, column: &'a str) -> Self {
+    pub(in crate::engine) fn without(mut self, column: &'a str) -> Self {
         self.dropped = Some(column);
         self
     }
 
     /// Adds a file with the columns `from`, without the rows that are gone.
-    pub(super) async fn add(&mut self, part: &Part, from: &[Column], changed: &Changed) -> Result<(), Error> {
+    pub(in crate::engine) async fn add(
+        &mut self,
+        part: &Part,
+        from: &[Column],
+        changed: &Changed,
+    ) -> Result<(), Error> {
         if part.rows == 0 {
             return Ok(());
         }
@@ -136,7 +141,10 @@ impl<'a> MergedParts<'a> {
     }
 
     /// All files, whose rows must be those of the counts, and what they do not hold as it was.
-    pub(super) async fn finish(mut self, counts: &mut MergeCounts) -> Result<(Vec<Part>, Vec<Warning>), Error> {
+    pub(in crate::engine) async fn finish(
+        mut self,
+        counts: &mut MergeCounts,
+    ) -> Result<(Vec<Part>, Vec<Warning>), Error> {
         self.close().await?;
         if self.parts.is_empty() && !self.columns.is_empty() {
             let file = tokio::task::block_in_place(|| self.writer.write_empty(self.columns))?;
@@ -193,7 +201,7 @@ fn is_same_file(one: &[Column], other: &[Column]) -> bool {
 
 /// Some columns of a part that was written with `columns`, in the order in which the file has them, batch by batch.
 /// Names are found without regard to case.
-pub(super) async fn read_columns(
+pub(in crate::engine) async fn read_columns(
     ctx: &Context,
     table: &str,
     part: &Part,
@@ -214,7 +222,7 @@ fn unread(table: &str, source: crate::format::Error) -> Error {
 }
 
 /// Refuses a field whose column has another name than before: its values would stand in two columns.
-pub(super) fn check_renamed(table: &str, former: &[Column], read: &[Column]) -> Result<(), Error> {
+pub(in crate::engine) fn check_renamed(table: &str, former: &[Column], read: &[Column]) -> Result<(), Error> {
     for old in former.iter().filter(|old| !read.iter().any(|new| new.has_name(&old.name))) {
         if let Some(new) =
             read.iter().find(|new| new.path == old.path && !former.iter().any(|old| old.has_name(&new.name)))
@@ -227,7 +235,7 @@ pub(super) fn check_renamed(table: &str, former: &[Column], read: &[Column]) -> 
 }
 
 /// The columns of both: the former ones first, in the types of the read, which knew them; then what is new.
-pub(super) fn united(former: &[Column], read: &[Column]) -> Vec<Column> {
+pub(in crate::engine) fn united(former: &[Column], read: &[Column]) -> Vec<Column> {
     let known = former.iter().map(|old| read.iter().find(|new| new.has_name(&old.name)).unwrap_or(old));
     let new = read.iter().filter(|new| !former.iter().any(|old| old.has_name(&new.name)));
     known.chain(new).cloned().collect()

@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 use ulid::Ulid;
 
-use super::error::Error;
 use super::kept::Counts;
 use crate::auth::VaultKey;
+use crate::engine::error::Error;
 use crate::limits::{PAGE_COPIES_MAX, PAGE_COPY_BYTES_MAX};
 use crate::state::{RecordStore, Version};
 
@@ -22,7 +22,7 @@ const LEVEL: i32 = 3;
 
 /// The copies of one job's unfinished run.
 #[derive(Clone)]
-pub(super) struct PageCopies {
+pub(in crate::engine) struct PageCopies {
     records: Arc<RecordStore>,
     key: Arc<VaultKey>,
     /// Key of the job's records.
@@ -48,7 +48,7 @@ struct HeadRecord {
 }
 
 /// The head of an unfinished run.
-pub(super) struct CopiedHead {
+pub(in crate::engine) struct CopiedHead {
     pub run: String,
     /// Absent = our key does not open it.
     pub text: Option<String>,
@@ -56,7 +56,7 @@ pub(super) struct CopiedHead {
 
 /// What `last` says of a log.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Copied {
+pub(in crate::engine) struct Copied {
     /// Local folder of the writer.
     pub place: String,
     pub chunks: Vec<String>,
@@ -67,12 +67,12 @@ pub(super) struct Copied {
 }
 
 impl PageCopies {
-    pub(super) fn new(records: Arc<RecordStore>, key: Arc<VaultKey>, job: &str, place: &str) -> Self {
+    pub(in crate::engine) fn new(records: Arc<RecordStore>, key: Arc<VaultKey>, job: &str, place: &str) -> Self {
         PageCopies { records, key, job: format!("pages/{job}"), place: place.to_owned(), head: Arc::default() }
     }
 
     /// The unfinished run. `None` = there is none.
-    pub(super) async fn head(&self) -> Result<Option<CopiedHead>, Error> {
+    pub(in crate::engine) async fn head(&self) -> Result<Option<CopiedHead>, Error> {
         let name = self.head_key();
         let found = self.records.get(&name).await?;
         let record = found.and_then(|found| serde_json::from_str::<HeadRecord>(&found.value).ok());
@@ -81,12 +81,12 @@ impl PageCopies {
     }
 
     /// What the head is to say.
-    pub(super) fn announce(&self, run: &str, head: &str) {
+    pub(in crate::engine) fn announce(&self, run: &str, head: &str) {
         let _ = self.head.text.set((run.to_owned(), head.to_owned()));
     }
 
     /// Whether there is anything of the run that is going on.
-    pub(super) fn is_begun(&self) -> bool {
+    pub(in crate::engine) fn is_begun(&self) -> bool {
         self.head.is_written.initialized()
     }
 
@@ -105,14 +105,18 @@ impl PageCopies {
     }
 
     /// What is there of a stream's log. `None` = nothing.
-    pub(super) async fn copied(&self, run: &str, stream: &str) -> Result<Option<(Copied, Version)>, Error> {
+    pub(in crate::engine) async fn copied(&self, run: &str, stream: &str) -> Result<Option<(Copied, Version)>, Error> {
         let found = self.records.get(&self.last_key(run, stream)).await?;
         Ok(found.and_then(|found| Some((serde_json::from_str(&found.value).ok()?, found.version))))
     }
 
     /// The whole log of a stream as it was copied, which is ours to write from now on. `None` = there is none, or none
     /// that our key opens.
-    pub(super) async fn take_over(&self, run: &str, stream: &str) -> Result<Option<(Copied, Vec<u8>)>, Error> {
+    pub(in crate::engine) async fn take_over(
+        &self,
+        run: &str,
+        stream: &str,
+    ) -> Result<Option<(Copied, Vec<u8>)>, Error> {
         let Some((copied, version)) = self.copied(run, stream).await? else { return Ok(None) };
         let copied = self.write_last(run, stream, copied, Some(&version)).await?;
         let mut log = Vec::new();
@@ -129,12 +133,12 @@ impl PageCopies {
     }
 
     /// Whether this machine wrote the log last: then its own file holds at least as much.
-    pub(super) fn is_ours(&self, copied: &Copied) -> bool {
+    pub(in crate::engine) fn is_ours(&self, copied: &Copied) -> bool {
         copied.place == self.place
     }
 
     /// Adds what was written to a log since the last time.
-    pub(super) async fn add(
+    pub(in crate::engine) async fn add(
         &self,
         run: &str,
         stream: &str,
@@ -186,7 +190,7 @@ impl PageCopies {
     }
 
     /// Removes everything of a run, its head last: a removal that is cut off is finished by the next.
-    pub(super) async fn remove(&self, run: &str, streams: &[String]) -> Result<(), Error> {
+    pub(in crate::engine) async fn remove(&self, run: &str, streams: &[String]) -> Result<(), Error> {
         for stream in streams {
             self.remove_stream(run, stream).await?;
         }
@@ -194,7 +198,7 @@ impl PageCopies {
     }
 
     /// Removes the log of a stream.
-    pub(super) async fn remove_stream(&self, run: &str, stream: &str) -> Result<(), Error> {
+    pub(in crate::engine) async fn remove_stream(&self, run: &str, stream: &str) -> Result<(), Error> {
         let Some((copied, _)) = self.copied(run, stream).await? else { return Ok(()) };
         for chunk in &copied.chunks {
             self.records.remove(&format!("{}/{run}/{stream}/{chunk}", self.job)).await?;

@@ -6,14 +6,14 @@ use arrow::array::{ArrayRef, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
 
-use super::context::Context;
-use super::error::Error;
-use super::merged_parts::read_columns;
-use super::parents::ParentRows;
-use super::seal::SealedTable;
-use super::stream::template;
-use super::watch::{cursor_column, cursor_values};
+use super::parts::read_columns;
 use crate::columns::{GoneBatch, Keys, column_name};
+use crate::engine::context::Context;
+use crate::engine::error::Error;
+use crate::engine::parents::ParentRows;
+use crate::engine::seal::SealedTable;
+use crate::engine::stream::template;
+use crate::engine::watch::{cursor_column, cursor_values};
 use crate::model::column::{Column, ColumnType};
 use crate::model::deletes::Feed;
 use crate::model::fields::RECORD;
@@ -24,7 +24,7 @@ use crate::source::{Expressions, fields_read};
 
 /// What a stream read, for another one of whose records it tells.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Listed {
+pub(in crate::engine) struct Listed {
     pub name: String,
     pub parts: Vec<Part>,
     pub columns: Vec<Column>,
@@ -36,7 +36,7 @@ pub(super) struct Listed {
 
 /// What a stream was told of records that are gone.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Told<'a> {
+pub(in crate::engine) struct Told<'a> {
     pub gone: &'a [GoneBatch],
     /// Absent = no other stream tells.
     pub listed: Option<&'a Listed>,
@@ -44,7 +44,7 @@ pub(super) struct Told<'a> {
 
 /// The last that was told of a key.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Deletion {
+pub(in crate::engine) struct Deletion {
     /// Absent = it is not known; then it is as new as its telling.
     cursor: Option<CursorValue>,
     /// Rows of the read that came before it.
@@ -54,23 +54,23 @@ pub(super) struct Deletion {
 }
 
 /// Deletions by the key.
-pub(super) type Deletions = HashMap<Box<[u8]>, Deletion>;
+pub(in crate::engine) type Deletions = HashMap<Box<[u8]>, Deletion>;
 
 impl Listed {
     /// What a stream's own table got in this read.
-    pub(super) fn of(read: &SealedTable, known_until: Option<CursorValue>, raw: Vec<Part>) -> Self {
+    pub(in crate::engine) fn of(read: &SealedTable, known_until: Option<CursorValue>, raw: Vec<Part>) -> Self {
         let (name, parts, columns) = (read.name().to_owned(), read.parts().to_vec(), read.columns().to_vec());
         Listed { name, parts, columns, known_until, raw }
     }
 
-    pub(super) fn rows(&self) -> u64 {
+    pub(in crate::engine) fn rows(&self) -> u64 {
         self.parts.iter().map(|part| part.rows).sum()
     }
 }
 
 impl Told<'_> {
     /// Whether rows of the read or former ones may be gone.
-    pub(super) fn is_something(&self) -> bool {
+    pub(in crate::engine) fn is_something(&self) -> bool {
         !self.gone.is_empty() || self.listed.is_some()
     }
 }
@@ -78,7 +78,7 @@ impl Told<'_> {
 impl Deletion {
     /// Whether it came after a row of the same read, of which so many were before that row: the later cursor says so, or
     /// the order of arrival.
-    pub(super) fn is_after_read(&self, row: u64, cursor: Option<CursorValue>) -> bool {
+    pub(in crate::engine) fn is_after_read(&self, row: u64, cursor: Option<CursorValue>) -> bool {
         match (self.cursor, cursor) {
             (Some(own), Some(cursor)) if own != cursor => own > cursor,
             _ => self.rows_before > row,
@@ -88,7 +88,7 @@ impl Deletion {
     /// Whether it came after a row of an earlier read: unless that row has a later cursor, because its record came again
     /// and the deletion is read once more. Where both have the same, a record that was deleted and came again at once
     /// stays when its deletion is read once more.
-    pub(super) fn is_after_former(&self, cursor: Option<CursorValue>) -> bool {
+    pub(in crate::engine) fn is_after_former(&self, cursor: Option<CursorValue>) -> bool {
         match (self.cursor, cursor) {
             (Some(own), Some(cursor)) => own > cursor || (own == cursor && self.is_new),
             _ => true,
@@ -105,7 +105,7 @@ fn add(deletions: &mut Deletions, key: &[u8], new: Deletion) {
 }
 
 /// Those that the records told themselves.
-pub(super) fn of_tombstones(stream: &Stream, keys: &Keys, gone: &[GoneBatch]) -> Result<Deletions, Error> {
+pub(in crate::engine) fn of_tombstones(stream: &Stream, keys: &Keys, gone: &[GoneBatch]) -> Result<Deletions, Error> {
     let mut deletions = Deletions::new();
     for GoneBatch { columns, records, rows_before } in gone {
         let wrong = |source| Error::Columns { stream: stream.name.clone(), source };
@@ -123,7 +123,7 @@ pub(super) fn of_tombstones(stream: &Stream, keys: &Keys, gone: &[GoneBatch]) ->
 }
 
 /// Those that another stream told; it was read before the first record of this one.
-pub(super) async fn of_feed(
+pub(in crate::engine) async fn of_feed(
     ctx: &Context,
     stream: &Stream,
     feed: &Feed,

@@ -5,21 +5,21 @@ use std::collections::BTreeSet;
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
 
-use super::context::Context;
 use super::deciding::{Decided, DecidedKeys};
-use super::error::Error;
-use super::merge::{Former, Merged};
-use super::merged_parts::{Changed, MergedParts, check_renamed, read_columns, united};
-use super::seal::SealedTable;
+use super::parts::{Changed, MergedParts, check_renamed, read_columns, united};
 use super::touched::{Scan, Sought};
+use super::{Former, Merged};
 use crate::columns::{Keys, PARENT_ROW, column_name};
+use crate::engine::context::Context;
+use crate::engine::error::Error;
+use crate::engine::seal::SealedTable;
 use crate::model::column::Column;
 use crate::model::manifest::Part;
 use crate::model::plan::Stream;
 use crate::model::report::MergeCounts;
 
 /// The table with the rows of the read, and the former rows of the records that were not in it.
-pub(super) async fn merge_child(
+pub(in crate::engine) async fn merge_child(
     ctx: &Context,
     stream: &Stream,
     decided: &Decided,

@@ -12,17 +12,17 @@ const DAY_SECS: i64 = 86_400;
 
 /// The gauges of one file.
 #[derive(Debug)]
-pub(super) struct Gauges(Vec<Gauge>);
+pub(in crate::engine) struct Gauges(Vec<Gauge>);
 
 impl Gauges {
     /// Of these columns, by name.
-    pub(super) fn of(columns: &[String]) -> Self {
+    pub(in crate::engine) fn of(columns: &[String]) -> Self {
         let gauge = |column: &String| Gauge { column: column.clone(), nulls: 0, newest: None };
         Gauges(columns.iter().map(gauge).collect())
     }
 
     /// Rows that go into the file. A column that they do not have is null in all of them.
-    pub(super) fn take(&mut self, batch: &RecordBatch, columns: &[Column]) {
+    pub(in crate::engine) fn take(&mut self, batch: &RecordBatch, columns: &[Column]) {
         for gauge in &mut self.0 {
             let Some(at) = columns.iter().position(|column| column.has_name(&gauge.column)) else {
                 gauge.nulls += batch.num_rows() as u64;
@@ -34,7 +34,7 @@ impl Gauges {
         }
     }
 
-    pub(super) fn finish(self) -> Vec<Gauge> {
+    pub(in crate::engine) fn finish(self) -> Vec<Gauge> {
         self.0
     }
 }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use ulid::Ulid;
 
-use super::error::Error;
-use super::follow::{follow, write_status};
-use super::leased::under_lease;
 use crate::clock::Clock;
+use crate::engine::error::Error;
+use crate::engine::follow::{follow, write_status};
+use crate::engine::leased::under_lease;
 use crate::model::held::{HeldRun, paths_of};
 use crate::model::manifest::{FORMAT_VERSION, Manifest, TableManifest};
 use crate::model::plan::Job;
@@ -99,7 +99,7 @@ fn approved(held: &HeldRun, current: Option<&Current>) -> Result<Manifest, Error
 }
 
 /// What a run would publish, for `Store::hold`.
-pub(super) fn held_run(
+pub(in crate::engine) fn held_run(
     job: &Job,
     run: &str,
     why: Vec<String>,
@@ -122,7 +122,7 @@ pub(super) fn held_run(
 
 /// Forgets the held runs that this one took the place of, because it read all their tables. Returns what cannot be told
 /// or removed.
-pub(super) async fn discard_overtaken(store: &Store, run: &str, read: &[String]) -> Result<(), Error> {
+pub(in crate::engine) async fn discard_overtaken(store: &Store, run: &str, read: &[String]) -> Result<(), Error> {
     for held in store.list_held().await? {
         if held.run.as_str() < run && held.tables.keys().all(|table| read.contains(table)) {
             store.discard_held(&held.run).await?;

@@ -8,9 +8,9 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 
-use super::error::Error;
-use super::page_copies::{Copied, PageCopies};
+use super::copies::{Copied, PageCopies};
 use crate::clock::Clock;
+use crate::engine::error::Error;
 use crate::limits::{
     PAGE_COPY_AGE, PAGE_COPY_BYTES_MAX, PAGE_LOG_BYTES_MAX, PAGE_LOG_BYTES_MIN, PAGE_LOG_BYTES_PER_SEC,
 };
@@ -47,7 +47,7 @@ enum Line {
 
 /// What a walk needs to know of a page that it does not see again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct PageMark {
+pub(in crate::engine) struct PageMark {
     pub facts: PageFacts,
     pub trace: KeptTrace,
 }
@@ -65,7 +65,7 @@ struct KeptSlice {
 
 /// A kept piece of a page.
 #[derive(Debug, Clone)]
-pub(super) struct Kept {
+pub(in crate::engine) struct Kept {
     pub page: u64,
     frame: Frame,
     is_packed: bool,
@@ -73,14 +73,14 @@ pub(super) struct Kept {
 
 /// A slice that was read to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct KeptEnd {
+pub(in crate::engine) struct KeptEnd {
     /// The table changed meanwhile, which the job allows.
     pub is_flagged: bool,
 }
 
 /// A slice of an unfinished run, for the walk that goes on.
 #[derive(Debug)]
-pub(super) struct ResumedSlice {
+pub(in crate::engine) struct ResumedSlice {
     pub marks: Vec<PageMark>,
     pub bytes: u64,
     pub end: Option<KeptEnd>,
@@ -89,7 +89,7 @@ pub(super) struct ResumedSlice {
 }
 
 /// The pages of one stream.
-pub(super) struct KeptPages {
+pub(in crate::engine) struct KeptPages {
     /// Absent = nothing is kept, or no more.
     log: Option<PageLog>,
     slices: BTreeMap<usize, KeptSlice>,
@@ -106,14 +106,14 @@ pub(super) struct KeptPages {
 
 /// How much a log holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Counts {
+pub(in crate::engine) struct Counts {
     pub pages: u64,
     pub records: u64,
     pub bytes: u64,
 }
 
 /// The copy of one stream's log for other hosts.
-pub(super) struct StreamCopy {
+pub(in crate::engine) struct StreamCopy {
     pub copies: PageCopies,
     pub run: String,
     pub stream: String,
@@ -123,7 +123,7 @@ pub(super) struct StreamCopy {
 }
 
 impl StreamCopy {
-    pub(super) fn new(copies: PageCopies, run: &str, stream: &str, copied: Copied) -> Self {
+    pub(in crate::engine) fn new(copies: PageCopies, run: &str, stream: &str, copied: Copied) -> Self {
         let (run, stream, runtime) = (run.to_owned(), stream.to_owned(), Handle::current());
         StreamCopy { copies, run, stream, copied, runtime, copied_at: Clock.boot_time() }
     }
@@ -131,7 +131,7 @@ impl StreamCopy {
 
 impl KeptPages {
     /// Keeps nothing.
-    pub(super) fn none() -> Self {
+    pub(in crate::engine) fn none() -> Self {
         KeptPages {
             log: None,
             slices: BTreeMap::new(),
@@ -146,7 +146,7 @@ impl KeptPages {
 
     /// Opens the log of a stream, and begins it where there is none of these slices. `is_counted` = pages are worth any
     /// disk.
-    pub(super) fn open(path: &Path, slices: &str, is_counted: bool) -> std::io::Result<Self> {
+    pub(in crate::engine) fn open(path: &Path, slices: &str, is_counted: bool) -> std::io::Result<Self> {
         let line = Line::Slices(slices.to_owned());
         let (log, found) = match PageLog::open(path)? {
             Some((log, frames)) if frames.first().is_some_and(|frame| read(frame).as_ref() == Some(&line)) => {
@@ -172,29 +172,29 @@ impl KeptPages {
     }
 
     /// The same with a copy for other hosts.
-    pub(super) fn with_copy(mut self, copy: StreamCopy) -> Self {
+    pub(in crate::engine) fn with_copy(mut self, copy: StreamCopy) -> Self {
         self.copy = Some(copy);
         self
     }
 
     /// Whether nothing was there.
-    pub(super) fn is_new(&self) -> bool {
+    pub(in crate::engine) fn is_new(&self) -> bool {
         self.counts == Counts::default()
     }
 
     /// What a log holds. `None` = there is no log.
-    pub(super) fn count(path: &Path) -> Option<Counts> {
+    pub(in crate::engine) fn count(path: &Path) -> Option<Counts> {
         let frames = PageLog::open_to_read(path).ok()??;
         Some(counts_of(&parse(frames.get(1..)?)))
     }
 
     /// Whether pages are kept: then they need their marks.
-    pub(super) fn is_on(&self) -> bool {
+    pub(in crate::engine) fn is_on(&self) -> bool {
         self.log.is_some()
     }
 
     /// What an unfinished run left, by slice; it is given once.
-    pub(super) fn take_resumed(&mut self) -> BTreeMap<usize, ResumedSlice> {
+    pub(in crate::engine) fn take_resumed(&mut self) -> BTreeMap<usize, ResumedSlice> {
         let slice = |(number, slice): (&usize, &mut KeptSlice)| {
             let (bytes, marks) = (slice.bytes(), std::mem::take(&mut slice.marks));
             (*number, ResumedSlice { marks, bytes, end: slice.end, next: None })
@@ -203,25 +203,25 @@ impl KeptPages {
     }
 
     /// Forgets what was kept of a slice: it is read from its start.
-    pub(super) fn drop_slice(&mut self, slice: usize) -> std::io::Result<()> {
+    pub(in crate::engine) fn drop_slice(&mut self, slice: usize) -> std::io::Result<()> {
         self.slices.remove(&slice);
         self.write(&Line::Dropped { slice }, &[])
     }
 
     /// The kept pages of a slice, piece by piece; they are given once.
-    pub(super) fn take_slice(&mut self, slice: usize) -> Vec<Kept> {
+    pub(in crate::engine) fn take_slice(&mut self, slice: usize) -> Vec<Kept> {
         self.slices.remove(&slice).map(|slice| slice.frames).unwrap_or_default()
     }
 
     /// The records of a piece.
-    pub(super) fn records(&self, kept: &Kept) -> std::io::Result<Bytes> {
+    pub(in crate::engine) fn records(&self, kept: &Kept) -> std::io::Result<Bytes> {
         let Some(log) = &self.log else { return Err(std::io::Error::other("the log is closed")) };
         let body = log.body(&kept.frame)?;
         if kept.is_packed { Ok(zstd::decode_all(body.as_ref())?.into()) } else { Ok(body) }
     }
 
     /// Keeps a piece of a page that became rows. An error means that no more is kept.
-    pub(super) fn keep(
+    pub(in crate::engine) fn keep(
         &mut self,
         slice: usize,
         page: u64,
@@ -258,18 +258,18 @@ impl KeptPages {
     }
 
     /// A slice was read to its end.
-    pub(super) fn end_slice(&mut self, slice: usize, is_flagged: bool) -> std::io::Result<()> {
+    pub(in crate::engine) fn end_slice(&mut self, slice: usize, is_flagged: bool) -> std::io::Result<()> {
         self.write(&Line::End { slice, is_flagged }, &[])
     }
 
     /// Nothing more will come.
-    pub(super) fn flush(&mut self) -> std::io::Result<()> {
+    pub(in crate::engine) fn flush(&mut self) -> std::io::Result<()> {
         self.log.as_mut().map_or(Ok(()), PageLog::flush)
     }
 
     /// Copies what was written since the last time for other hosts, if it is much or that was a while ago. On a blocking
     /// thread. An error means that no more is copied.
-    pub(super) fn copy_if_due(&mut self) -> Result<(), Error> {
+    pub(in crate::engine) fn copy_if_due(&mut self) -> Result<(), Error> {
         let (Some(log), Some(copy)) = (&mut self.log, &mut self.copy) else { return Ok(()) };
         let more = log.bytes().saturating_sub(copy.copied.bytes);
         let is_old = Clock.boot_time().saturating_sub(copy.copied_at) >= PAGE_COPY_AGE;

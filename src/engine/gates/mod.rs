@@ -1,10 +1,14 @@
 //! The gates: whether tables that were read whole may be seen.
 
+pub(super) mod gauges;
+pub(super) mod held;
+pub(super) mod repeats;
+
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
-use super::repeats::KeyFindings;
+use self::repeats::KeyFindings;
 use super::stream::ReadStream;
 use crate::clock::Clock;
 use crate::model::gates::{DROP_ROWS_MIN, Gates, Newest, Share, Verdict};
