@@ -18,7 +18,7 @@ use super::parts::{ClosedFile, verify};
 use super::queue::{Closed, PageQueue, QueuedPage, Release};
 use super::raw::{RawFile, RawPage, RawReader, RawSlice, RawWriter};
 use super::read::{SliceReader, page_error};
-use super::resume::kept::{KeptPages, ResumedSlice};
+use super::resume::kept::{Keeping, KeptPages, ResumedSlice};
 use super::slices::Planned;
 use super::watch::Watch;
 use super::write::{DecodedTable, Decoding, Encoding, TableFile};
@@ -118,7 +118,7 @@ impl Pumping<'_> {
     /// Reads all slices to their ends: from the source, or from what an earlier run kept.
     pub(super) async fn pump(mut self, copy: Option<RawReader>) -> Result<Pumped, Error> {
         let (ctx, stream) = (self.ctx, self.stream);
-        let is_kept = self.kept.is_on();
+        let keeping = self.kept.keeping();
         let halt = self.is_stopped.child_token();
         let (queues_in, queues_out) = mpsc::unbounded_channel::<Arc<PageQueue>>();
         let (files_in, files_out) = mpsc::channel::<TableFile>(1);
@@ -143,7 +143,7 @@ impl Pumping<'_> {
         // The sender goes with the readers: their end is the end of the decoder's slices.
         let readers = async {
             match copy {
-                None => self.read_slices(queues_in, &halt, is_kept).await,
+                None => self.read_slices(queues_in, &halt, &keeping).await,
                 Some(copy) => self.read_copy(copy, &queues_in, &halt).await,
             }
         };
@@ -262,7 +262,7 @@ impl Pumping<'_> {
         &self,
         queues: mpsc::UnboundedSender<Arc<PageQueue>>,
         halt: &CancellationToken,
-        is_kept: bool,
+        keeping: &Keeping,
     ) -> Result<Vec<SliceEnd>, Error> {
         let release = if is_read_whole(self.stream) { Release::AtTheEnd } else { Release::AtOnce };
         let side_by_side = (self.ctx.job.source.limits.in_flight as usize).clamp(1, SLICES_IN_FLIGHT_MAX);
@@ -271,7 +271,7 @@ impl Pumping<'_> {
             let queue = PageQueue::new(self.planned.slices[number].clone(), release);
             // A writer that is gone has halted the readers.
             let _ = queues.send(Arc::clone(&queue));
-            self.read_into(number, queue, halt, is_kept)
+            self.read_into(number, queue, halt, keeping)
         }))
         .buffered(side_by_side);
         let mut ends = Vec::with_capacity(self.planned.slices.len());
@@ -292,9 +292,9 @@ impl Pumping<'_> {
         number: usize,
         queue: Arc<PageQueue>,
         halt: &CancellationToken,
-        is_kept: bool,
+        keeping: &Keeping,
     ) -> Result<SliceEnd, Error> {
-        let reader = SliceReader { ctx: self.ctx, stream: self.stream, halt, is_kept };
+        let reader = SliceReader { ctx: self.ctx, stream: self.stream, halt, keeping: keeping.clone() };
         let read = self.read_slice(number, &queue, &reader).await;
         queue.close(match &read {
             Ok(SliceEnd::Whole(end)) => Closed::Whole(end.clone()),

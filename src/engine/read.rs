@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::context::Context;
 use super::error::Error;
 use super::queue::{PageQueue, QueuedPage};
-use super::resume::kept::{PageMark, ResumedSlice};
+use super::resume::kept::{Keeping, PageMark, ResumedSlice};
 use crate::clock::Clock;
 use crate::limits::QUEUE_WAKE_AGE;
 use crate::model::incremental::{CursorValue, FeedOrder};
@@ -25,8 +25,7 @@ pub(super) struct SliceReader<'a> {
     pub ctx: &'a Context,
     pub stream: &'a Stream,
     pub halt: &'a CancellationToken,
-    /// Whether pages are kept, and need their marks.
-    pub is_kept: bool,
+    pub keeping: Keeping,
 }
 
 impl SliceReader<'_> {
@@ -170,7 +169,7 @@ impl SliceReader<'_> {
     async fn queue_page(&self, number: u64, page: Page, queue: &PageQueue) -> Result<(), Error> {
         let wrong = |source| page_error(&self.stream.name, number, source);
         let mark = || Box::new(PageMark { facts: page.facts.clone(), trace: page.trace().to_keep() });
-        let mut mark = self.is_kept.then(mark);
+        let mut mark = self.keeping.is_on().then(mark);
         let mut pieces = page.pieces().map_err(wrong)?;
         let mut piece = pieces.next_piece().map_err(wrong)?;
         while let Some(records) = piece {

@@ -273,7 +273,7 @@ impl Reading<'_> {
         let plan = hex(format!("{:?}", planned.slices).as_bytes(), 16);
         let mut kept = resume.pages_of(ctx, &stream.name, &plan).await;
         let mut resumed = BTreeMap::new();
-        let reader = SliceReader { ctx, stream, halt: self.is_stopped, is_kept: true };
+        let reader = SliceReader { ctx, stream, halt: self.is_stopped, keeping: kept.keeping() };
         for (number, mut slice) in kept.take_resumed() {
             let is_good = match (slice.end, planned.slices.get(number)) {
                 (_, None) => false,

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -88,10 +90,22 @@ pub(in crate::engine) struct ResumedSlice {
     pub next: Option<Answer>,
 }
 
+/// Whether the pages of a stream are kept, for its readers: then they need their marks. Off is off for good.
+#[derive(Debug, Clone, Default)]
+pub(in crate::engine) struct Keeping(Arc<AtomicBool>);
+
+impl Keeping {
+    pub(in crate::engine) fn is_on(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// The pages of one stream.
 pub(in crate::engine) struct KeptPages {
     /// Absent = nothing is kept, or no more.
     log: Option<PageLog>,
+    /// On as long as there is a log.
+    keeping: Keeping,
     slices: BTreeMap<usize, KeptSlice>,
     began: Duration,
     is_bounded: bool,
@@ -134,6 +148,7 @@ impl KeptPages {
     pub(in crate::engine) fn none() -> Self {
         KeptPages {
             log: None,
+            keeping: Keeping::default(),
             slices: BTreeMap::new(),
             began: Duration::ZERO,
             is_bounded: true,
@@ -161,6 +176,7 @@ impl KeptPages {
         let is_bounded = !is_counted;
         Ok(KeptPages {
             log: Some(log),
+            keeping: Keeping(Arc::new(AtomicBool::new(true))),
             counts: counts_of(&found),
             fresh_bytes: 0,
             slices: found,
@@ -188,9 +204,9 @@ impl KeptPages {
         Some(counts_of(&parse(frames.get(1..)?)))
     }
 
-    /// Whether pages are kept: then they need their marks.
-    pub(in crate::engine) fn is_on(&self) -> bool {
-        self.log.is_some()
+    /// Whether pages are kept, now and later.
+    pub(in crate::engine) fn keeping(&self) -> Keeping {
+        self.keeping.clone()
     }
 
     /// What an unfinished run left, by slice; it is given once.
@@ -304,6 +320,7 @@ impl KeptPages {
     }
 
     fn give_up(&mut self) -> std::io::Result<()> {
+        self.keeping.0.store(false, Ordering::Relaxed);
         self.log.take().map_or(Ok(()), |log| log.clear())
     }
 }
@@ -413,7 +430,7 @@ mod tests {
             // As if an hour's worth had come at once.
             kept.fresh_bytes = PAGE_LOG_BYTES_PER_SEC * 3600;
             kept.keep(0, 1, &large, Some(&mark(1))).expect("room");
-            assert_eq!(kept.is_on(), stays, "{is_counted}");
+            assert_eq!(kept.keeping().is_on(), stays, "{is_counted}");
         }
     }
 }
