@@ -120,7 +120,8 @@ impl Access {
         bound: BodyBound,
     ) -> Result<Result<Reply, HttpError>, Error> {
         match &self.kind {
-            Kind::Windows(login) => login.send(client, request, bound).await,
+            // Its future is far larger than that of all other kinds, which would be moved with it for every page.
+            Kind::Windows(login) => Box::pin(login.send(client, request, bound)).await,
             Kind::Anonymous
             | Kind::Header { .. }
             | Kind::Param { .. }

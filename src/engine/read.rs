@@ -1,10 +1,12 @@
 //! One slice from the API into its queue: page after page, or some at once where the total tells how many there are.
 
 use std::collections::VecDeque;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesOrdered;
+use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::context::Context;
@@ -46,6 +48,7 @@ impl SliceReader<'_> {
         let began = Clock.boot_time();
         let mut bytes = 0;
         let mut asked_before = None;
+        let mut patience = pin!(tokio::time::sleep(QUEUE_WAKE_AGE));
         if let Some(resumed) = resumed {
             bytes = resumed.bytes;
             let wrong = |source| Error::Walk { stream: self.stream.name.clone(), source };
@@ -60,23 +63,25 @@ impl SliceReader<'_> {
             self.check_budget(walk.pages(), bytes, Clock.boot_time().saturating_sub(began))?;
             let number = walk.pages() + 1;
             let asked_before = asked_before.take();
-            let asked = async {
-                if let Some(answer) = asked_before {
-                    return Ok(answer);
-                }
-                match ahead.next(walk.current()).await {
-                    Some(answer) => answer,
-                    None => {
-                        let asked_at = before.as_ref().map(|before| &before.url);
-                        self.ctx.source.read_page(endpoint, walk.current(), asked_at, &reading).await
-                    }
-                }
-            };
             // A page may wait for hours in a pause: what ends the run meanwhile is not kept waiting.
-            let asked = tokio::select! {
-                biased;
-                () = self.halt.cancelled() => return Err(Error::Stopped),
-                asked = waking(queue, asked) => asked,
+            let asked = {
+                let answer = pin!(async {
+                    if let Some(answer) = asked_before {
+                        return Ok(answer);
+                    }
+                    match ahead.next(walk.current()).await {
+                        Some(answer) => answer,
+                        None => {
+                            let asked_at = before.as_ref().map(|before| &before.url);
+                            self.ctx.source.read_page(endpoint, walk.current(), asked_at, &reading).await
+                        }
+                    }
+                });
+                tokio::select! {
+                    biased;
+                    () = self.halt.cancelled() => return Err(Error::Stopped),
+                    answer = waking(queue, patience.as_mut(), answer) => answer,
+                }
             };
             let answer = asked.map_err(|source| page_error(&self.stream.name, number, source))?;
             let wrong = |source| Error::Walk { stream: self.stream.name.clone(), source };
@@ -213,13 +218,14 @@ impl SliceReader<'_> {
 }
 
 /// Waits for an answer. Where it takes long, the pages that came before it are worth waking the writer for: what became
-/// rows is kept, and what waits here is lost with the process.
-async fn waking<T>(queue: &PageQueue, answer: impl Future<Output = T>) -> T {
-    let mut answer = std::pin::pin!(answer);
+/// rows is kept, and what waits here is lost with the process. `patience` is one timer for all pages: to be set to a later
+/// time is one write in memory. The answer is pinned by the caller: moved in here it would take its room twice.
+async fn waking<T>(queue: &PageQueue, mut patience: Pin<&mut Sleep>, mut answer: impl Future<Output = T> + Unpin) -> T {
+    patience.as_mut().reset(Instant::now() + QUEUE_WAKE_AGE);
     tokio::select! {
         biased;
         answer = &mut answer => return answer,
-        () = tokio::time::sleep(QUEUE_WAKE_AGE) => queue.wake(),
+        () = patience => queue.wake(),
     }
     answer.await
 }
@@ -273,7 +279,7 @@ impl<F: Future<Output = Result<Answer, crate::source::Error>>> Ahead<F> {
         if self.tokens.pop_front().as_ref() == Some(wanted) {
             return self.answers.next().await;
         }
-        if self.planned.is_some() {
+        if self.planned.as_ref().is_some_and(|planned| !planned.is_empty() || !self.answers.is_empty()) {
             self.planned = Some(VecDeque::new());
             self.tokens.clear();
             self.answers = FuturesOrdered::new();

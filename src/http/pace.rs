@@ -108,8 +108,10 @@ impl Pace {
             if let Some(per_second) = &self.per_second {
                 per_second.until_ready().await;
             }
+            // The future of a record store is large, and would be moved with every request, whether there is a quota or not.
             if let Some(quota) = &self.quota
-                && let Turn::Wait { until, why } = quota.take().await.map_err(|source| Error::Quota { source })?
+                && let Turn::Wait { until, why } =
+                    Box::pin(quota.take()).await.map_err(|source| Error::Quota { source })?
             {
                 self.pause(until, why).await?;
                 continue;
@@ -133,7 +135,7 @@ impl Pace {
             && wait >= PAUSE_SLICE_MAX
         {
             // It holds in this run; the others are told by the server itself where the store cannot tell them.
-            let _ = quota.hold(until).await;
+            let _ = Box::pin(quota.hold(until)).await;
         }
         Some(wait)
     }
