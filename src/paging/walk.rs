@@ -50,10 +50,20 @@ pub(crate) struct Wants {
     pub total_pages: Option<JsonPath>,
     /// Absent = the API has no such flag.
     pub has_more: Option<JsonPath>,
-    /// Look for members and headers that tell of further pages where the job does not look.
-    pub signs_of_more: bool,
+    /// When to look for members and headers that tell of further pages where the job does not look.
+    pub signs_of_more: Signs,
     /// Place of a value in the last record. Absent = nobody asks for it.
     pub last_value: Option<JsonPath>,
+}
+
+/// When signs of further pages are looked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Signs {
+    #[default]
+    Never,
+    /// Where an answer says nothing where the job looks: there they would prove the job wrong.
+    AtTheEnd,
+    Always,
 }
 
 /// What an answer said about paging. Each `Option` is absent when the answer did not say it.
@@ -234,20 +244,23 @@ impl Paginator {
                 next_links: odata_links(),
                 link_header: true,
                 totals: odata_totals(),
-                signs_of_more: true,
+                signs_of_more: Signs::Always,
                 ..Wants::default()
             },
-            Paginator::LinkHeader => Wants { link_header: true, signs_of_more: true, ..Wants::default() },
-            Paginator::Odata => {
-                Wants { next_links: odata_links(), totals: odata_totals(), signs_of_more: true, ..Wants::default() }
-            }
+            Paginator::LinkHeader => Wants { link_header: true, signs_of_more: Signs::AtTheEnd, ..Wants::default() },
+            Paginator::Odata => Wants {
+                next_links: odata_links(),
+                totals: odata_totals(),
+                signs_of_more: Signs::AtTheEnd,
+                ..Wants::default()
+            },
             Paginator::NextUrl { path } => {
-                Wants { next_links: vec![path.clone()], signs_of_more: true, ..Wants::default() }
+                Wants { next_links: vec![path.clone()], signs_of_more: Signs::AtTheEnd, ..Wants::default() }
             }
             Paginator::Cursor { from, has_more, total, .. } => Wants {
                 cursor: Some(from.clone()),
                 has_more: has_more.clone(),
-                signs_of_more: true,
+                signs_of_more: Signs::AtTheEnd,
                 totals: total.iter().cloned().collect(),
                 ..Wants::default()
             },

@@ -9,7 +9,7 @@ use crate::http::{Body, Reply};
 use crate::model::answer::{AnswerFormat, Packing};
 use crate::model::json_path::JsonPath;
 use crate::model::plan::RecordsAt;
-use crate::paging::walk::Wants;
+use crate::paging::walk::{Signs, Wants};
 use crate::paging::{CursorFrom, TotalAt};
 
 /// The records of an answer whose place is not told. `None` = it has none, or is no JSON.
@@ -25,7 +25,7 @@ pub(crate) fn records_of(answer: &[u8]) -> Option<Bytes> {
         totals: vec![TotalAt::Odata, TotalAt::Body(JsonPath::of(&["total"]))],
         total_pages: Some(JsonPath::of(&["pages"])),
         has_more: Some(JsonPath::of(&["more"])),
-        signs_of_more: true,
+        signs_of_more: Signs::Always,
         last_value: Some(JsonPath::of(&["a"])),
     };
     let reading = PageReading {

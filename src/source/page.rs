@@ -19,7 +19,7 @@ use crate::model::answer::{AnswerFormat, Packing};
 use crate::model::json_path::JsonPath;
 use crate::model::plan::RecordsAt;
 use crate::model::request::ResponseRule;
-use crate::paging::walk::{PageFacts, Wants};
+use crate::paging::walk::{PageFacts, Signs, Wants};
 
 /// How a stream's answers are to be read.
 #[derive(Debug, Clone, Copy)]
@@ -274,7 +274,12 @@ fn check_around(envelope: &Envelope, at: &RecordsAt, body: &Bytes, trust: Trust)
 
 fn add_signs(facts: &mut PageFacts, envelope: &Envelope, wants: &Wants, headers: &HeaderMap, located: &Located) {
     facts.records = located.count;
-    if wants.signs_of_more {
+    let is_looking = match wants.signs_of_more {
+        Signs::Never => false,
+        Signs::AtTheEnd => facts.next_link.is_none() && facts.cursor.is_none(),
+        Signs::Always => true,
+    };
+    if is_looking {
         facts.sign_of_next = sign_of_next(envelope);
         facts.sign_of_total = sign_of_total(envelope, headers, located.count);
     }

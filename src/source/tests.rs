@@ -136,3 +136,14 @@ fn signs_of_further_pages_are_noticed() {
     check_sign(r#"{"data":[{}],"_links":{"next":{"href":"/2"}}}"#, true);
     check_sign(r#"{"data":[{}],"name":"x"}"#, false);
 }
+
+#[test]
+fn signs_are_looked_for_where_the_jobs_own_place_says_nothing() {
+    let next_url = Paginator::NextUrl { path: JsonPath::of(&["next"]) };
+    let check = |body: &str, expect: Option<&str>| {
+        let page = open(body, RecordsAt::Found, &next_url, None).expect("a page");
+        assert_eq!(page.facts.sign_of_next.as_deref(), expect, "{body}");
+    };
+    check(r#"{"data":[{}],"next":"/2","has_more":true}"#, None);
+    check(r#"{"data":[{}],"next":null,"has_more":true}"#, Some("has_more"));
+}
