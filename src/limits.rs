@@ -86,9 +86,11 @@ pub(crate) const PAGES_MAX: u64 = 1_000_000;
 pub(crate) const EMPTY_PAGES_MAX: u64 = 100;
 /// Large pages that wait between the reader and the decoder of a slice.
 pub(crate) const PAGES_QUEUED_MAX: usize = 2;
-/// Up to here a page's records are taken out of its answer while they wait, so that they hold no more memory than their
-/// own; 60 records of half a kilobyte are 32 KiB.
+/// Up to here a page's records are taken out of its answer while they wait where they are less than half of it; 60 records
+/// of half a kilobyte are 32 KiB.
 pub(crate) const PAGE_SMALL_BYTES: usize = 128 * 1024;
+/// And below this always: a connection reads into a buffer of some size, however little comes.
+pub(crate) const PAGE_COPIED_BYTES_MAX: usize = 16 * 1024;
 /// Records of small pages that wait: two pages of a thousand records are as much.
 pub(crate) const QUEUE_SMALL_BYTES_MAX: usize = 1024 * 1024;
 /// The decoder is woken for so many of them: waking a thread costs more than decoding 32 KiB.

@@ -142,14 +142,6 @@ impl QueuedPage {
     fn held_bytes(&self) -> usize {
         self.records.len() + size_of::<Self>()
     }
-
-    /// A small page without its answer, which may be far larger and would be kept with it.
-    fn alone(mut self) -> Self {
-        if self.is_small() {
-            self.records = Bytes::copy_from_slice(&self.records);
-        }
-        self
-    }
 }
 
 impl PageQueue {
@@ -163,7 +155,7 @@ impl PageQueue {
 
     /// Adds a page; waits while the writer is behind. `false` = nobody will read it.
     pub(super) async fn push(&self, page: QueuedPage, halt: &CancellationToken) -> std::io::Result<bool> {
-        let mut page = Some(page.alone());
+        let mut page = Some(page);
         loop {
             let drained = self.drained.notified();
             {

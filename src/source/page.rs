@@ -15,6 +15,7 @@ use super::error::Error;
 use super::records::{Located, at_path, each, error_body, facts_of, found, last_record, shown, unreadable};
 use super::signs::{sign_of_next, sign_of_total};
 use crate::http::{Body, Reply, excerpt};
+use crate::limits::{PAGE_COPIED_BYTES_MAX, PAGE_SMALL_BYTES};
 use crate::model::answer::{AnswerFormat, Packing};
 use crate::model::json_path::JsonPath;
 use crate::model::plan::RecordsAt;
@@ -208,7 +209,7 @@ fn open_whole(reply: Reply, at: &RecordsAt, reading: &PageReading<'_>, trust: Tr
     };
     let mut facts = facts_of(&envelope, reading.wants, &reply.headers, &body, last.as_ref());
     add_signs(&mut facts, &envelope, reading.wants, &reply.headers, &located);
-    let records = body.slice(located.records.clone());
+    let records = taken_out(&body, located.records.clone());
     if located.count > 0 {
         facts.fingerprint = Some(fingerprint(&records));
     }
@@ -252,6 +253,14 @@ fn open_large(
     add_signs(&mut facts, &envelope, reading.wants, &reply.headers, &located);
     let trace = PageTrace { url: reply.url, at: located.at, is_list: true };
     Ok(Page { records: Records::Document(document, located.records), facts, trace })
+}
+
+/// Records out of their answer. While they wait for the decoder they hold the memory of all that they are a part of: of
+/// small ones this may be a far larger answer, or the buffer that their connection reads into.
+fn taken_out(body: &Bytes, records: Range<usize>) -> Bytes {
+    let is_small = records.len() <= PAGE_SMALL_BYTES;
+    let is_most = records.len() >= PAGE_COPIED_BYTES_MAX && records.len() >= body.len() / 2;
+    if is_small && !is_most { Bytes::copy_from_slice(&body[records]) } else { body.slice(records) }
 }
 
 /// Tells pages of one walk apart; a fast hash, because it reads every byte.

@@ -6,6 +6,7 @@ use http::HeaderMap;
 use super::Error;
 use super::page::{Page, PageReading, Trust, open_page};
 use crate::http::{Body, Reply};
+use crate::limits::{PAGE_COPIED_BYTES_MAX, PAGE_SMALL_BYTES};
 use crate::model::answer::{AnswerFormat, Packing};
 use crate::model::json_path::JsonPath;
 use crate::model::plan::RecordsAt;
@@ -146,4 +147,29 @@ fn signs_are_looked_for_where_the_jobs_own_place_says_nothing() {
     };
     check(r#"{"data":[{}],"next":"/2","has_more":true}"#, None);
     check(r#"{"data":[{}],"next":null,"has_more":true}"#, Some("has_more"));
+}
+
+/// Whether records of so many bytes, in an answer of so many more, are a part of it or stand alone.
+fn check_taken_out(records: usize, around: usize, is_part: bool) {
+    let record = format!("{{\"a\":\"{}\"}}", "x".repeat(records));
+    let body = Bytes::from(format!("{{\"b\":\"{}\",\"data\":[{record}]}}", "y".repeat(around)));
+    let reply = Reply {
+        status: http::StatusCode::OK,
+        url: "https://h/p".parse().expect("a URL"),
+        headers: HeaderMap::new(),
+        body: Body::Memory(body.clone()),
+    };
+    let (at, wants, format) = (RecordsAt::Found, Paginator::Single.wants(), AnswerFormat::Json);
+    let reading = PageReading { at: &at, wants: &wants, rules: &[], format: &format, packing: Packing::Nothing };
+    let page = open_page(reply, &reading, Trust::Looked, 1 << 20).expect("a page");
+    let records = page.pieces().expect("pieces").next_piece().expect("a piece").expect("a piece");
+    assert_eq!(body.as_ptr_range().contains(&records.as_ptr()), is_part, "{} of {}", records.len(), body.len());
+}
+
+#[test]
+fn small_records_hold_little_more_memory_than_their_own() {
+    check_taken_out(100, 0, false);
+    check_taken_out(PAGE_COPIED_BYTES_MAX, 0, true);
+    check_taken_out(PAGE_COPIED_BYTES_MAX, 2 * PAGE_COPIED_BYTES_MAX, false);
+    check_taken_out(PAGE_SMALL_BYTES, 2 * PAGE_SMALL_BYTES, true);
 }
