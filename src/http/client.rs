@@ -189,13 +189,13 @@ impl Client {
                 return Ok(Reply { status, url, headers, body: Body::Memory(body) });
             }
         };
-        let mut sent = self.inner.request(request.method, request.url).headers(request.headers);
-        if let Some(body) = request.body {
-            sent = sent.body(body);
-        }
+        // Not by its builder, which puts the headers together one by one once more.
+        let mut sent = reqwest::Request::new(request.method, request.url);
+        *sent.headers_mut() = request.headers;
+        *sent.body_mut() = request.body.map(reqwest::Body::from);
         let mut deadline = Deadline::new(&asked, Some(self.waits.total));
         let first_byte = StepLimit { waited: self.waits.first_byte, name: "`source.network.first_byte_timeout`" };
-        let sent = deadline.step(first_byte, pin!(sent.send())).await?;
+        let sent = deadline.step(first_byte, pin!(self.inner.execute(sent))).await?;
         let mut response = sent.map_err(|source| sending_error(&asked, self.waits, source))?;
         self.is_reached.store(true, Ordering::Relaxed);
         let url = response.url().clone();

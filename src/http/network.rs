@@ -135,7 +135,8 @@ fn plain(waits: Waits) -> ClientBuilder {
         .http2_max_header_list_size(HEADER_LIST_BYTES_MAX)
         .connect_timeout(waits.connect)
         .referer(false)
-        .retry(reqwest::retry::never())
+        // A policy that may still retry keeps a copy of every request.
+        .retry(reqwest::retry::never().max_retries_per_request(0))
 }
 
 /// Whom the client believes: the system's certificates and the job's. Reading the system's takes some milliseconds, a

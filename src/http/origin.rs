@@ -35,7 +35,7 @@ impl Origin {
 
     /// Whether a URL is of the origin that the credential is for.
     pub(crate) fn is_home(&self, url: &Url) -> bool {
-        url.origin() == self.home
+        is_of(&self.home, url)
     }
 
     /// As in `https://api.example.com`.
@@ -61,12 +61,23 @@ impl Origin {
         }
         // `blob:https://host/` has the origin of what stands in it.
         let is_http = matches!(url.scheme(), "http" | "https");
-        let origin = url.origin();
-        let is_known = origin == self.home || self.guests.contains(&origin);
+        let is_known = is_of(&self.home, url) || self.guests.iter().any(|guest| is_of(guest, url));
         if !is_http || !is_known || !url.username().is_empty() || url.password().is_some() {
             return Err(Error::ForeignOrigin { url: SafeUrl::new(url.clone()), origin: self.text() });
         }
         Ok(())
+    }
+}
+
+/// Whether a URL has this origin. What `Url::origin` makes for that, two texts, is made for every request otherwise.
+fn is_of(origin: &url::Origin, url: &Url) -> bool {
+    match origin {
+        url::Origin::Tuple(scheme, host, port) if matches!(url.scheme(), "http" | "https") => {
+            url.scheme() == scheme
+                && url.port_or_known_default() == Some(*port)
+                && url.host().is_some_and(|of| of == *host)
+        }
+        url::Origin::Tuple(..) | url::Origin::Opaque(_) => url.origin() == *origin,
     }
 }
 
@@ -107,6 +118,26 @@ mod tests {
         check("https://api.example.com", &["http://files.example.com"], true);
         // What no client speaks is not taken for plain.
         check("data:text/plain,x", &[], true);
+    }
+
+    #[test]
+    fn an_origin_is_compared_as_the_standard_says() {
+        let urls = [
+            "https://api.example.com/a",
+            "https://API.example.com:443/b",
+            "http://api.example.com/",
+            "https://api.example.com:444/",
+            "https://api.example.com.evil.test/",
+            "https://127.0.0.1/",
+            "https://[::1]/",
+            "blob:https://api.example.com/x",
+            "data:text/plain,x",
+        ];
+        let urls = urls.map(|url| url.parse::<Url>().unwrap());
+        for (one, other) in urls.iter().flat_map(|one| urls.iter().map(move |other| (one, other))) {
+            let origin = one.origin();
+            assert_eq!(is_of(&origin, other), origin == other.origin(), "{one} {other}");
+        }
     }
 
     #[test]

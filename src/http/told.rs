@@ -15,6 +15,8 @@ const PAIRS: &[(&str, &str)] = &[
     ("x-rate-limit-remaining", "x-rate-limit-reset"),
     ("x-ratelimit-minutely-remaining", "x-ratelimit-minutely-reset"),
 ];
+/// How the names of all headers begin that are read here, those of `PAIRS` included.
+const PREFIXES: &[&str] = &["ratelimit", "x-ratelimit-", "x-rate-limit-", "retry-after", "x-ms-retry-after-ms"];
 /// From here on a number of seconds is a time since 1970 (it is 2001 then), not a span (it would be 31 years).
 const EPOCH_SECONDS_MIN: f64 = 1e9;
 /// From here on it counts milliseconds: as seconds it would be the year 5138.
@@ -36,6 +38,10 @@ pub(crate) struct Told {
 impl Told {
     /// Reads the headers of an answer. Times are measured against the server's own `Date`, because our clock may differ.
     pub(super) fn read(headers: &HeaderMap, names: &QuotaHeaders, now: SystemTime) -> Self {
+        // Most answers say nothing, and a header is looked up by its text dearly.
+        if !headers.keys().any(|name| is_read(name.as_str(), names)) {
+            return Told::default();
+        }
         let date = text(headers, "date").and_then(|date| httpdate::parse_http_date(date).ok());
         let server_now = date.unwrap_or(now);
         let mut windows = match (&names.remaining, &names.reset) {
@@ -66,6 +72,12 @@ impl Told {
         };
         asked.max(self.used_up)
     }
+}
+
+/// Whether a header says something of a quota.
+fn is_read(name: &str, names: &QuotaHeaders) -> bool {
+    let is_named = |own: &Option<String>| own.as_ref().is_some_and(|own| own.eq_ignore_ascii_case(name));
+    PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || is_named(&names.remaining) || is_named(&names.reset)
 }
 
 /// One window of a quota.
@@ -299,6 +311,16 @@ mod tests {
         );
         check(&[r#"RateLimit: "day";r=0"#], None, None);
         check(&[r#"RateLimit: default;r=0;pk=:QQ==:;t=4"#], Some(4_000), Some(4_000));
+    }
+
+    #[test]
+    fn every_header_that_is_read_is_seen_to_be_there() {
+        let pairs = PAIRS.iter().flat_map(|(left, reset)| [*left, *reset]);
+        let others = ["ratelimit", "ratelimit-policy", "retry-after", "retry-after-ms", "x-ms-retry-after-ms"];
+        for name in pairs.chain(others) {
+            assert!(is_read(name, &QuotaHeaders::default()), "{name}");
+        }
+        assert!(!is_read("date", &QuotaHeaders::default()));
     }
 
     #[test]

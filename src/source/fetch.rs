@@ -67,7 +67,7 @@ impl Source {
         let bound = BodyBound { bytes_max: self.page_bytes_max, limit: "`source.network.page_mib`" };
         let mut rereads = 0;
         loop {
-            let asked = self.read(request.clone(), bound, reading.rules).await;
+            let asked = self.read(&request, bound, reading.rules).await;
             let (reply, trust) = match asked.map_err(|error| past_end(error, token, asked_at))? {
                 Read::Reply(reply, trust) => (*reply, trust),
                 Read::Empty => return Ok(Answer::Empty),
@@ -97,7 +97,7 @@ impl Source {
     /// Reads an answer that is no page.
     pub(super) async fn read_once(&self, request: Request) -> Result<Reply, Error> {
         let bound = BodyBound { bytes_max: self.page_bytes_max, limit: "`source.network.page_mib`" };
-        match self.read(request, bound, &[]).await? {
+        match self.read(&request, bound, &[]).await? {
             Read::Reply(reply, _) => Ok(*reply),
             Read::Empty | Read::End => unreachable!("there is no rule"),
         }
@@ -106,13 +106,13 @@ impl Source {
     /// Reads an OData service's description of its types.
     pub(crate) async fn read_metadata(&self, endpoint: &Endpoint, base_url: &Url) -> Result<Reply, Error> {
         let bound = BodyBound { bytes_max: METADATA_BYTES_MAX, limit: "METADATA_BYTES_MAX" };
-        match self.read(endpoint.metadata_request(base_url)?, bound, &[]).await? {
+        match self.read(&endpoint.metadata_request(base_url)?, bound, &[]).await? {
             Read::Reply(reply, _) => Ok(*reply),
             Read::Empty | Read::End => Err(Error::Metadata { why: "it is empty".to_owned() }),
         }
     }
 
-    async fn read(&self, request: Request, bound: BodyBound, rules: &[ResponseRule]) -> Result<Read, Error> {
+    async fn read(&self, request: &Request, bound: BodyBound, rules: &[ResponseRule]) -> Result<Read, Error> {
         let mut attempts = Attempts::new(self.client.pause_max());
         let mut refused: Option<Use> = None;
         loop {
