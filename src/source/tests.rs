@@ -146,7 +146,7 @@ fn signs_are_looked_for_where_the_jobs_own_place_says_nothing() {
         assert_eq!(page.facts.sign_of_next.as_deref(), expect, "{body}");
     };
     check(r#"{"data":[{}],"next":"/2","has_more":true}"#, None);
-    check(r#"{"data":[{}],"next":null,"has_more":true}"#, Some("has_more"));
+    check(r#"{"data":[{}],"next":null,"has_more":true}"#, Some("$.has_more"));
 }
 
 /// Whether records of so many bytes, in an answer of so many more, are a part of it or stand alone.
