@@ -119,7 +119,7 @@ fn four_jobs_at_once_share_the_quota_of_a_minute() {
 
 #[test]
 fn a_run_waits_for_the_next_day_and_completes() {
-    let clock = FastClock::new(DAY / 15.0);
+    let clock = FastClock::new(DAY / 25.0);
     let (server, arrivals) = counting_server(clock, 2500);
     // A state without a disk under it: at this speed ten milliseconds are a minute, and a slow count is not believed.
     let state = tempfile::TempDir::new_in("/dev/shm").expect("a file system in memory");
