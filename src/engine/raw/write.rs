@@ -13,8 +13,8 @@ use crate::model::slices::Slice;
 use crate::paging::walk::WalkEnd;
 use crate::store::{Spool, Spooled, Store, layout};
 
-/// Half the size of the fastest level, and still faster than any API.
-const LEVEL: i32 = 3;
+/// The fastest level: of 100 MB of records the third took half as long again and was no smaller.
+const LEVEL: i32 = 1;
 
 /// A file whose content is final.
 pub(in crate::engine) struct RawFile {
