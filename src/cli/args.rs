@@ -246,8 +246,9 @@ pub(super) enum StateVerb {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-For a job with `destination.raw_copy: true`: after a change of types, names, lists, format or key, the tables are made of what
-earlier runs read. Cursors stay where they are, and gates judge the result like that of a run. No secret is read.
+For a job with `destination.raw_copy: true`: after a change of types, names, lists, format or key the
+tables are made of what earlier runs read. Cursors stay where they are, and gates judge the result
+like that of a run. Nobody logs in.
 
 Examples:
   haul rebuild jobs/sales.yaml
