@@ -31,6 +31,8 @@ pub(crate) enum Error {
     Spool { stream: String, source: std::io::Error },
     #[error("stream `{stream}`: the raw copy `{path}` cannot be read: {why}")]
     RawUnreadable { stream: String, path: String, why: String },
+    #[error("making tables anew in a temporary folder")]
+    Workshop { source: std::io::Error },
     #[error("stream `{stream}`: {why}, so its tables cannot be made anew")]
     NoRawCopy { stream: String, why: &'static str },
     #[error("no table of this job has a raw copy of its records")]
@@ -186,6 +188,7 @@ impl Error {
             | Error::ManyCopies { .. }
             | Error::Kept { .. }
             | Error::RawUnreadable { .. }
+            | Error::Workshop { .. }
             | Error::SnapshotIncomplete { .. }
             | Error::UnknownForm { .. }
             | Error::ListFailed { .. }
@@ -217,6 +220,12 @@ impl Error {
             Error::Slice { source, .. } => source.hint(),
             Error::Kept { .. } => {
                 Some("check the state folder and its disk; `resume: never` in the job does without it".to_owned())
+            }
+            Error::RawUnreadable { .. } => Some(
+                "the tables are as they were; `haul run --full` reads the stream anew and keeps another copy".to_owned(),
+            ),
+            Error::Workshop { .. } => {
+                Some("check the folder that TMPDIR names and its disk: the tables stand there while they are made".to_owned())
             }
             Error::NoRawCopies => Some(
                 "`destination.raw_copy: true` keeps them from the next run on; incremental tables need `haul run --full` once"
@@ -288,7 +297,6 @@ impl Error {
             | Error::NoColumns { .. }
             | Error::UnknownStream { .. }
             | Error::ManyCopies { .. }
-            | Error::RawUnreadable { .. }
             | Error::Stopped
             | Error::Interrupted
             | Error::LeaseLost => None,

@@ -15,7 +15,7 @@ use super::merge::deletes::{Listed, Told};
 use super::merge::{Former, Merge, Merged, check_form};
 use super::parents::ParentRows;
 use super::pump::{LeftOut, PumpedTable, Pumping, is_read_whole, prepare};
-use super::raw::{Kept, RawReader, copies_of};
+use super::raw::{RawReader, copies_of};
 use super::read::SliceReader;
 use super::resume::Resume;
 use super::resume::kept::{KeptPages, ResumedSlice};
@@ -26,7 +26,7 @@ use crate::columns::{self, Options, Reason};
 use crate::model::answer::AnswerFormat;
 use crate::model::column::{Column, TypeOrigin};
 use crate::model::incremental::{CursorScope, CursorValue, Incremental, StoredCursor};
-use crate::model::manifest::{Part, RawCopies, TableManifest};
+use crate::model::manifest::{Part, RawCopies, RawRun, TableManifest};
 use crate::model::plan::{Dialect, Stream, WriteMode};
 use crate::model::warning::{Warning, add_warnings};
 use crate::paging::walk::WalkEnd;
@@ -257,9 +257,9 @@ impl Reading<'_> {
         if is_copy {
             return former?.raw.clone();
         }
-        let list = self.listed.map(|listed| listed.raw.as_slice()).unwrap_or_default();
-        let kept = Kept { run: &ctx.run, as_of: ctx.as_of(), files: files.to_vec(), list };
-        ctx.job.destination.is_raw_kept.then(|| copies_of(self.stream.write, former, kept))
+        let list = self.listed.map(|listed| listed.raw.clone()).unwrap_or_default();
+        let run = RawRun { run: ctx.run.clone(), as_of: ctx.as_of(), files: files.to_vec(), list };
+        ctx.job.destination.is_raw_kept.then(|| copies_of(self.stream.write, former, run))
     }
 
     /// What an unfinished run left of the slices, as far as the source goes on behind it.

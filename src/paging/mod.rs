@@ -3,6 +3,7 @@
 
 use crate::model::json_path::JsonPath;
 
+mod error;
 #[cfg(test)]
 mod tests;
 pub(crate) mod walk;

@@ -11,7 +11,7 @@ mod write;
 
 use serde::{Deserialize, Serialize};
 
-pub(super) use self::copies::{Kept, copies_of};
+pub(super) use self::copies::copies_of;
 pub(super) use self::read::{RawPage, RawReader, RawSlice};
 pub(super) use self::rebuild::rebuild;
 pub(super) use self::write::{RawFile, RawWriter};

@@ -201,7 +201,7 @@ fn in_order<'a>(job: &'a Job, round: &Round) -> Vec<&'a Stream> {
 
 impl Workshop {
     fn open(job: &Job) -> Result<Self, Error> {
-        let root = TempDir::with_prefix("haul-").map_err(|source| Error::Kept { source })?;
+        let root = TempDir::with_prefix("haul-").map_err(|source| Error::Workshop { source })?;
         let store = Store::open(&Place::Local(root.path().to_path_buf()), &job.name, Vec::new())?;
         Ok(Workshop { store, folder: root.path().join(&job.name), _root: root })
     }
@@ -231,7 +231,7 @@ impl Workshop {
         let copied = tokio::task::block_in_place(|| {
             let mut spool = ctx.store.spool(path)?;
             let copied = std::io::copy(&mut from, &mut spool).and_then(|_| spool.finish());
-            copied.map_err(|source| Error::Kept { source })
+            copied.map_err(|source| Error::Workshop { source })
         })?;
         let staged = ctx.store.stage(copied, path, file.rows).await?;
         Ok(Part { gauges: file.gauges.clone(), ..staged })
