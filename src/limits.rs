@@ -181,6 +181,18 @@ pub(crate) const STORE_RETRY_WAIT: Duration = Duration::from_millis(500);
 
 /// A folder is made so often before a file can be made in it: others may take an empty one away.
 pub(crate) const FOLDER_TRIES_MAX: usize = 100;
+/// How often the slots of a job are looked at when nothing happens: a clock that was set is noticed, and what others served.
+pub(crate) const SCHEDULE_LOOK_EVERY: Duration = Duration::from_secs(30);
+/// Until slots are looked at again after a failure to do so.
+pub(crate) const SCHEDULE_RETRY_WAIT: Duration = Duration::from_secs(10);
+/// Days of a job's history that are kept.
+pub(crate) const HISTORY_DAYS: u64 = 90;
+/// Entries of one day, some 500 bytes each; a job that runs every minute makes 1,440.
+pub(crate) const HISTORY_ENTRIES_A_DAY: usize = 3_000;
+/// Tries to change a record that others change at the same time.
+pub(crate) const RECORD_SWAPS_MAX: u32 = 20;
+/// Slots of a schedule that may be made up for after a time in which nothing ran.
+pub(crate) const CATCHUP_SLOTS_MAX: usize = 100;
 /// A run's lease without renewal; a holder on the same host that died is noticed at once.
 pub(crate) const RUN_LEASE: Duration = Duration::from_secs(120);
 /// Attempts to take a lease that others change meanwhile; each of them saw it free.

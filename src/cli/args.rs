@@ -51,6 +51,10 @@ pub(super) struct Global {
 pub(super) enum Verb {
     /// Run a job once: read every stream whole and publish all tables together
     Run(RunArgs),
+    /// Run the jobs of a folder by their schedules, until stopped
+    Serve(ServeArgs),
+    /// Show when a job runs, and what the zone's clock does to that
+    Schedule(ScheduleArgs),
     /// Check job files without asking any server
     Check(CheckArgs),
     /// Show what a run would read: slices, cursors, requests and their share of the quotas; asks the API nothing
@@ -71,8 +75,8 @@ pub(super) enum Verb {
     State(StateArgs),
     /// List the published snapshots of a job
     Snapshots(JobArgs),
-    /// Show the runs of a job that a gate holds back, and why, and the one that was not finished
-    Runs(JobArgs),
+    /// Show what became of a job's slots and runs, the runs that a gate holds back, and the one that was not finished
+    Runs(RunsArgs),
     /// Publish a run that a gate holds back, or forget it
     Publish(PublishArgs),
     /// Make the tables anew from the raw copies of their records, without asking the API
@@ -112,6 +116,9 @@ pub(super) struct RunArgs {
     /// Read only this stream; the other tables keep what they have (may be repeated)
     #[arg(long = "stream", value_name = "NAME")]
     pub streams: Vec<String>,
+    /// Run only if a slot of the job's schedule is due that nobody served; for crontabs and containers beside each other
+    #[arg(long, conflicts_with_all = ["streams", "full", "from", "until"])]
+    pub due: bool,
     /// Forget the column types that earlier runs found, and read everything anew
     #[arg(long)]
     pub full: bool,
@@ -144,6 +151,76 @@ pub(super) struct PublishArgs {
     /// Forget this run; without RUN the only one that is held
     #[arg(long, value_name = "RUN", num_args = 0..=1, default_missing_value = "")]
     pub discard: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Every `.yaml` file of the folder with a `schedule` is run when it says so. SIGHUP reads the folder anew; a file that is broken then
+goes on as it was. SIGTERM and Ctrl-C stop runs after their current request: the next start goes on behind their pages. Several
+daemons, crontabs with `haul run --due` and containers may share one state: each slot is served once.
+
+Examples:
+  haul serve jobs
+  haul serve /etc/haul --state postgres://haul@db/haul --json >> /var/log/haul.jsonl")]
+pub(super) struct ServeArgs {
+    /// Folder of job files
+    pub folder: PathBuf,
+    /// Runs at once; others wait for their turn
+    #[arg(long, value_name = "RUNS", default_value_t = 16, value_parser = count)]
+    pub at_once: usize,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  haul runs jobs/sales.yaml
+  haul runs jobs/sales.yaml --last 100 --json")]
+pub(super) struct RunsArgs {
+    #[command(flatten)]
+    pub job: JobArgs,
+    /// So many of the newest slots and runs
+    #[arg(long, default_value_t = 10, value_parser = count)]
+    pub last: usize,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ScheduleArgs {
+    #[command(subcommand)]
+    pub verb: ScheduleVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ScheduleVerb {
+    /// Show the next slots of a job, by the zone's clock and in UTC
+    Next(ScheduleNextArgs),
+    /// Show what changes of the zone's clock do to the slots of jobs
+    Check(ScheduleCheckArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  haul schedule next jobs/sales.yaml
+  haul schedule next jobs/sales.yaml 30 --after 2026-03-28T00:00:00Z")]
+pub(super) struct ScheduleNextArgs {
+    #[command(flatten)]
+    pub job: JobArgs,
+    /// Slots to show
+    #[arg(default_value_t = 10, value_parser = count)]
+    pub count: usize,
+    /// Instant to begin after [default: now]
+    #[arg(long, value_name = "INSTANT")]
+    pub after: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  haul schedule check jobs/*.yaml")]
+pub(super) struct ScheduleCheckArgs {
+    /// Job files
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -445,6 +522,10 @@ pub(super) struct ManArgs {
     /// Write the pages of all verbs into this folder
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
+}
+
+fn count(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|count| (1..=10_000).contains(count)).ok_or_else(|| "a number from 1 to 10000".to_owned())
 }
 
 fn setting(text: &str) -> Result<(String, String), String> {

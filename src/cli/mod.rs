@@ -17,7 +17,9 @@ mod rebuild;
 mod rollback;
 mod run;
 mod runs;
+mod schedule;
 mod schema;
+mod serve;
 mod signals;
 mod snapshots;
 mod state;
@@ -84,6 +86,8 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Failure> {
         || -> Result<Surroundings, Failure> { Ok(Surroundings { output: *output, settings: settings(&cli.global)? }) };
     match cli.verb {
         Verb::Run(args) => in_runtime(output, run::run(surroundings()?, args)),
+        Verb::Serve(args) => in_runtime(output, serve::run(surroundings()?, args)),
+        Verb::Schedule(args) => schedule::run(output, &args),
         Verb::Preview(args) => in_runtime(output, preview::run(surroundings()?, args)),
         Verb::Record(args) => in_runtime(output, tape::record(surroundings()?, args)),
         Verb::Replay(args) => in_runtime(output, tape::replay(surroundings()?, args)),

@@ -30,6 +30,11 @@ impl Output {
         self.line(text);
     }
 
+    /// One document on a line of its own, for what goes on and on.
+    pub(super) fn json_line(self, value: &impl Serialize) {
+        self.line(serde_json::to_string(value).expect("reports hold only texts and numbers"));
+    }
+
     /// Bytes of a generated file.
     pub(super) fn bytes(self, bytes: &[u8]) {
         // A closed pipe is the reader's choice.

@@ -10,13 +10,30 @@ use super::failure::{Exit, Failure};
 use super::output::{Output, columns, count, counted, size};
 use super::progress::telemetry;
 use super::signals::{interrupted, until_signalled};
-use crate::engine::{Backfill, Context, Ended, Memory, Purpose, Reads, Resuming, RunOptions, run_job};
+use crate::clock::Clock;
+use crate::daemon::due_slot;
+use crate::engine::{self, Backfill, Context, Ended, Memory, Purpose, Reads, Resuming, RunOptions, run_job};
 use crate::job::load;
 use crate::model::report::{MergeCounts, Outcome, RunReport, SchemaChange, SweepCounts, TableOutcome, TableReport};
 
 pub(super) async fn run(around: Surroundings, args: RunArgs) -> Result<Exit, Failure> {
     let job = load(&args.job.file, &args.job.set)?;
     let cancel = CancellationToken::new();
+    let due = if args.due {
+        let schedule = job.schedule.clone().ok_or_else(|| {
+            Failure::usage(format!("job `{}` has no `schedule`, so nothing of it is ever due", job.name))
+        })?;
+        let records = around.settings.open_records().await?;
+        let Some(due) = due_slot(&job, &schedule, &records).await? else {
+            let next = schedule.next_after(Clock.now());
+            let next = next.map_or_else(String::new, |next| format!("; next {}", next.format("%Y-%m-%d %H:%M:%SZ")));
+            around.output.note(format!("nothing is due{next}"));
+            return Ok(Exit::Done);
+        };
+        Some(due)
+    } else {
+        None
+    };
     let ctx = Context::open(job, &around.settings, Purpose::Run, cancel.clone(), telemetry(around.output)).await?;
     let memory = if args.full { Memory::Forgotten } else { Memory::Kept };
     let backfill = Backfill { from: args.from, until: args.until };
@@ -25,8 +42,19 @@ pub(super) async fn run(around: Surroundings, args: RunArgs) -> Result<Exit, Fai
         (false, true) => Resuming::Never,
         (false, false) => Resuming::AsPlanned,
     };
-    let options = RunOptions { streams: args.streams, memory, backfill, resuming, reads: Reads::Source };
+    let options = RunOptions {
+        streams: args.streams,
+        memory,
+        backfill,
+        resuming,
+        reads: Reads::Source,
+        slot: due.as_ref().map(|(slot, _)| *slot),
+    };
     let ended = until_signalled(around.output, &cancel, run_job(Arc::new(ctx), options)).await?;
+    // A run that was stopped leaves its slot to the next call.
+    if let Some((slot, slots)) = due.filter(|_| ended.report.outcome != Outcome::Interrupted) {
+        slots.end(slot).await.map_err(engine::Error::from)?;
+    }
     Ok(show(around.output, &ended))
 }
 

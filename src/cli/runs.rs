@@ -1,31 +1,38 @@
-//! `haul runs`: runs of a job that wait for something: held ones for a person, unfinished ones for the next run.
+//! `haul runs`: what became of a job's slots and runs, and those that wait for something: held ones for a person, unfinished
+//! ones for the next run.
 
 use chrono::{DateTime, Utc};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::Surroundings;
-use super::args::JobArgs;
+use super::args::RunsArgs;
 use super::failure::{Exit, Failure};
 use super::output::{Output, columns, counted, size};
 use super::signals::until_signalled;
-use crate::engine::{self, Unfinished, UnfinishedStream, find_unfinished, open_store};
+use crate::clock::Clock;
+use crate::engine::{self, Unfinished, UnfinishedStream, find_unfinished, history_of, open_store};
 use crate::job::load;
 use crate::model::held::HeldRun;
+use crate::model::history::Entry;
 
-pub(super) async fn run(around: Surroundings, args: JobArgs) -> Result<Exit, Failure> {
-    let job = load(&args.file, &args.set)?;
+pub(super) async fn run(around: Surroundings, args: RunsArgs) -> Result<Exit, Failure> {
+    let job = load(&args.job.file, &args.job.set)?;
     let store = open_store(&job)?;
     let work = async {
         let held = store.list_held().await.map_err(engine::Error::from)?;
-        Ok::<_, engine::Error>((held, find_unfinished(&around.settings, &job, &store).await?))
+        let unfinished = find_unfinished(&around.settings, &job, &store).await?;
+        let records = around.settings.open_records().await?;
+        let history = history_of(&job, &store, &records).newest(args.last, Clock.now()).await?;
+        Ok::<_, engine::Error>((held, unfinished, history))
     };
-    let (held, unfinished) = until_signalled(around.output, &CancellationToken::new(), work).await??;
+    let (held, unfinished, history) = until_signalled(around.output, &CancellationToken::new(), work).await??;
     if around.output.is_json {
         let held: Vec<_> = held.iter().map(document).collect();
-        around.output.json(&json!({ "job": job.name, "held": held, "unfinished": unfinished }));
+        around.output.json(&json!({ "job": job.name, "held": held, "unfinished": unfinished, "history": history }));
         return Ok(Exit::Done);
     }
+    show_history(around.output, &history);
     match &unfinished {
         Some(unfinished) => show_unfinished(around.output, unfinished),
         None if held.is_empty() => around.output.line(format!("no run of job `{}` is held or unfinished", job.name)),
@@ -37,13 +44,32 @@ pub(super) async fn run(around: Surroundings, args: JobArgs) -> Result<Exit, Fai
     for held in &held {
         show(around.output, held);
     }
-    let file = args.file.display();
+    let file = args.job.file.display();
     around.output.note(format!("`haul publish {file} --approve RUN` publishes one, `--discard RUN` forgets it"));
     Ok(Exit::Done)
 }
 
+/// The newest last, where the eye ends.
+fn show_history(output: Output, history: &[Entry]) {
+    let line = |entry: &Entry| {
+        let slot = entry.slot.map_or_else(|| "by hand".to_owned(), |slot| format!("slot {}", moment(slot)));
+        let rows = entry.run.as_ref().map(|run| run.tables.values().map(|table| table.rows).sum::<u64>());
+        let rows = rows.map(|rows| counted(rows, "row")).unwrap_or_default();
+        let took = entry.run.as_ref().map(|run| format!("{:.1} s", run.seconds)).unwrap_or_default();
+        let why = entry.why.as_deref().unwrap_or_default();
+        vec![moment(entry.at).to_string(), slot, entry.outcome.word().to_owned(), rows, took, why.to_owned()]
+    };
+    let rows: Vec<Vec<String>> = history.iter().rev().map(line).collect();
+    for line in columns(&rows, &[false, false, false, true, true, false]) {
+        output.line(line);
+    }
+}
+
+fn moment(at: DateTime<Utc>) -> impl std::fmt::Display {
+    at.format("%Y-%m-%d %H:%M:%SZ")
+}
+
 fn show_unfinished(output: Output, unfinished: &Unfinished) {
-    let moment = |at: DateTime<Utc>| at.format("%Y-%m-%d %H:%M:%SZ");
     output.line(format!("{}  not finished, began at {}", unfinished.run, moment(unfinished.began_at)));
     let line = |stream: &UnfinishedStream| {
         let UnfinishedStream { stream, pages, records, bytes } = stream;
@@ -62,7 +88,7 @@ fn show_unfinished(output: Output, unfinished: &Unfinished) {
 }
 
 fn show(output: Output, held: &HeldRun) {
-    output.line(format!("{}  held since {}", held.run, held.held_at.format("%Y-%m-%d %H:%M:%SZ")));
+    output.line(format!("{}  held since {}", held.run, moment(held.held_at)));
     for why in &held.why {
         output.line(format!("  {why}"));
     }

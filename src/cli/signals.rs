@@ -39,6 +39,17 @@ pub(super) async fn until_signalled<T>(
     }
 }
 
+/// Tells of every SIGHUP, until nobody listens any more. Where there is no such signal it waits for ever.
+pub(super) async fn hangups(told: tokio::sync::mpsc::Sender<()>) {
+    #[cfg(unix)]
+    if let Ok(mut hangups) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()) {
+        while hangups.recv().await.is_some() && told.send(()).await.is_ok() {}
+    }
+    // The other end must not take silence for the end.
+    std::future::pending::<()>().await;
+    drop(told);
+}
+
 /// The failure of a verb that a signal ended.
 pub(super) fn interrupted() -> Failure {
     Failure { exit: exit(), ..Failure::failed("stopped by a signal") }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use futures_util::future::join_all;
 use ring::digest::{SHA256, digest};
 use tokio::sync::watch;
@@ -12,6 +13,7 @@ use super::context::Context;
 use super::error::{Class, Error};
 use super::gates::held::discard_overtaken;
 use super::gates::held_back;
+use super::history::{history_of, host_name};
 use super::leased::{LeasedRun, keep_lease, lease_of, process_of};
 use super::merge::deletes::Listed;
 use super::parents::{ParentRows, fields_needed};
@@ -23,6 +25,7 @@ use super::stream::{Pages, Reading};
 use super::tables::{failed_report, table_manifests, table_reports};
 use crate::clock::Clock;
 use crate::model::deletes::Deletes;
+use crate::model::history::Entry;
 use crate::model::manifest::{FORMAT_VERSION, Status, StatusTable};
 use crate::model::plan::{Stream, Tables};
 use crate::model::report::{Outcome, RunReport, SourceReport};
@@ -40,6 +43,8 @@ pub(crate) struct RunOptions {
     /// What becomes of an unfinished run.
     pub resuming: Resuming,
     pub reads: Reads,
+    /// The scheduled instant that it serves. Absent = it was started by hand.
+    pub slot: Option<DateTime<Utc>>,
 }
 
 /// What the tables are made of.
@@ -114,6 +119,12 @@ pub(crate) async fn run_job(ctx: Arc<Context>, options: RunOptions) -> Ended {
         && let Err(error) = write_status(&ctx, &report).await
     {
         report.warnings.push(format!("the status file is not up to date: {}", text_of(&error)));
+    }
+    if !ctx.is_taped {
+        let entry = Entry::of_run(&report, options.slot, &host_name());
+        if let Err(error) = history_of(&ctx.job, &ctx.store, &ctx.records).add(&entry).await {
+            report.warnings.push(format!("the run is not in the history: {}", text_of(&error)));
+        }
     }
     Ended { report, failure }
 }

@@ -14,6 +14,7 @@ use super::check_destination::check_destination;
 use super::check_limits::check_limits;
 use super::check_network::check_network;
 use super::check_publish::check_require;
+use super::check_schedule::check_schedule;
 use super::check_stream::{check_streams, is_name};
 use super::problem::{Problem, Problems, did_you_mean, wrong};
 use super::schema::schema;
@@ -120,6 +121,7 @@ impl Job {
         let streams = check_streams(&spec, problems);
         let source = check_source(&spec.source, text.folder, problems);
         let destination = check_destination(&spec.destination, text.base, problems);
+        let schedule = spec.schedule.as_ref().map(|schedule| check_schedule(schedule, problems));
         let resume = check_resume(spec.resume.as_ref(), problems);
         let gates = check_require(&spec.publish.require, &streams, problems);
         if !problems.is_empty() {
@@ -135,6 +137,7 @@ impl Job {
                 TablesSpec::Together => Tables::Together,
                 TablesSpec::Independent => Tables::Independent,
             },
+            schedule: schedule.flatten(),
             resume: resume?,
             gates,
             keep: Keep {

@@ -17,6 +17,7 @@ mod check_oauth2;
 mod check_paging;
 mod check_publish;
 mod check_request;
+mod check_schedule;
 mod check_session;
 mod check_slices;
 mod check_stream;
@@ -31,6 +32,7 @@ mod spec_auth;
 mod spec_deletes;
 mod spec_network;
 mod spec_publish;
+mod spec_schedule;
 mod spec_stream;
 mod spec_table;
 #[cfg(test)]

@@ -11,6 +11,7 @@ pub(crate) mod destination;
 pub(crate) mod fields;
 pub(crate) mod gates;
 pub(crate) mod held;
+pub(crate) mod history;
 pub(crate) mod incremental;
 pub(crate) mod json_path;
 pub(crate) mod manifest;

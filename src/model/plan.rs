@@ -19,6 +19,7 @@ use crate::model::quota::{BudgetLimits, QuotaHeaders};
 use crate::model::request::{ReportPlan, RequestPlan, ResponseRule};
 use crate::model::slices::{Dimension, FailingSlices, Parent};
 use crate::paging::Paginator;
+use crate::schedule::Schedule;
 
 /// A job whose every value was checked; only `Job::from_spec` makes one.
 #[derive(Debug, Clone)]
@@ -31,6 +32,8 @@ pub(crate) struct Job {
     pub destination: Destination,
     pub alias: bool,
     pub tables: Tables,
+    /// Absent = it runs when somebody says so.
+    pub schedule: Option<Schedule>,
     pub resume: Resumption,
     /// What each table must be like to be published.
     pub gates: BTreeMap<String, Gates>,

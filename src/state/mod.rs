@@ -8,12 +8,14 @@
 mod budget;
 mod error;
 mod folder;
+mod history;
 pub(crate) mod lease;
 mod objects;
 mod observed;
 mod page_log;
 mod postgres;
 mod quota;
+mod slots;
 mod sqlite;
 mod store;
 #[cfg(test)]
@@ -22,8 +24,10 @@ mod tests;
 pub(crate) use budget::Turn;
 pub(crate) use error::Error;
 pub(crate) use folder::make_private;
+pub(crate) use history::History;
 pub(crate) use observed::Observations;
 pub(crate) use page_log::{Frame, PageLog};
 pub(crate) use postgres::holds_password;
 pub(crate) use quota::Quota;
+pub(crate) use slots::Slots;
 pub(crate) use store::{RecordStore, Version};

@@ -344,7 +344,7 @@ fn folder_of(local_folder: &Path, job: &Job, store: &Store) -> PathBuf {
 }
 
 /// A job writing elsewhere is another one.
-fn name_of(job: &Job, store: &Store) -> String {
+pub(super) fn name_of(job: &Job, store: &Store) -> String {
     format!("{}-{}", job.name, hex(store.shown().as_bytes(), 8))
 }
 

@@ -1,0 +1,112 @@
+//! `haul serve`: the daemon over a folder of jobs.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde_json::json;
+use tokio::sync::{Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+
+use super::Surroundings;
+use super::args::ServeArgs;
+use super::failure::{Exit, Failure};
+use super::output::{Output, counted};
+use super::signals::{hangups, until_signalled};
+use crate::clock::Clock;
+use crate::daemon::{Note, Serving, serve};
+use crate::model::report::{Outcome, RunReport};
+
+pub(super) async fn run(around: Surroundings, args: ServeArgs) -> Result<Exit, Failure> {
+    let output = around.output;
+    let work = async {
+        let records = around.settings.open_records().await?;
+        let is_stopped = CancellationToken::new();
+        let (reload, reloads) = mpsc::channel(1);
+        let serving = Serving {
+            folder: args.folder.clone(),
+            settings: Arc::new(around.settings),
+            records,
+            tell: Arc::new(move |note| tell(output, note)),
+            room: Arc::new(Semaphore::new(args.at_once)),
+            is_stopped: is_stopped.clone(),
+        };
+        Ok::<_, Failure>((serving, reload, reloads, is_stopped))
+    };
+    let (serving, reload, reloads, is_stopped) = work.await?;
+    let hangups = tokio::spawn(hangups(reload));
+    let served = until_signalled(output, &is_stopped, serve(serving, reloads)).await?;
+    hangups.abort();
+    served.map_err(|error| {
+        Failure::usage(format!("the folder {} cannot be read", args.folder.display())).cause(&error)
+    })?;
+    Ok(Exit::Done)
+}
+
+/// A line on standard output for each note: for people, or with `--json` one document a line.
+fn tell(output: Output, note: Note) {
+    let at = Clock.now();
+    if output.is_json {
+        output.json_line(&document(at, &note));
+        return;
+    }
+    let line = match note {
+        Note::Keeping { jobs } => {
+            for (job, next) in &jobs {
+                let next = next.map_or_else(|| "never".to_owned(), |next| moment(next).to_string());
+                output.line(format!("{}  {job}: next at {next}", moment(at)));
+            }
+            format!("{} begun", counted(jobs.len() as u64, "schedule"))
+        }
+        Note::NotLoaded { file, is_kept: true, why } => {
+            format!("{} is broken, and goes on as it was: {why}", file.display())
+        }
+        Note::NotLoaded { file, is_kept: false, why } => format!("{} is not served: {why}", file.display()),
+        Note::Unscheduled { file } => format!("{} has no `schedule`, and is not served", file.display()),
+        Note::Began { job, slot } => format!("{job}: slot {} begins", moment(slot)),
+        Note::Ended { job, slot, ended } => format!("{job}: slot {} {}", moment(slot), told(&ended.report)),
+        Note::NotServed { job, entry } => {
+            let slot = entry.slot.map(|slot| moment(slot).to_string()).unwrap_or_default();
+            format!("{job}: slot {slot} {}: {}", entry.outcome.word(), entry.why.unwrap_or_default())
+        }
+        Note::Trouble { job, why } => format!("{job}: {why}; tried again soon"),
+    };
+    output.line(format!("{}  {line}", moment(at)));
+}
+
+/// How a run ended, on one line.
+fn told(report: &RunReport) -> String {
+    let rows: u64 = report.tables.values().map(|table| table.rows).sum();
+    let done = match report.outcome {
+        Outcome::Published => format!("published {}", report.snapshot.as_deref().unwrap_or_default()),
+        Outcome::Unchanged => "brought nothing new".to_owned(),
+        Outcome::Held => "is held".to_owned(),
+        Outcome::Failed => "failed".to_owned(),
+        Outcome::Skipped => "is skipped".to_owned(),
+        Outcome::Interrupted => "was stopped".to_owned(),
+    };
+    let why = report.error.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+    format!("{done}, {} in {:.1} s{why}", counted(rows, "row"), report.seconds)
+}
+
+fn document(at: DateTime<Utc>, note: &Note) -> serde_json::Value {
+    match note {
+        Note::Keeping { jobs } => {
+            let jobs: serde_json::Map<_, _> = jobs.iter().map(|(job, next)| (job.clone(), json!(next))).collect();
+            json!({ "at": at, "note": "keeping", "next": jobs })
+        }
+        Note::NotLoaded { file, is_kept, why } => {
+            json!({ "at": at, "note": "not_loaded", "file": file, "kept": is_kept, "why": why })
+        }
+        Note::Unscheduled { file } => json!({ "at": at, "note": "unscheduled", "file": file }),
+        Note::Began { job, slot } => json!({ "at": at, "note": "began", "job": job, "slot": slot }),
+        Note::Ended { job, slot, ended } => {
+            json!({ "at": at, "note": "ended", "job": job, "slot": slot, "report": ended.report })
+        }
+        Note::NotServed { job, entry } => json!({ "at": at, "note": "not_served", "job": job, "entry": entry }),
+        Note::Trouble { job, why } => json!({ "at": at, "note": "trouble", "job": job, "why": why }),
+    }
+}
+
+fn moment(at: DateTime<Utc>) -> impl std::fmt::Display {
+    at.format("%Y-%m-%d %H:%M:%SZ")
+}

@@ -1,0 +1,57 @@
+//! The daemon: the jobs of a folder come in, and each runs when its schedule says so, until somebody stops it. What it does
+//! is told as notes; it prints nothing. A daemon shares its jobs' slots with crontabs, containers and other daemons on one
+//! record store, so each slot is served once.
+
+mod folder;
+mod keeper;
+mod serve;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+pub(crate) use self::keeper::due_slot;
+pub(crate) use self::serve::{Serving, serve};
+use crate::engine::Ended;
+use crate::model::history::Entry;
+
+/// What the daemon tells.
+pub(crate) enum Note {
+    /// Jobs that are kept from now on, with their next slots.
+    Keeping {
+        jobs: Vec<(String, Option<DateTime<Utc>>)>,
+    },
+    /// Files of the folder that are no jobs; one that was a job is kept as it was.
+    NotLoaded {
+        file: PathBuf,
+        is_kept: bool,
+        why: String,
+    },
+    /// A job file without a schedule.
+    Unscheduled {
+        file: PathBuf,
+    },
+    Began {
+        job: String,
+        slot: DateTime<Utc>,
+    },
+    Ended {
+        job: String,
+        slot: DateTime<Utc>,
+        ended: Box<Ended>,
+    },
+    /// A slot that no run serves.
+    NotServed {
+        job: String,
+        entry: Box<Entry>,
+    },
+    /// The record store or the destination cannot be used at the moment.
+    Trouble {
+        job: String,
+        why: String,
+    },
+}
+
+/// Where notes go.
+pub(crate) type Tell = Arc<dyn Fn(Note) + Send + Sync>;

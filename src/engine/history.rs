@@ -1,0 +1,25 @@
+//! Where a job's history and its served slots stand: under a name that tells it from the same job with another destination.
+
+use std::sync::Arc;
+
+use super::resume::name_of;
+use crate::model::plan::Job;
+use crate::state::lease::Holder;
+use crate::state::{History, RecordStore, Slots};
+use crate::store::Store;
+
+/// What became of a job's slots and runs.
+pub(crate) fn history_of(job: &Job, store: &Store, records: &Arc<RecordStore>) -> History {
+    History::new(records, &name_of(job, store))
+}
+
+/// Which of a job's slots were served.
+pub(crate) fn slots_of(job: &Job, store: &Store, records: &Arc<RecordStore>) -> Slots {
+    Slots::new(records, &name_of(job, store))
+}
+
+/// Name of this machine.
+pub(crate) fn host_name() -> String {
+    let host = Holder::current().host;
+    host.split('/').next().unwrap_or_default().to_owned()
+}

@@ -1,0 +1,128 @@
+//! What became of a job's slots and runs, kept after they are over.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::report::{Outcome, RunReport, TableOutcome};
+
+/// One run, or slots that no run served.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Entry {
+    /// The scheduled instant. Absent = the run was started by hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slot: Option<DateTime<Utc>>,
+    /// When the run began, or when it was decided that there is none.
+    pub at: DateTime<Utc>,
+    pub outcome: Served,
+    /// Why there was no run, or why it failed or is held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// Name of the machine.
+    pub host: String,
+    /// Absent = there was no run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunEntry>,
+}
+
+/// What became of a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Served {
+    Published,
+    Unchanged,
+    Failed,
+    Held,
+    /// An earlier run was going on.
+    Skipped,
+    Interrupted,
+    /// It passed while nothing ran, and is not made up for.
+    Missed,
+    /// It lay in a window in which no run begins.
+    Blackout,
+}
+
+impl From<Outcome> for Served {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Published => Served::Published,
+            Outcome::Unchanged => Served::Unchanged,
+            Outcome::Failed => Served::Failed,
+            Outcome::Held => Served::Held,
+            Outcome::Skipped => Served::Skipped,
+            Outcome::Interrupted => Served::Interrupted,
+        }
+    }
+}
+
+impl Served {
+    /// As a word.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Served::Published => "published",
+            Served::Unchanged => "unchanged",
+            Served::Failed => "failed",
+            Served::Held => "held",
+            Served::Skipped => "skipped",
+            Served::Interrupted => "interrupted",
+            Served::Missed => "missed",
+            Served::Blackout => "blackout",
+        }
+    }
+}
+
+/// A run in numbers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct RunEntry {
+    pub run: String,
+    pub seconds: f64,
+    pub requests: u64,
+    pub refreshes: u64,
+    /// Of answers.
+    pub bytes: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<String>,
+    pub tables: BTreeMap<String, TableEntry>,
+}
+
+/// A table of a run in numbers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct TableEntry {
+    pub rows: u64,
+    pub bytes: u64,
+    pub outcome: TableOutcome,
+    /// Columns that are new, gone or of another type.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub schema_changes: u64,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+impl Entry {
+    /// A run that is over.
+    pub(crate) fn of_run(report: &RunReport, slot: Option<DateTime<Utc>>, host: &str) -> Self {
+        let tables = report.tables.iter().map(|(name, table)| {
+            let schema_changes = table.schema_changes.len() as u64;
+            (name.clone(), TableEntry { rows: table.rows, bytes: table.bytes, outcome: table.outcome, schema_changes })
+        });
+        Entry {
+            slot,
+            at: report.started_at,
+            outcome: report.outcome.into(),
+            why: report.error.clone(),
+            host: host.to_owned(),
+            run: Some(RunEntry {
+                run: report.run.clone(),
+                seconds: report.seconds,
+                requests: report.source.attempts,
+                refreshes: report.source.refreshes,
+                bytes: report.source.bytes,
+                snapshot: report.snapshot.clone(),
+                tables: tables.collect(),
+            }),
+        }
+    }
+}
