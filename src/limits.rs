@@ -187,8 +187,20 @@ pub(crate) const SCHEDULE_LOOK_EVERY: Duration = Duration::from_secs(30);
 pub(crate) const SCHEDULE_RETRY_WAIT: Duration = Duration::from_secs(10);
 /// Days of a job's history that are kept.
 pub(crate) const HISTORY_DAYS: u64 = 90;
-/// Entries of one day, some 500 bytes each; a job that runs every minute makes 1,440.
-pub(crate) const HISTORY_ENTRIES_A_DAY: usize = 3_000;
+/// Entries of one hour, some 500 bytes each; a job that runs every second makes 3,600, and its oldest are of no use to anybody.
+pub(crate) const HISTORY_ENTRIES_AN_HOUR: usize = 1_000;
+/// Newest slots and runs of a job that the daemon holds for its page; also how far it looks back for the last success.
+pub(crate) const BOARD_ENTRIES: usize = 100;
+/// After this time the daemon reads the history anew, even where no slot was served: somebody may have run the job by hand.
+pub(crate) const BOARD_REFRESH: Duration = Duration::from_secs(120);
+/// Orders of people to one job that wait to be looked at.
+pub(crate) const ORDERS_MAX: usize = 8;
+/// Runs of a job whose whole report and log are kept, some KiB each.
+pub(crate) const RUN_DOCUMENTS_MAX: usize = 200;
+/// Lines of a run's log that are kept, the first and the last ones; what lies between is counted.
+pub(crate) const LOG_LINES_MAX: usize = 400;
+/// From the first signal to the end: what orchestrators grant before they kill is 30 s at Kubernetes and Azure Container Apps.
+pub(crate) const GRACE_DEFAULT: Duration = Duration::from_secs(25);
 /// Tries to change a record that others change at the same time.
 pub(crate) const RECORD_SWAPS_MAX: u32 = 20;
 /// Slots of a schedule that may be made up for after a time in which nothing ran.

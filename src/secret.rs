@@ -67,8 +67,20 @@ impl fmt::Debug for SafeUrl {
 /// Shorter values would mask ordinary words of a message.
 const MASKED_CHARS_MIN: usize = 6;
 
-fn remembered() -> &'static Mutex<Vec<String>> {
-    static VALUES: OnceLock<Mutex<Vec<String>>> = OnceLock::new();
+/// Values that are masked at once: a daemon buys tokens for years, and each line is searched for all of them. Far more than
+/// the secrets of a folder of jobs with the tokens of some hours; each use of a value keeps it.
+const MASKED_VALUES_MAX: usize = 2_000;
+
+#[derive(Default)]
+struct Remembered {
+    /// Every spelling with the number of its value's last use; longest first, so that a value inside another one does not leave the
+    /// other's rest behind.
+    spellings: Vec<(String, u64)>,
+    uses: u64,
+}
+
+fn remembered() -> &'static Mutex<Remembered> {
+    static VALUES: OnceLock<Mutex<Remembered>> = OnceLock::new();
     VALUES.get_or_init(Mutex::default)
 }
 
@@ -76,26 +88,48 @@ fn remember(value: &str) {
     if value.chars().count() < MASKED_CHARS_MIN {
         return;
     }
-    let url: String = url::form_urlencoded::byte_serialize(value.as_bytes()).collect();
-    let json = serde_json::to_string(value).map(|quoted| quoted[1..quoted.len() - 1].to_owned()).unwrap_or_default();
-    let spellings = [value.to_owned(), url, json, STANDARD.encode(value), URL_SAFE_NO_PAD.encode(value)];
-    let mut values = remembered().lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    for spelling in spellings {
-        if spelling.len() >= MASKED_CHARS_MIN && !values.contains(&spelling) {
-            values.push(spelling);
+    let mut remembered = remembered().lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    remembered.remember(value, MASKED_VALUES_MAX);
+}
+
+impl Remembered {
+    fn remember(&mut self, value: &str, values_max: usize) {
+        self.uses += 1;
+        let url: String = url::form_urlencoded::byte_serialize(value.as_bytes()).collect();
+        let json =
+            serde_json::to_string(value).map(|quoted| quoted[1..quoted.len() - 1].to_owned()).unwrap_or_default();
+        let mut is_new = false;
+        for spelling in [value.to_owned(), url, json, STANDARD.encode(value), URL_SAFE_NO_PAD.encode(value)] {
+            match self.spellings.iter_mut().find(|(known, _)| *known == spelling) {
+                Some((_, used)) => *used = self.uses,
+                None if spelling.len() >= MASKED_CHARS_MIN => {
+                    self.spellings.push((spelling, self.uses));
+                    is_new = true;
+                }
+                None => {}
+            }
         }
+        if !is_new {
+            return;
+        }
+        let mut uses: Vec<u64> = self.spellings.iter().map(|(_, used)| *used).collect();
+        uses.sort_unstable();
+        uses.dedup();
+        if uses.len() > values_max {
+            let oldest = uses[uses.len() - values_max];
+            self.spellings.retain(|(_, used)| *used >= oldest);
+        }
+        self.spellings.sort_by_key(|(spelling, _)| std::cmp::Reverse(spelling.len()));
     }
-    // Longest first, so that a value inside another one does not leave the other's rest behind.
-    values.sort_by_key(|spelling| std::cmp::Reverse(spelling.len()));
 }
 
 /// Text with every secret known to this process replaced by `***`, in raw, URL, JSON and base64 spelling.
 pub(crate) fn mask(text: &str) -> String {
-    let values = remembered().lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let remembered = remembered().lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let mut masked = text.to_owned();
-    for value in values.iter() {
-        if masked.contains(value.as_str()) {
-            masked = masked.replace(value.as_str(), "***");
+    for (spelling, _) in &remembered.spellings {
+        if masked.contains(spelling.as_str()) {
+            masked = masked.replace(spelling.as_str(), "***");
         }
     }
     masked
@@ -114,6 +148,18 @@ mod tests {
         {
             assert_eq!(mask(&format!("before {spelling} after")), "before *** after");
         }
+    }
+
+    #[test]
+    fn of_very_many_values_those_used_last_stay() {
+        let mut remembered = Remembered::default();
+        for token in 0..50 {
+            remembered.remember("password", 10);
+            remembered.remember(&format!("token-{token}"), 10);
+        }
+        let holds = |value: &str| remembered.spellings.iter().any(|(spelling, _)| spelling == value);
+        assert!(holds("password") && holds("token-49") && holds("token-41"));
+        assert!(!holds("token-40") && remembered.spellings.len() <= 50);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use crate::model::log::Level;
 use crate::model::quota::PauseReason;
 
 /// Something that happened. No event carries a URL, a secret or record content.
@@ -57,6 +58,78 @@ pub(crate) enum Event {
     Warned {
         what: String,
     },
+}
+
+impl Event {
+    /// Its kind, as logs name it.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Event::Resumed { .. } => "run_resumed",
+            Event::StreamBegan { .. } => "stream_began",
+            Event::SlicesPlanned { .. } => "slices_planned",
+            Event::SliceRead { .. } => "slice_read",
+            Event::PageRead { .. } => "page_read",
+            Event::PartStaged { .. } => "part_staged",
+            Event::StreamSealed { .. } => "stream_sealed",
+            Event::StreamFailed { .. } => "stream_failed",
+            Event::SnapshotPublished { .. } => "snapshot_published",
+            Event::Paused { .. } => "run_paused",
+            Event::Warned { .. } => "run_warned",
+        }
+    }
+
+    pub(crate) fn level(&self) -> Level {
+        match self {
+            Event::PageRead { .. } | Event::PartStaged { .. } => Level::Debug,
+            Event::Resumed { .. }
+            | Event::StreamBegan { .. }
+            | Event::SlicesPlanned { .. }
+            | Event::SliceRead { .. }
+            | Event::StreamSealed { .. }
+            | Event::SnapshotPublished { .. }
+            | Event::Paused { .. } => Level::Info,
+            Event::Warned { .. } => Level::Warn,
+            Event::StreamFailed { .. } => Level::Error,
+        }
+    }
+
+    /// Absent = it is about the whole run.
+    pub(crate) fn stream(&self) -> Option<&str> {
+        match self {
+            Event::StreamBegan { stream }
+            | Event::SlicesPlanned { stream, .. }
+            | Event::SliceRead { stream }
+            | Event::PageRead { stream, .. }
+            | Event::PartStaged { stream, .. }
+            | Event::StreamSealed { stream, .. }
+            | Event::StreamFailed { stream } => Some(stream),
+            Event::Resumed { .. } | Event::SnapshotPublished { .. } | Event::Paused { .. } | Event::Warned { .. } => {
+                None
+            }
+        }
+    }
+
+    /// As a line of a log, without the stream's name.
+    pub(crate) fn text(&self) -> String {
+        let moment = |at: &DateTime<Utc>| at.format("%Y-%m-%d %H:%M:%SZ").to_string();
+        match self {
+            Event::Resumed { run, began_at } => {
+                format!("going on with run {run}, which began at {} and was not finished", moment(began_at))
+            }
+            Event::StreamBegan { .. } => "began".to_owned(),
+            Event::SlicesPlanned { slices, .. } => format!("{slices} slices to read"),
+            Event::SliceRead { .. } => "a slice is read".to_owned(),
+            Event::PageRead { records, bytes, .. } => format!("a page of {records} records, {bytes} bytes"),
+            Event::PartStaged { rows, bytes, .. } => format!("a part of {rows} rows, {bytes} bytes"),
+            Event::StreamSealed { rows, pages, took, .. } => {
+                format!("read whole: {rows} rows, {pages} pages, {:.1} s", took.as_secs_f64())
+            }
+            Event::StreamFailed { .. } => "failed".to_owned(),
+            Event::SnapshotPublished { snapshot } => format!("published {snapshot}"),
+            Event::Paused { until, why } => format!("paused until {}: {why}; goes on by itself", moment(until)),
+            Event::Warned { what } => what.clone(),
+        }
+    }
 }
 
 /// Where events go.

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::limits::GRACE_DEFAULT;
+
 const EXIT_CODES: &str = "\
 Exit codes:
   0    published, or done
@@ -45,6 +47,9 @@ pub(super) struct Global {
     /// `--state`]
     #[arg(long, value_name = "DIR", global = true)]
     pub local: Option<PathBuf>,
+    /// Seconds from SIGTERM or Ctrl-C to the end; less than what the scheduler grants before it kills
+    #[arg(long, value_name = "SECONDS", global = true, default_value_t = GRACE_DEFAULT.as_secs(), value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub grace: u64,
 }
 
 #[derive(Debug, Subcommand)]
@@ -174,13 +179,35 @@ pub(super) struct ServeArgs {
 #[command(after_help = "\
 Examples:
   haul runs jobs/sales.yaml
-  haul runs jobs/sales.yaml --last 100 --json")]
+  haul runs jobs/sales.yaml --last 100 --json
+  haul runs show jobs/sales.yaml                               the last run, with its log
+  haul runs show jobs/sales.yaml 01JD3K9V6Q8Z0X4T2M7B5N1C0R")]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(super) struct RunsArgs {
+    #[command(subcommand)]
+    pub verb: Option<RunsVerb>,
     #[command(flatten)]
-    pub job: JobArgs,
+    pub job: Option<JobArgs>,
     /// So many of the newest slots and runs
     #[arg(long, default_value_t = 10, value_parser = count)]
     pub last: usize,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum RunsVerb {
+    /// Show a run with its tables and its log; of the newest runs of a job this is kept
+    Show(RunsShowArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RunsShowArgs {
+    /// Job file
+    pub file: PathBuf,
+    /// Run, as `haul runs` names it [default: the last one]
+    pub run: Option<String>,
+    /// Change a setting of the job for this time
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting)]
+    pub set: Vec<(String, String)>,
 }
 
 #[derive(Debug, Args)]
@@ -195,6 +222,10 @@ pub(super) enum ScheduleVerb {
     Next(ScheduleNextArgs),
     /// Show what changes of the zone's clock do to the slots of jobs
     Check(ScheduleCheckArgs),
+    /// Let no run of a job begin by itself until `resume`; every slot that passes is written down
+    Pause(JobArgs),
+    /// Let runs of a job begin by themselves again
+    Resume(JobArgs),
 }
 
 #[derive(Debug, Args)]

@@ -29,6 +29,7 @@ mod tape;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 
@@ -61,6 +62,7 @@ pub fn run_process(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let output = Output::new(cli.global.json, cli.global.quiet);
+    signals::set_grace(Duration::from_secs(cli.global.grace));
     match dispatch(cli, &output) {
         Ok(exit) => exit.code(),
         Err(failure) => {
@@ -87,7 +89,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Failure> {
     match cli.verb {
         Verb::Run(args) => in_runtime(output, run::run(surroundings()?, args)),
         Verb::Serve(args) => in_runtime(output, serve::run(surroundings()?, args)),
-        Verb::Schedule(args) => schedule::run(output, &args),
+        Verb::Schedule(args) => in_small_runtime(output, schedule::run(surroundings()?, args)),
         Verb::Preview(args) => in_runtime(output, preview::run(surroundings()?, args)),
         Verb::Record(args) => in_runtime(output, tape::record(surroundings()?, args)),
         Verb::Replay(args) => in_runtime(output, tape::replay(surroundings()?, args)),
@@ -185,11 +187,14 @@ fn on(
         // A refresh token that was sent is gone; its answer is waited for even after a second signal.
         if is_something_spent() {
             output.note("waiting for a token that is on its way: it cannot be asked for twice");
-            let _ = tokio::time::timeout(TOKEN_WAIT_MAX, until_nothing_is_spent()).await;
+            let latest = tokio::time::Instant::now() + TOKEN_WAIT_MAX;
+            // Whoever sent the signal kills the process then.
+            let until = signals::deadline().map_or(latest, |deadline| deadline.min(latest));
+            let _ = tokio::time::timeout_at(until, until_nothing_is_spent()).await;
         }
         ended
     });
     // Blocking work of a stopped run must not hold the process.
-    runtime.shutdown_timeout(std::time::Duration::from_millis(500));
+    runtime.shutdown_timeout(Duration::from_millis(500));
     ended
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::Surroundings;
-use super::args::RunsArgs;
+use super::args::{JobArgs, RunsArgs, RunsShowArgs, RunsVerb};
 use super::failure::{Exit, Failure};
 use super::output::{Output, columns, counted, size};
 use super::signals::until_signalled;
@@ -14,16 +14,97 @@ use crate::clock::Clock;
 use crate::engine::{self, Unfinished, UnfinishedStream, find_unfinished, history_of, open_store};
 use crate::job::load;
 use crate::model::held::HeldRun;
-use crate::model::history::Entry;
+use crate::model::history::{Entry, RunDocument, TableEntry};
 
 pub(super) async fn run(around: Surroundings, args: RunsArgs) -> Result<Exit, Failure> {
-    let job = load(&args.job.file, &args.job.set)?;
+    match (args.verb, args.job) {
+        (Some(RunsVerb::Show(args)), _) => show_one(&around, &args).await,
+        (None, Some(job)) => list(around, &job, args.last).await,
+        (None, None) => Err(Failure::usage("the job file is missing")),
+    }
+}
+
+/// A run with its report and its log.
+async fn show_one(around: &Surroundings, args: &RunsShowArgs) -> Result<Exit, Failure> {
+    let job = load(&args.file, &args.set)?;
+    let store = open_store(&job)?;
+    let records = around.settings.open_records().await?;
+    let history = history_of(&job, &store, &records);
+    let work = async {
+        let run = match &args.run {
+            Some(run) => Some(run.clone()),
+            None => history.kept_runs().await?.into_iter().next(),
+        };
+        let Some(run) = run else { return Ok(None) };
+        Ok::<_, engine::Error>(history.run(&run).await?)
+    };
+    let found = until_signalled(around.output, &CancellationToken::new(), work).await??;
+    let Some(document) = found else {
+        let error = match &args.run {
+            Some(run) => format!("nothing is kept of run {run}"),
+            None => format!("job `{}` has no run so far", job.name),
+        };
+        return Err(Failure::usage(error).hint(format!("`haul runs {}` shows the runs", args.file.display())));
+    };
+    if around.output.is_json {
+        around.output.json(&document);
+        return Ok(Exit::Done);
+    }
+    show_document(around.output, &document);
+    Ok(Exit::Done)
+}
+
+fn show_document(output: Output, document: &RunDocument) {
+    let RunDocument { entry, report, log, log_left_out, .. } = document;
+    let text = |name: &str| report[name].as_str().unwrap_or_default().to_owned();
+    output.line(format!("run {} of job `{}`: {}", text("run"), text("job"), entry.outcome.word()));
+    let slot = entry.slot.map_or_else(|| "by hand".to_owned(), |slot| format!("slot {}", moment(slot)));
+    output.line(format!("{slot}, began {} on {}", moment(entry.at), entry.host));
+    if let Some(run) = &entry.run {
+        let requests = counted(run.requests, "request");
+        output.line(format!(
+            "{:.1} s, {requests}, {} of answers, {}",
+            run.seconds,
+            size(run.bytes),
+            counted(run.refreshes, "token")
+        ));
+        let line = |(name, table): (&String, &TableEntry)| {
+            let changes = match table.schema_changes {
+                0 => String::new(),
+                changes => counted(changes, "schema change"),
+            };
+            vec![name.clone(), counted(table.rows, "row"), size(table.bytes), table.outcome.word().to_owned(), changes]
+        };
+        let rows: Vec<Vec<String>> = run.tables.iter().map(line).collect();
+        for line in columns(&rows, &[false, true, true, false, false]) {
+            output.line(format!("  {line}"));
+        }
+    }
+    for (word, name) in [("why", "error"), ("hint", "hint")] {
+        if let Some(text) = report[name].as_str() {
+            output.line(format!("{word}: {text}"));
+        }
+    }
+    for warning in report["warnings"].as_array().into_iter().flatten().filter_map(serde_json::Value::as_str) {
+        output.line(format!("warning: {warning}"));
+    }
+    for (at, line) in log.iter().enumerate() {
+        if *log_left_out > 0 && at == log.len() / 2 {
+            output.line(format!("  … {} left out", counted(*log_left_out, "line")));
+        }
+        let stream = line.stream.as_deref().map(|stream| format!("{stream}: ")).unwrap_or_default();
+        output.line(format!("  {}  {:<5}  {stream}{}", line.at.format("%H:%M:%S%.3f"), line.level.word(), line.text));
+    }
+}
+
+async fn list(around: Surroundings, args: &JobArgs, last: usize) -> Result<Exit, Failure> {
+    let job = load(&args.file, &args.set)?;
     let store = open_store(&job)?;
     let work = async {
         let held = store.list_held().await.map_err(engine::Error::from)?;
         let unfinished = find_unfinished(&around.settings, &job, &store).await?;
         let records = around.settings.open_records().await?;
-        let history = history_of(&job, &store, &records).newest(args.last, Clock.now()).await?;
+        let history = history_of(&job, &store, &records).newest(last, Clock.now()).await?;
         Ok::<_, engine::Error>((held, unfinished, history))
     };
     let (held, unfinished, history) = until_signalled(around.output, &CancellationToken::new(), work).await??;
@@ -44,7 +125,7 @@ pub(super) async fn run(around: Surroundings, args: RunsArgs) -> Result<Exit, Fa
     for held in &held {
         show(around.output, held);
     }
-    let file = args.job.file.display();
+    let file = args.file.display();
     around.output.note(format!("`haul publish {file} --approve RUN` publishes one, `--discard RUN` forgets it"));
     Ok(Exit::Done)
 }
@@ -57,10 +138,11 @@ fn show_history(output: Output, history: &[Entry]) {
         let rows = rows.map(|rows| counted(rows, "row")).unwrap_or_default();
         let took = entry.run.as_ref().map(|run| format!("{:.1} s", run.seconds)).unwrap_or_default();
         let why = entry.why.as_deref().unwrap_or_default();
-        vec![moment(entry.at).to_string(), slot, entry.outcome.word().to_owned(), rows, took, why.to_owned()]
+        let run = entry.run.as_ref().map(|run| run.run.clone()).unwrap_or_default();
+        vec![moment(entry.at).to_string(), slot, entry.outcome.word().to_owned(), rows, took, run, why.to_owned()]
     };
     let rows: Vec<Vec<String>> = history.iter().rev().map(line).collect();
-    for line in columns(&rows, &[false, false, false, true, true, false]) {
+    for line in columns(&rows, &[false, false, false, true, true, false, false]) {
         output.line(line);
     }
 }

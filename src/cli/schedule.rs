@@ -3,19 +3,52 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
-use super::args::{ScheduleArgs, ScheduleCheckArgs, ScheduleNextArgs, ScheduleVerb};
+use super::Surroundings;
+use super::args::{JobArgs, ScheduleArgs, ScheduleCheckArgs, ScheduleNextArgs, ScheduleVerb};
 use super::failure::{Exit, Failure};
 use super::output::{Output, columns};
 use crate::clock::Clock;
+use crate::engine::{self, host_name, open_store, slots_of};
 use crate::job::load;
 use crate::model::plan::Job;
 use crate::schedule::{Rule, Schedule};
+use crate::state::Paused;
 
-pub(super) fn run(output: &Output, args: &ScheduleArgs) -> Result<Exit, Failure> {
+pub(super) async fn run(around: Surroundings, args: ScheduleArgs) -> Result<Exit, Failure> {
     match &args.verb {
-        ScheduleVerb::Next(args) => next(output, args),
-        ScheduleVerb::Check(args) => check(output, args),
+        ScheduleVerb::Next(args) => next(&around.output, args),
+        ScheduleVerb::Check(args) => check(&around.output, args),
+        ScheduleVerb::Pause(args) => pause(&around, args, true).await,
+        ScheduleVerb::Resume(args) => pause(&around, args, false).await,
     }
+}
+
+async fn pause(around: &Surroundings, args: &JobArgs, is_paused: bool) -> Result<Exit, Failure> {
+    let job = load(&args.file, &args.set)?;
+    let next = schedule_of(&job)?.next_after(Clock.now());
+    let store = open_store(&job)?;
+    let records = around.settings.open_records().await?;
+    let slots = slots_of(&job, &store, &records);
+    let by = format!("`haul schedule pause` on {}", host_name());
+    let is_changed = match is_paused {
+        true => slots.pause(&Paused { since: Clock.now(), by }).await,
+        false => slots.resume().await,
+    };
+    let is_changed = is_changed.map_err(engine::Error::from)?;
+    if around.output.is_json {
+        around.output.json(&json!({ "job": job.name, "paused": is_paused, "changed": is_changed }));
+        return Ok(Exit::Done);
+    }
+    let next = next.map_or_else(|| "never".to_owned(), |next| next.format("%Y-%m-%d %H:%M:%SZ").to_string());
+    around.output.line(match (is_paused, is_changed) {
+        (true, true) => {
+            format!("job `{}` is paused: no run begins by itself; `haul run` still does what you say", job.name)
+        }
+        (true, false) => format!("job `{}` was paused already", job.name),
+        (false, true) => format!("job `{}` goes on: next at {next}", job.name),
+        (false, false) => format!("job `{}` was not paused: next at {next}", job.name),
+    });
+    Ok(Exit::Done)
 }
 
 fn schedule_of(job: &Job) -> Result<&Schedule, Failure> {

@@ -13,8 +13,11 @@ use super::failure::{Exit, Failure};
 use super::output::{Output, counted};
 use super::signals::{hangups, until_signalled};
 use crate::clock::Clock;
-use crate::daemon::{Note, Serving, serve};
+use crate::daemon::{Board, Note, Serving, serve};
+use crate::engine::line_of;
+use crate::model::log::Level;
 use crate::model::report::{Outcome, RunReport};
+use crate::telemetry::Event;
 
 pub(super) async fn run(around: Surroundings, args: ServeArgs) -> Result<Exit, Failure> {
     let output = around.output;
@@ -26,6 +29,7 @@ pub(super) async fn run(around: Surroundings, args: ServeArgs) -> Result<Exit, F
             folder: args.folder.clone(),
             settings: Arc::new(around.settings),
             records,
+            board: Arc::new(Board::new()),
             tell: Arc::new(move |note| tell(output, note)),
             room: Arc::new(Semaphore::new(args.at_once)),
             is_stopped: is_stopped.clone(),
@@ -46,7 +50,10 @@ pub(super) async fn run(around: Surroundings, args: ServeArgs) -> Result<Exit, F
 fn tell(output: Output, note: Note) {
     let at = Clock.now();
     if output.is_json {
-        output.json_line(&document(at, &note));
+        let is_debug = matches!(&note, Note::Event { event, .. } if event.level() == Level::Debug);
+        if !is_debug {
+            output.json_line(&document(at, &note));
+        }
         return;
     }
     let line = match note {
@@ -61,9 +68,20 @@ fn tell(output: Output, note: Note) {
             format!("{} is broken, and goes on as it was: {why}", file.display())
         }
         Note::NotLoaded { file, is_kept: false, why } => format!("{} is not served: {why}", file.display()),
-        Note::Unscheduled { file } => format!("{} has no `schedule`, and is not served", file.display()),
-        Note::Began { job, slot } => format!("{job}: slot {} begins", moment(slot)),
-        Note::Ended { job, slot, ended } => format!("{job}: slot {} {}", moment(slot), told(&ended.report)),
+        Note::Unscheduled { file } => format!("{} has no `schedule`, and runs when somebody says so", file.display()),
+        Note::Began { job, slot } => format!("{job}: {} begins", which(slot)),
+        Note::Event { job, event } => match event.level() {
+            // The end of the run says it in full.
+            Level::Debug | Level::Info => match event {
+                Event::Paused { .. } | Event::Resumed { .. } => format!("{job}: {}", event.text()),
+                _ => return,
+            },
+            Level::Warn | Level::Error => {
+                let stream = event.stream().map(|stream| format!("stream `{stream}` ")).unwrap_or_default();
+                format!("{job}: {stream}{}", event.text())
+            }
+        },
+        Note::Ended { job, slot, ended } => format!("{job}: {} {}", which(slot), told(&ended.report)),
         Note::NotServed { job, entry } => {
             let slot = entry.slot.map(|slot| moment(slot).to_string()).unwrap_or_default();
             format!("{job}: slot {slot} {}: {}", entry.outcome.word(), entry.why.unwrap_or_default())
@@ -71,6 +89,10 @@ fn tell(output: Output, note: Note) {
         Note::Trouble { job, why } => format!("{job}: {why}; tried again soon"),
     };
     output.line(format!("{}  {line}", moment(at)));
+}
+
+fn which(slot: Option<DateTime<Utc>>) -> String {
+    slot.map_or_else(|| "a run by hand".to_owned(), |slot| format!("slot {}", moment(slot)))
 }
 
 /// How a run ended, on one line.
@@ -99,6 +121,10 @@ fn document(at: DateTime<Utc>, note: &Note) -> serde_json::Value {
         }
         Note::Unscheduled { file } => json!({ "at": at, "note": "unscheduled", "file": file }),
         Note::Began { job, slot } => json!({ "at": at, "note": "began", "job": job, "slot": slot }),
+        Note::Event { job, event } => {
+            let line = line_of(at, event);
+            json!({ "at": at, "note": "event", "job": job, "level": line.level, "event": line.event, "stream": line.stream, "text": line.text })
+        }
         Note::Ended { job, slot, ended } => {
             json!({ "at": at, "note": "ended", "job": job, "slot": slot, "report": ended.report })
         }

@@ -1,14 +1,36 @@
-//! Ctrl-C and SIGTERM: the first asks the run to stop, the second ends the process at once. Both are safe: nothing is
-//! visible before the publication's one step.
+//! Ctrl-C and SIGTERM: the first asks the run to stop, the second ends the process at once, and so does the end of the grace, behind
+//! which an orchestrator would kill it. All are safe: nothing is visible before the publication's one step.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::failure::{Exit, Failure};
 use super::output::Output;
+use crate::limits::GRACE_DEFAULT;
 
 static IS_TERMINATED: AtomicBool = AtomicBool::new(false);
+static GRACE: OnceLock<Duration> = OnceLock::new();
+/// When the grace of the first signal is over.
+static DEADLINE: OnceLock<Instant> = OnceLock::new();
+
+/// How long the work may go on behind the first signal.
+pub(super) fn set_grace(grace: Duration) {
+    // Once a process, before anything begins.
+    let _ = GRACE.set(grace);
+}
+
+fn grace() -> Duration {
+    GRACE.get().copied().unwrap_or(GRACE_DEFAULT)
+}
+
+/// When the process must be over. `None` = no signal arrived.
+pub(super) fn deadline() -> Option<Instant> {
+    DEADLINE.get().copied()
+}
 
 /// The exit code of the signal that arrived.
 pub(super) fn exit() -> Exit {
@@ -33,9 +55,14 @@ pub(super) async fn until_signalled<T>(
         output.note("stopping after the current request; a second signal stops at once");
     }
     cancel.cancel();
+    let deadline = *DEADLINE.get_or_init(|| Instant::now() + grace());
     tokio::select! {
         done = work => Ok(done),
         () = signals.next() => Err(interrupted()),
+        () = tokio::time::sleep_until(deadline) => {
+            let failure = format!("stopped {} s after a signal, before the current request was over", grace().as_secs());
+            Err(Failure { error: failure, ..interrupted() }.hint("the next run goes on behind the pages that were read"))
+        }
     }
 }
 

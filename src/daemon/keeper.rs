@@ -1,33 +1,35 @@
-//! One job of the daemon: waits for its slots, takes them, and runs it.
+//! One job of the daemon: waits for its slots and for people's orders, takes slots, and runs it.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::{Note, Tell};
+use super::board::{Board, Books};
+use super::due::{moment, unserved, why_missed, why_paused};
+use super::{Note, Order, Tell};
 use crate::clock::Clock;
 use crate::engine::{
-    self, Class, Context, Ended, Purpose, RunOptions, Settings, history_of, host_name, open_store, run_job, slots_of,
-    text_of,
+    Class, Context, Ended, Purpose, RunOptions, Settings, history_of, open_store, run_job, slots_of, text_of,
 };
-use crate::limits::{SCHEDULE_LOOK_EVERY, SCHEDULE_RETRY_WAIT};
+use crate::limits::{BOARD_ENTRIES, BOARD_REFRESH, SCHEDULE_LOOK_EVERY, SCHEDULE_RETRY_WAIT};
 use crate::model::history::{Entry, Served};
 use crate::model::plan::Job;
-use crate::schedule::{Missed, Overlap, Schedule};
-use crate::state::{History, RecordStore, Slots};
+use crate::schedule::{Overlap, Schedule};
+use crate::state::{RecordStore, SlotsSeen};
 use crate::telemetry::Telemetry;
 
-/// A job with its schedule.
+/// A job of the folder.
 pub(super) struct Keeper {
-    pub job: Job,
-    pub schedule: Schedule,
+    pub job: Arc<Job>,
     pub settings: Arc<Settings>,
     pub records: Arc<RecordStore>,
+    pub board: Arc<Board>,
     pub tell: Tell,
+    pub orders: mpsc::Receiver<Order>,
     /// For the runs of all jobs.
     pub room: Arc<Semaphore>,
     /// No slot is taken any more.
@@ -36,28 +38,38 @@ pub(super) struct Keeper {
     pub is_stopped: CancellationToken,
 }
 
+/// What a keeper remembers from look to look.
+#[derive(Default)]
+struct Memory {
+    books: Option<Arc<Books>>,
+    going: Option<Going>,
+    /// When the history was read, and up to which slot.
+    read: Option<(Instant, DateTime<Utc>)>,
+}
+
 /// A run that is going on.
 struct Going {
-    slot: DateTime<Utc>,
+    slot: Option<DateTime<Utc>>,
     cancel: CancellationToken,
     ended: oneshot::Receiver<Result<Ended, String>>,
 }
 
-/// Where the job's slots and history stand.
-struct Books {
-    slots: Slots,
-    history: History,
+/// What to do about the slots.
+enum Look {
+    Again,
+    /// Nothing will be due for so long.
+    In(Duration),
 }
 
 impl Keeper {
-    /// Serves the job's slots until it is over; a run that is going on then comes to its end.
-    pub(super) async fn keep(self) {
-        let mut books: Option<Books> = None;
-        let mut going: Option<Going> = None;
+    /// Serves the job until it is over; a run that is going on then comes to its end.
+    pub(super) async fn keep(mut self) {
+        let mut memory = Memory::default();
         while !self.is_over.is_cancelled() {
-            let wait = match self.look(&mut books, &mut going).await {
+            let wait = match self.look(&mut memory).await {
                 Ok(wait) => wait.min(SCHEDULE_LOOK_EVERY),
                 Err(why) => {
+                    self.board.change(&self.job, |seat| seat.trouble = Some(why.clone()));
                     (self.tell)(Note::Trouble { job: self.job.name.clone(), why });
                     SCHEDULE_RETRY_WAIT
                 }
@@ -65,199 +77,232 @@ impl Keeper {
             tokio::select! {
                 biased;
                 () = self.is_over.cancelled() => {}
-                ended = end_of(&mut going) => self.close(&books, ended).await,
+                ended = end_of(&mut memory.going) => self.close(&mut memory, ended).await,
+                Some(order) = self.orders.recv() => self.obey(order, &mut memory),
                 () = tokio::time::sleep(wait) => {}
             }
         }
-        if going.is_some() {
+        if let Some(cancel) = memory.going.as_ref().map(|going| going.cancel.clone()) {
             let stopped = self.is_stopped.clone();
-            let cancel = going.as_ref().map(|going| going.cancel.clone());
             let passed_on = tokio::spawn(async move {
                 stopped.cancelled().await;
-                if let Some(cancel) = cancel {
-                    cancel.cancel();
-                }
+                cancel.cancel();
             });
-            let ended = end_of(&mut going).await;
+            let ended = end_of(&mut memory.going).await;
             passed_on.abort();
-            self.close(&books, ended).await;
+            self.close(&mut memory, ended).await;
+        }
+        self.board.leave(&self.job);
+    }
+
+    fn obey(&self, order: Order, memory: &mut Memory) {
+        match (order, &memory.going) {
+            (Order::RunNow, None) => memory.going = Some(self.begin(None)),
+            (Order::Stop, Some(going)) => going.cancel.cancel(),
+            (Order::Look, _) => memory.read = None,
+            // It is what it should be.
+            (Order::RunNow, Some(_)) | (Order::Stop, None) => {}
         }
     }
 
     /// Looks at the slots, and begins what is due. Returns how long nothing will be.
-    async fn look(&self, books: &mut Option<Books>, going: &mut Option<Going>) -> Result<Duration, String> {
-        let books = match books {
-            Some(books) => books,
+    async fn look(&self, memory: &mut Memory) -> Result<Duration, String> {
+        let books = match &memory.books {
+            Some(books) => Arc::clone(books),
             None => {
                 let store = open_store(&self.job).map_err(|error| text_of(&error))?;
                 let slots = slots_of(&self.job, &store, &self.records);
-                books.insert(Books { slots, history: history_of(&self.job, &store, &self.records) })
+                let history = history_of(&self.job, &store, &self.records);
+                let books = Arc::new(Books { store, slots, history });
+                self.board.change(&self.job, |seat| seat.books = Some(Arc::clone(&books)));
+                Arc::clone(memory.books.insert(books))
             }
         };
-        let unread = |error: crate::state::Error| text_of(&error);
         loop {
             let now = Clock.now();
-            let seen = books.slots.look(now).await.map_err(unread)?;
-            if let Some(left) = seen.left.filter(|_| going.is_none()) {
-                if books.slots.begin_again(left).await.map_err(unread)? {
-                    *going = Some(self.begin(left));
-                }
-                continue;
-            }
-            let due = self.schedule.due(seen.last, now);
-            if let Some(missed) = due.missed {
-                if books.slots.pass(missed.last).await.map_err(unread)? {
-                    self.leave(books, missed.last, Served::Missed, why_missed(missed)).await?;
-                }
-                continue;
-            }
-            let Some(slot) = due.served.first().copied() else {
-                let next = self.schedule.next_after(seen.last.max(now));
-                let wait = next.and_then(|next| (next - Clock.now()).to_std().ok());
-                return Ok(wait.unwrap_or(SCHEDULE_LOOK_EVERY));
-            };
-            if let Some(blackout) = self.schedule.blackout_at(slot) {
-                if books.slots.pass(slot).await.map_err(unread)? {
-                    self.leave(books, slot, Served::Blackout, format!("within the blackout {blackout}")).await?;
-                }
-                continue;
-            }
-            let starts_at = self.schedule.starts_at(&self.job.name, slot);
-            if let Ok(wait) = (starts_at - now).to_std()
-                && !wait.is_zero()
-            {
+            let seen = books.slots.look(now).await.map_err(|error| text_of(&error))?;
+            self.show(&books, &seen, now, memory).await?;
+            let Some(schedule) = &self.job.schedule else { return Ok(SCHEDULE_LOOK_EVERY) };
+            if let Look::In(wait) = self.serve(&books, schedule, &seen, now, &mut memory.going).await? {
                 return Ok(wait);
-            }
-            match (&*going, self.schedule.overlap) {
-                (None, _) => {
-                    if books.slots.begin(slot).await.map_err(unread)? {
-                        *going = Some(self.begin(slot));
-                    }
-                }
-                (Some(other), Overlap::Skip) => {
-                    let why = format!("the run of slot {} is going on", moment(other.slot));
-                    if books.slots.pass(slot).await.map_err(unread)? {
-                        self.leave(books, slot, Served::Skipped, why).await?;
-                    }
-                }
-                // Its end is waited for.
-                (Some(_), Overlap::Queue) => return Ok(SCHEDULE_LOOK_EVERY),
-                (Some(other), Overlap::Cancel) => {
-                    other.cancel.cancel();
-                    return Ok(SCHEDULE_LOOK_EVERY);
-                }
             }
         }
     }
 
-    fn begin(&self, slot: DateTime<Utc>) -> Going {
+    /// Serves one slot that is due, or lets it pass.
+    async fn serve(
+        &self,
+        books: &Books,
+        schedule: &Schedule,
+        seen: &SlotsSeen,
+        now: DateTime<Utc>,
+        going: &mut Option<Going>,
+    ) -> Result<Look, String> {
+        let unread = |error: crate::state::Error| text_of(&error);
+        if let Some(left) = seen.left.filter(|_| going.is_none()) {
+            if books.slots.begin_again(left).await.map_err(unread)? {
+                *going = Some(self.begin(Some(left)));
+            }
+            return Ok(Look::Again);
+        }
+        let due = schedule.due(seen.last, now);
+        if let Some(missed) = due.missed {
+            return self.leave(books, missed.last, Served::Missed, why_missed(missed)).await;
+        }
+        let Some(slot) = due.served.first().copied() else {
+            let next = schedule.next_after(seen.last.max(now));
+            let wait = next.and_then(|next| (next - Clock.now()).to_std().ok());
+            return Ok(Look::In(wait.unwrap_or(SCHEDULE_LOOK_EVERY)));
+        };
+        if let Some(paused) = &seen.paused {
+            return self.leave(books, slot, Served::Paused, why_paused(paused)).await;
+        }
+        if let Some(blackout) = schedule.blackout_at(slot) {
+            return self.leave(books, slot, Served::Blackout, format!("within the blackout {blackout}")).await;
+        }
+        let starts_at = schedule.starts_at(&self.job.name, slot);
+        if let Ok(wait) = (starts_at - now).to_std()
+            && !wait.is_zero()
+        {
+            return Ok(Look::In(wait));
+        }
+        match (&*going, schedule.overlap) {
+            (None, _) => {
+                if books.slots.begin(slot).await.map_err(unread)? {
+                    *going = Some(self.begin(Some(slot)));
+                }
+                Ok(Look::Again)
+            }
+            (Some(other), Overlap::Skip) => {
+                let which = match other.slot {
+                    Some(slot) => format!("of slot {}", moment(slot)),
+                    None => "that was started by hand".to_owned(),
+                };
+                self.leave(books, slot, Served::Skipped, format!("the run {which} is going on")).await
+            }
+            // Its end is waited for.
+            (Some(_), Overlap::Queue) => Ok(Look::In(SCHEDULE_LOOK_EVERY)),
+            (Some(other), Overlap::Cancel) => {
+                other.cancel.cancel();
+                Ok(Look::In(SCHEDULE_LOOK_EVERY))
+            }
+        }
+    }
+
+    /// Puts what was seen on the board.
+    async fn show(
+        &self,
+        books: &Books,
+        seen: &SlotsSeen,
+        now: DateTime<Utc>,
+        memory: &mut Memory,
+    ) -> Result<(), String> {
+        let is_fresh = |(at, slot): &(Instant, DateTime<Utc>)| at.elapsed() < BOARD_REFRESH && *slot == seen.last;
+        let entries = if memory.read.as_ref().is_some_and(is_fresh) {
+            None
+        } else {
+            memory.read = Some((Instant::now(), seen.last));
+            Some(books.history.newest(BOARD_ENTRIES, now).await.map_err(|error| text_of(&error))?)
+        };
+        let next = self.job.schedule.as_ref().and_then(|schedule| {
+            let slot = schedule.next_after(seen.last.max(now))?;
+            Some((slot, schedule.starts_at(&self.job.name, slot)))
+        });
+        let is_ours = |slot: DateTime<Utc>| memory.going.as_ref().is_some_and(|going| going.slot == Some(slot));
+        let elsewhere = seen.serving.clone().filter(|(slot, _)| !is_ours(*slot));
+        self.board.change(&self.job, |seat| {
+            (seat.next, seat.paused, seat.elsewhere, seat.trouble) = (next, seen.paused.clone(), elsewhere, None);
+            if let Some(entries) = entries {
+                seat.entries = Arc::new(entries);
+            }
+        });
+        Ok(())
+    }
+
+    fn begin(&self, slot: Option<DateTime<Utc>>) -> Going {
         (self.tell)(Note::Began { job: self.job.name.clone(), slot });
+        self.board.change(&self.job, |seat| seat.began(slot));
         let cancel = CancellationToken::new();
-        let (job, settings, stop) = (self.job.clone(), Arc::clone(&self.settings), cancel.clone());
+        let (job, settings, stop) = (Arc::clone(&self.job), Arc::clone(&self.settings), cancel.clone());
         let (room, runtime) = (Arc::clone(&self.room), Handle::current());
+        let (board, tell) = (Arc::clone(&self.board), Arc::clone(&self.tell));
         let (done, ended) = oneshot::channel();
-        let work = async move |job, settings: Arc<Settings>, stop| {
-            let _place = room.acquire_owned().await;
-            let telemetry = Telemetry::new(|_| {});
-            let ctx = Context::open(job, &settings, Purpose::Run, stop, telemetry).await;
+        let work = async move || {
+            let _place = tokio::select! {
+                place = room.acquire_owned() => place,
+                () = stop.cancelled() => return Err("stopped before its turn came".to_owned()),
+            };
+            let kept = Arc::clone(&job);
+            let telemetry = Telemetry::new(move |event| {
+                board.change(&kept, |seat| seat.told(&event));
+                tell(Note::Event { job: kept.name.clone(), event });
+            });
+            let ctx = Context::open((*job).clone(), &settings, Purpose::Run, stop, telemetry).await;
             let ctx = ctx.map_err(|error| text_of(&error))?;
-            let options = RunOptions { slot: Some(slot), ..RunOptions::default() };
+            let options = RunOptions { slot, ..RunOptions::default() };
             Ok(run_job(Arc::new(ctx), options).await)
         };
         // A thread of its own, and none of the runtime's: these are bounded, and the run's own work waits for them.
         std::thread::spawn(move || {
             // Nobody waits for it any more when the daemon was stopped twice.
-            let _ = done.send(runtime.block_on(work(job, settings, stop)));
+            let _ = done.send(runtime.block_on(work()));
         });
         Going { slot, cancel, ended }
     }
 
-    /// A run is over. One that was stopped leaves its slot to whoever starts next.
-    async fn close(&self, books: &Option<Books>, (slot, ended): (DateTime<Utc>, Result<Ended, String>)) {
-        let Some(books) = books else { return };
+    /// A run is over. One that was stopped with the daemon leaves its slot to whoever starts next.
+    async fn close(&self, memory: &mut Memory, (slot, ended): (Option<DateTime<Utc>>, Result<Ended, String>)) {
+        let Some(books) = memory.books.clone() else { return };
         let job = self.job.name.clone();
-        let is_stopped =
-            self.is_stopped.is_cancelled() && matches!(&ended, Ok(ended) if ended.failure == Some(Class::Interrupted));
+        let is_left = self.is_stopped.is_cancelled()
+            && match &ended {
+                Ok(ended) => ended.failure == Some(Class::Interrupted),
+                Err(_) => true,
+            };
+        let report = ended.as_ref().ok().map(|ended| ended.report.clone());
+        self.board.change(&self.job, |seat| seat.ended(report.as_ref()));
         match ended {
-            Ok(ended) => (self.tell)(Note::Ended { job: job.clone(), slot, ended: Box::new(ended) }),
+            Ok(ended) => {
+                let entry = Entry::of_run(&ended.report, slot, &crate::engine::host_name());
+                self.board.change(&self.job, |seat| seat.entered(entry));
+                (self.tell)(Note::Ended { job: job.clone(), slot, ended: Box::new(ended) });
+            }
+            Err(_) if is_left => {}
             Err(why) => {
-                if let Err(why) = self.leave(books, slot, Served::Failed, why).await {
+                let entry = Entry { slot, ..unserved(Clock.now(), Served::Failed, why) };
+                if let Err(why) = self.enter(&books, entry).await {
                     (self.tell)(Note::Trouble { job: job.clone(), why });
                 }
             }
         }
-        if !is_stopped && let Err(error) = books.slots.end(slot).await {
+        if let Some(slot) = slot.filter(|_| !is_left)
+            && let Err(error) = books.slots.end(slot).await
+        {
             (self.tell)(Note::Trouble { job, why: text_of(&error) });
         }
     }
 
-    /// Writes down that no run serves a slot.
-    async fn leave(&self, books: &Books, slot: DateTime<Utc>, outcome: Served, why: String) -> Result<(), String> {
-        let entry = Entry { slot: Some(slot), at: Clock.now(), outcome, why: Some(why), host: host_name(), run: None };
+    /// Lets a slot pass, and writes down why.
+    async fn leave(&self, books: &Books, slot: DateTime<Utc>, outcome: Served, why: String) -> Result<Look, String> {
+        if books.slots.pass(slot).await.map_err(|error| text_of(&error))? {
+            self.enter(books, unserved(slot, outcome, why)).await?;
+        }
+        Ok(Look::Again)
+    }
+
+    async fn enter(&self, books: &Books, entry: Entry) -> Result<(), String> {
         let added = books.history.add(&entry).await.map_err(|error| text_of(&error));
+        self.board.change(&self.job, |seat| seat.entered(entry.clone()));
         (self.tell)(Note::NotServed { job: self.job.name.clone(), entry: Box::new(entry) });
         added
     }
 }
 
 /// Waits for the end of the run that is going on; for ever where there is none.
-async fn end_of(going: &mut Option<Going>) -> (DateTime<Utc>, Result<Ended, String>) {
+async fn end_of(going: &mut Option<Going>) -> (Option<DateTime<Utc>>, Result<Ended, String>) {
     let Some(run) = going else { return std::future::pending().await };
     let ended = (&mut run.ended).await.unwrap_or_else(|_| Err("the run ended without a word".to_owned()));
     let slot = run.slot;
     *going = None;
     (slot, ended)
-}
-
-/// The slot that a call from a crontab or container serves, which is taken by it. `None` = nothing is due, or somebody
-/// else was faster.
-pub(crate) async fn due_slot(
-    job: &Job,
-    schedule: &Schedule,
-    records: &Arc<RecordStore>,
-) -> Result<Option<(DateTime<Utc>, Slots)>, engine::OpenError> {
-    let store = open_store(job)?;
-    let slots = slots_of(job, &store, records);
-    let now = Clock.now();
-    let wrong = engine::Error::from;
-    let seen = slots.look(now).await.map_err(wrong)?;
-    if let Some(left) = seen.left
-        && slots.begin_again(left).await.map_err(wrong)?
-    {
-        return Ok(Some((left, slots)));
-    }
-    let due = schedule.due(seen.last, now);
-    let history = history_of(job, &store, records);
-    let leave = async |slot: DateTime<Utc>, outcome: Served, why: String| {
-        let entry = Entry { slot: Some(slot), at: Clock.now(), outcome, why: Some(why), host: host_name(), run: None };
-        history.add(&entry).await
-    };
-    if let Some(missed) = due.missed
-        && slots.pass(missed.last).await.map_err(wrong)?
-    {
-        leave(missed.last, Served::Missed, why_missed(missed)).await.map_err(wrong)?;
-    }
-    for slot in due.served {
-        if let Some(blackout) = schedule.blackout_at(slot) {
-            if slots.pass(slot).await.map_err(wrong)? {
-                leave(slot, Served::Blackout, format!("within the blackout {blackout}")).await.map_err(wrong)?;
-            }
-            continue;
-        }
-        if slots.begin(slot).await.map_err(wrong)? {
-            return Ok(Some((slot, slots)));
-        }
-    }
-    Ok(None)
-}
-
-fn why_missed(Missed { first, last, count }: Missed) -> String {
-    match count {
-        1 => "nothing ran at its time".to_owned(),
-        _ => format!("nothing ran at the time of {count} slots from {} to {}", moment(first), moment(last)),
-    }
-}
-
-fn moment(at: DateTime<Utc>) -> impl std::fmt::Display {
-    at.format("%Y-%m-%d %H:%M:%SZ")
 }

@@ -2,19 +2,24 @@
 //! is told as notes; it prints nothing. A daemon shares its jobs' slots with crontabs, containers and other daemons on one
 //! record store, so each slot is served once.
 
+mod board;
+mod due;
 mod folder;
 mod keeper;
 mod serve;
+mod totals;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-pub(crate) use self::keeper::due_slot;
+pub(crate) use self::board::Board;
+pub(crate) use self::due::due_slot;
 pub(crate) use self::serve::{Serving, serve};
 use crate::engine::Ended;
 use crate::model::history::Entry;
+use crate::telemetry::Event;
 
 /// What the daemon tells.
 pub(crate) enum Note {
@@ -28,17 +33,23 @@ pub(crate) enum Note {
         is_kept: bool,
         why: String,
     },
-    /// A job file without a schedule.
+    /// A job file without a schedule: it runs when somebody says so.
     Unscheduled {
         file: PathBuf,
     },
+    /// Without a slot somebody started it by hand.
     Began {
         job: String,
-        slot: DateTime<Utc>,
+        slot: Option<DateTime<Utc>>,
+    },
+    /// Something that happened in a run.
+    Event {
+        job: String,
+        event: Event,
     },
     Ended {
         job: String,
-        slot: DateTime<Utc>,
+        slot: Option<DateTime<Utc>>,
         ended: Box<Ended>,
     },
     /// A slot that no run serves.
@@ -55,3 +66,13 @@ pub(crate) enum Note {
 
 /// Where notes go.
 pub(crate) type Tell = Arc<dyn Fn(Note) + Send + Sync>;
+
+/// What a person wants of a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    RunNow,
+    /// The run that is going on is to stop after its current request.
+    Stop,
+    /// Something was changed in the record store.
+    Look,
+}

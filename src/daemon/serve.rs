@@ -9,13 +9,14 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
+use super::board::Board;
 use super::folder::{Found, load_folder};
 use super::keeper::Keeper;
 use super::{Note, Tell};
 use crate::clock::Clock;
 use crate::engine::Settings;
+use crate::limits::ORDERS_MAX;
 use crate::model::plan::Job;
-use crate::schedule::Schedule;
 use crate::state::RecordStore;
 
 /// What the daemon works with.
@@ -23,6 +24,7 @@ pub(crate) struct Serving {
     pub folder: PathBuf,
     pub settings: Arc<Settings>,
     pub records: Arc<RecordStore>,
+    pub board: Arc<Board>,
     pub tell: Tell,
     /// For so many runs at once.
     pub room: Arc<Semaphore>,
@@ -68,22 +70,27 @@ pub(crate) async fn serve(serving: Serving, mut reloads: mpsc::Receiver<()>) -> 
 /// Brings what is kept to what was found. A file that is broken now leaves its job as it was.
 fn apply(serving: &Serving, found: Vec<Found>, kept: &mut BTreeMap<PathBuf, Kept>, keepers: &Keepers) {
     let mut jobs: BTreeMap<PathBuf, Option<Job>> = BTreeMap::new();
+    let mut broken = BTreeMap::new();
     for Found { file, job } in found {
+        let not_loaded = |file: &Path, is_kept, why: &str| {
+            (serving.tell)(Note::NotLoaded { file: file.to_path_buf(), is_kept, why: why.to_owned() });
+        };
         match job {
-            Ok(job) if job.schedule.is_none() => (serving.tell)(Note::Unscheduled { file }),
             Ok(job) => match name_taken(&jobs, &job.name) {
                 Some(other) => {
                     let why = format!("its job `{}` is also in {}", job.name, other.display());
-                    (serving.tell)(Note::NotLoaded { file, is_kept: false, why });
+                    not_loaded(&file, false, &why);
+                    broken.insert(file, why);
                 }
                 None => drop(jobs.insert(file, Some(job))),
             },
             Err(error) => {
-                let is_kept = kept.contains_key(&file);
-                (serving.tell)(Note::NotLoaded { file: file.clone(), is_kept, why: error.to_string() });
+                let (is_kept, why) = (kept.contains_key(&file), error.to_string());
+                not_loaded(&file, is_kept, &why);
                 if is_kept {
-                    jobs.insert(file, None);
+                    jobs.insert(file.clone(), None);
                 }
+                broken.insert(file, why);
             }
         }
     }
@@ -99,14 +106,17 @@ fn apply(serving: &Serving, found: Vec<Found>, kept: &mut BTreeMap<PathBuf, Kept
     let mut begun = Vec::new();
     for (file, job) in jobs {
         let Some(job) = job.filter(|_| !kept.contains_key(&file)) else { continue };
-        let Some(schedule) = job.schedule.clone() else { continue };
-        begun.push((job.name.clone(), schedule.next_after(now)));
+        match &job.schedule {
+            Some(schedule) => begun.push((job.name.clone(), schedule.next_after(now))),
+            None => (serving.tell)(Note::Unscheduled { file: file.clone() }),
+        }
         let config_hash = job.config_hash.clone();
-        let keeper = keeper(serving, job, schedule);
+        let keeper = keeper(serving, &file, Arc::new(job));
         kept.insert(file, Kept { config_hash, is_over: keeper.is_over.clone() });
         keepers.push(keeper.keep().boxed_local());
     }
     begun.sort();
+    serving.board.loaded(broken);
     (serving.tell)(Note::Keeping { jobs: begun });
 }
 
@@ -114,13 +124,16 @@ fn name_taken<'a>(jobs: &'a BTreeMap<PathBuf, Option<Job>>, name: &str) -> Optio
     jobs.iter().find(|(_, job)| job.as_ref().is_some_and(|job| job.name == name)).map(|(file, _)| file.as_path())
 }
 
-fn keeper(serving: &Serving, job: Job, schedule: Schedule) -> Keeper {
+fn keeper(serving: &Serving, file: &Path, job: Arc<Job>) -> Keeper {
+    let (orders, received) = mpsc::channel(ORDERS_MAX);
+    serving.board.sit(file, &job, orders);
     Keeper {
         job,
-        schedule,
         settings: Arc::clone(&serving.settings),
         records: Arc::clone(&serving.records),
+        board: Arc::clone(&serving.board),
         tell: Arc::clone(&serving.tell),
+        orders: received,
         room: Arc::clone(&serving.room),
         is_over: serving.is_stopped.child_token(),
         is_stopped: serving.is_stopped.clone(),

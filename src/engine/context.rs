@@ -9,6 +9,7 @@ use ulid::Ulid;
 
 use super::credential::{open_kind, open_network};
 use super::error::Error;
+use super::log::RunLog;
 use super::place::StatePlace;
 use super::quota::quota_of;
 use crate::auth::{self, Access, Kind, Vault, VaultKey, add_key, drop_former_keys};
@@ -56,6 +57,8 @@ pub(crate) struct Context {
     pub observations: Observations,
     pub cancel: CancellationToken,
     pub telemetry: Telemetry,
+    /// Of all that the telemetry is told.
+    pub log: Arc<RunLog>,
     /// Folder of this machine for what is not shared.
     pub local_folder: PathBuf,
     /// Absent = no other host sees the pages of this run.
@@ -168,6 +171,7 @@ impl Context {
             observations: self.observations.clone(),
             cancel: self.cancel.clone(),
             telemetry: self.telemetry.clone(),
+            log: Arc::clone(&self.log),
             local_folder: self.local_folder.clone(),
             page_key: None,
             is_taped: self.is_taped,
@@ -184,6 +188,8 @@ impl Context {
         telemetry: Telemetry,
     ) -> Result<Self, OpenError> {
         let records = settings.open_records().await?;
+        let log = Arc::new(RunLog::default());
+        let telemetry = log.watch(telemetry);
         let mut started_at = Clock.now();
         let (kind, quota, tape) = match purpose {
             Purpose::Run => (open_kind(&job, settings, &records).await?, quota_of(&job, &records), Tape::Off),
@@ -225,6 +231,7 @@ impl Context {
             observations: Observations::new(&settings.local_folder),
             cancel,
             telemetry,
+            log,
             local_folder: settings.local_folder.clone(),
             page_key: if records.is_shared() && !is_taped { Some(settings.page_key()?) } else { None },
             is_taped,

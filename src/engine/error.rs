@@ -1,5 +1,7 @@
 //! Errors as a run sees them: what failed, of which stream, and what kind of ending that means.
 
+use std::time::Duration;
+
 use crate::model::column::ColumnType;
 use crate::paging::walk;
 use crate::{auth, columns, format, http, source, state, store};
@@ -123,6 +125,10 @@ pub(crate) enum Error {
     Interrupted,
     #[error("another run took over the lease of this job")]
     LeaseLost,
+    #[error("the run was not over within {} s (`timeouts.run`)", limit.as_secs())]
+    RunTooLong { limit: Duration },
+    #[error("the run got no further for {} s (`timeouts.stall`)", limit.as_secs())]
+    Stalled { limit: Duration },
 }
 
 /// What kind of ending an error means; each has its exit code.
@@ -164,7 +170,7 @@ impl Error {
             Error::Http(source) => of_http(source),
             Error::Auth(source) => of_auth(source),
             Error::State(source) => of_state(source),
-            Error::LeaseLost => Class::Temporary,
+            Error::LeaseLost | Error::RunTooLong { .. } | Error::Stalled { .. } => Class::Temporary,
             Error::Store(source) if source.is_temporary() => Class::Temporary,
             Error::Store(store::Error::Unconditional { .. }) => Class::Usage,
             Error::Page { source, .. } | Error::Report { source, .. } | Error::Endpoint { source, .. } => {
@@ -279,6 +285,9 @@ impl Error {
                 Some("name another field under `deleted.at`: every deletion must be comparable with rows".to_owned())
             }
             Error::RunGoingOn { .. } => Some("wait until it is over".to_owned()),
+            Error::RunTooLong { .. } | Error::Stalled { .. } => {
+                Some("the next run goes on behind the pages that were read".to_owned())
+            }
             Error::SnapshotUnknown { .. }
             | Error::SnapshotUnseen { .. }
             | Error::SnapshotCurrent { .. }

@@ -20,6 +20,5 @@ pub(crate) fn slots_of(job: &Job, store: &Store, records: &Arc<RecordStore>) -> 
 
 /// Name of this machine.
 pub(crate) fn host_name() -> String {
-    let host = Holder::current().host;
-    host.split('/').next().unwrap_or_default().to_owned()
+    Holder::current().host_name().to_owned()
 }

@@ -76,8 +76,7 @@ async fn prove(store: &Store, records: &RecordStore) -> Result<(), Error> {
 
 /// Who holds a lease, for a message.
 pub(super) fn process_of(held: &Held) -> String {
-    let host = held.holder.host.split('/').next().unwrap_or_default();
-    format!("process {} on `{host}`", held.holder.pid)
+    format!("process {} on `{}`", held.holder.pid, held.holder.host_name())
 }
 
 /// Renews the lease until it is aborted; returns when the lease was lost, after stopping the run.

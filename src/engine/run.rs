@@ -23,9 +23,10 @@ use super::resume::{Resume, Resuming};
 use super::slices::Backfill;
 use super::stream::{Pages, Reading};
 use super::tables::{failed_report, table_manifests, table_reports};
+use super::watchdog::watch_over;
 use crate::clock::Clock;
 use crate::model::deletes::Deletes;
-use crate::model::history::Entry;
+use crate::model::history::{Entry, HISTORY_FORMAT, RunDocument};
 use crate::model::manifest::{FORMAT_VERSION, Status, StatusTable};
 use crate::model::plan::{Stream, Tables};
 use crate::model::report::{Outcome, RunReport, SourceReport};
@@ -122,11 +123,24 @@ pub(crate) async fn run_job(ctx: Arc<Context>, options: RunOptions) -> Ended {
     }
     if !ctx.is_taped {
         let entry = Entry::of_run(&report, options.slot, &host_name());
-        if let Err(error) = history_of(&ctx.job, &ctx.store, &ctx.records).add(&entry).await {
+        if let Err(error) = keep(&ctx, &report, entry).await {
             report.warnings.push(format!("the run is not in the history: {}", text_of(&error)));
         }
     }
     Ended { report, failure }
+}
+
+/// Writes the run into the history; of one that did something, its report and log as well.
+async fn keep(ctx: &Context, report: &RunReport, entry: Entry) -> Result<(), Error> {
+    let history = history_of(&ctx.job, &ctx.store, &ctx.records);
+    history.add(&entry).await?;
+    if report.outcome == Outcome::Skipped {
+        return Ok(());
+    }
+    let (log, log_left_out) = ctx.log.read();
+    let report = serde_json::to_value(report).expect("it holds only texts and numbers");
+    let document = RunDocument { format_version: HISTORY_FORMAT, entry, report, log, log_left_out };
+    Ok(history.keep(&ctx.run, &document).await?)
 }
 
 async fn run_leased(ctx: &Arc<Context>, options: &RunOptions, report: &mut RunReport) -> Result<Outcome, Error> {
@@ -144,10 +158,14 @@ async fn run_leased(ctx: &Arc<Context>, options: &RunOptions, report: &mut RunRe
     };
     let is_stopped = CancellationToken::new();
     let heartbeat = tokio::spawn(keep_lease(Arc::clone(&lease), is_stopped.clone()));
+    let watchdog = tokio::spawn(watch_over(Arc::clone(ctx), is_stopped.clone()));
     let ended = match options.reads {
         Reads::Source => run_streams(ctx, options, &streams, &is_stopped, report).await,
         Reads::RawCopies => rebuild(ctx, options, &is_stopped, report).await,
     };
+    watchdog.abort();
+    // What it found before it was aborted counts.
+    let overdue = watchdog.await.ok();
     heartbeat.abort();
     // Waited for, so that no renewal follows the release.
     let lost = matches!(heartbeat.await, Ok(()));
@@ -160,6 +178,7 @@ async fn run_leased(ctx: &Arc<Context>, options: &RunOptions, report: &mut RunRe
     }
     match ended {
         Err(Error::Stopped) if lost => Err(Error::LeaseLost),
+        Err(Error::Stopped) if let Some(overdue) = overdue => Err(overdue),
         ended => ended,
     }
 }

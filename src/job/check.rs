@@ -14,7 +14,7 @@ use super::check_destination::check_destination;
 use super::check_limits::check_limits;
 use super::check_network::check_network;
 use super::check_publish::check_require;
-use super::check_schedule::check_schedule;
+use super::check_schedule::{check_schedule, check_timeouts};
 use super::check_stream::{check_streams, is_name};
 use super::problem::{Problem, Problems, did_you_mean, wrong};
 use super::schema::schema;
@@ -122,6 +122,7 @@ impl Job {
         let source = check_source(&spec.source, text.folder, problems);
         let destination = check_destination(&spec.destination, text.base, problems);
         let schedule = spec.schedule.as_ref().map(|schedule| check_schedule(schedule, problems));
+        let timeouts = check_timeouts(&spec.timeouts, problems);
         let resume = check_resume(spec.resume.as_ref(), problems);
         let gates = check_require(&spec.publish.require, &streams, problems);
         if !problems.is_empty() {
@@ -139,6 +140,7 @@ impl Job {
             },
             schedule: schedule.flatten(),
             resume: resume?,
+            timeouts,
             gates,
             keep: Keep {
                 snapshots: spec.publish.keep.snapshots.unwrap_or(KEEP_SNAPSHOTS_DEFAULT),

@@ -1,4 +1,4 @@
-//! The meaning of `schedule`.
+//! The meaning of `schedule` and `timeouts`.
 
 use std::time::Duration;
 
@@ -6,9 +6,10 @@ use chrono::{NaiveTime, Weekday};
 use chrono_tz::Tz;
 
 use super::problem::{Problems, did_you_mean, wrong};
-use super::spec_schedule::{BlackoutSpec, CatchupSpec, OverlapSpec, ScheduleSpec};
+use super::spec_schedule::{BlackoutSpec, CatchupSpec, OverlapSpec, ScheduleSpec, TimeoutsSpec};
 use super::value::check_duration;
 use crate::limits::CATCHUP_SLOTS_MAX;
+use crate::model::plan::Timeouts;
 use crate::schedule::{Blackout, Catchup, Overlap, Rule, Schedule, parse};
 
 const DAYS: [(&str, Weekday); 7] = [
@@ -52,6 +53,12 @@ pub(super) fn check_schedule(spec: &ScheduleSpec, problems: &mut Problems<'_>) -
     };
     let blackouts = blackouts.into_iter().collect::<Option<_>>()?;
     Some(Schedule { rule: rule?, zone: zone?, jitter: jitter?, blackouts, catchup: catchup?, overlap })
+}
+
+/// What is wrong is among the problems.
+pub(super) fn check_timeouts(spec: &TimeoutsSpec, problems: &mut Problems<'_>) -> Timeouts {
+    let mut read = |text: &Option<String>, path| text.as_ref().and_then(|text| check_duration(text, path, problems));
+    Timeouts { run: read(&spec.run, "timeouts.run"), stall: read(&spec.stall, "timeouts.stall") }
 }
 
 fn check_rule(spec: &ScheduleSpec, problems: &mut Problems<'_>) -> Option<Rule> {

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::spec_auth::{EntraSpec, Oauth2Spec, SessionSpec, WindowsSpec};
 use super::spec_network::NetworkSpec;
 use super::spec_publish::PublishSpec;
-use super::spec_schedule::ScheduleSpec;
+use super::spec_schedule::{ScheduleSpec, TimeoutsSpec};
 pub(crate) use super::spec_stream::{
     BodySpec, CursorSpec, ForEachSpec, IncrementalSpec, OffsetSpec, PageSpec, PagingSpec, ResponseSpec, SliceSpec,
     StreamSpec,
@@ -34,6 +34,9 @@ pub(crate) struct JobSpec {
     pub destination: DestinationSpec,
     /// When the job runs by itself.
     pub schedule: Option<ScheduleSpec>,
+    /// When a run is given up.
+    #[serde(default)]
+    pub timeouts: TimeoutsSpec,
     /// What becomes of a run that was killed or failed on the way. Default: the next one goes on behind the pages it read, if it began no more than 12 hours ago.
     pub resume: Option<ResumeSpec>,
     /// How the tables are published.

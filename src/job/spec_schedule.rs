@@ -66,3 +66,13 @@ pub(crate) enum OverlapSpec {
     /// That run is stopped.
     Cancel,
 }
+
+/// When a run is given up; the next one goes on behind the pages it read. Default never: an extraction may take days.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TimeoutsSpec {
+    /// The whole run, waits for quotas included: `6h`.
+    pub run: Option<String>,
+    /// Time in which the run gets no further: no page, no file, no wait for a quota: `30m`.
+    pub stall: Option<String>,
+}

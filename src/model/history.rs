@@ -5,7 +5,11 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::log::LogLine;
 use super::report::{Outcome, RunReport, TableOutcome};
+
+/// Version of `Entry` and `RunDocument`, as they are stored.
+pub(crate) const HISTORY_FORMAT: u32 = 1;
 
 /// One run, or slots that no run served.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -41,6 +45,8 @@ pub(crate) enum Served {
     Missed,
     /// It lay in a window in which no run begins.
     Blackout,
+    /// Somebody had paused the job.
+    Paused,
 }
 
 impl From<Outcome> for Served {
@@ -57,6 +63,11 @@ impl From<Outcome> for Served {
 }
 
 impl Served {
+    /// Whether the source was read to its end and readers see that.
+    pub(crate) fn is_success(self) -> bool {
+        matches!(self, Served::Published | Served::Unchanged)
+    }
+
     /// As a word.
     pub(crate) fn word(self) -> &'static str {
         match self {
@@ -68,6 +79,7 @@ impl Served {
             Served::Interrupted => "interrupted",
             Served::Missed => "missed",
             Served::Blackout => "blackout",
+            Served::Paused => "paused",
         }
     }
 }
@@ -95,6 +107,20 @@ pub(crate) struct TableEntry {
     /// Columns that are new, gone or of another type.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub schema_changes: u64,
+}
+
+/// What is kept of a run beyond its entry.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct RunDocument {
+    pub format_version: u32,
+    pub entry: Entry,
+    /// As `haul run --json` prints it.
+    pub report: serde_json::Value,
+    /// The first and the last lines.
+    pub log: Vec<LogLine>,
+    /// Lines between these.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub log_left_out: u64,
 }
 
 fn is_zero(count: &u64) -> bool {

@@ -14,6 +14,7 @@ pub(crate) mod held;
 pub(crate) mod history;
 pub(crate) mod incremental;
 pub(crate) mod json_path;
+pub(crate) mod log;
 pub(crate) mod manifest;
 pub(crate) mod network;
 pub(crate) mod plan;

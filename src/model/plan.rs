@@ -35,6 +35,7 @@ pub(crate) struct Job {
     /// Absent = it runs when somebody says so.
     pub schedule: Option<Schedule>,
     pub resume: Resumption,
+    pub timeouts: Timeouts,
     /// What each table must be like to be published.
     pub gates: BTreeMap<String, Gates>,
     pub keep: Keep,
@@ -49,6 +50,15 @@ impl Job {
     pub(crate) fn gates_of(&self, table: &str) -> &Gates {
         self.gates.get(table).expect("every table of the job has its gates")
     }
+}
+
+/// When a run is given up. Absent = never.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Timeouts {
+    /// The whole run, waits included.
+    pub run: Option<Duration>,
+    /// Without a page, a part or anything else that gets it further; a wait for a quota is none.
+    pub stall: Option<Duration>,
 }
 
 /// What becomes of a run that was not finished.

@@ -45,6 +45,20 @@ pub(crate) enum TableOutcome {
     Failed,
 }
 
+impl TableOutcome {
+    /// As a word.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            TableOutcome::Published => "published",
+            TableOutcome::Unchanged => "unchanged",
+            TableOutcome::Read => "read",
+            TableOutcome::Kept => "kept",
+            TableOutcome::Held => "held",
+            TableOutcome::Failed => "failed",
+        }
+    }
+}
+
 /// Walks of a stream that ended for the same reason, one a slice.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct WalkReport {

@@ -1,23 +1,22 @@
-//! A job's history in the record store: one record a day, appended to by whoever serves a slot or runs the job.
+//! A job's history in the record store: one record an hour, appended to by whoever serves a slot or runs the job, and a
+//! record for each of the newest runs with its whole report and its log.
 //!
-//! Format version 1, under `history/<job>/<date of UTC>`: `{"format_version":1,"nonce":ULID,"entries":[…]}`, the entries as in
-//! `model::history`. It holds no secret and may be deleted.
+//! Format version 1, under `history/<job>/<date>T<hour of UTC>`: `{"format_version":1,"nonce":ULID,"entries":[…]}`, the entries as
+//! in `model::history`; under `runs/<job>/<run>`: a `model::history::RunDocument`. They hold no secret and may be deleted.
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Days, NaiveDate, Utc};
+use chrono::{DateTime, Days, Utc};
 use serde::{Deserialize, Serialize};
 use ulid::Ulid;
 
 use super::error::Error;
 use super::store::{RecordStore, Versioned};
-use crate::limits::{HISTORY_DAYS, HISTORY_ENTRIES_A_DAY, RECORD_SWAPS_MAX};
-use crate::model::history::Entry;
-
-const FORMAT_VERSION: u32 = 1;
+use crate::limits::{HISTORY_DAYS, HISTORY_ENTRIES_AN_HOUR, RECORD_SWAPS_MAX, RUN_DOCUMENTS_MAX};
+use crate::model::history::{Entry, HISTORY_FORMAT, RunDocument};
 
 #[derive(Debug, Serialize, Deserialize)]
-struct DayRecord {
+struct HourRecord {
     format_version: u32,
     /// Makes every write another value, as the record store asks for.
     nonce: String,
@@ -28,19 +27,19 @@ struct DayRecord {
 #[derive(Clone)]
 pub(crate) struct History {
     records: Arc<RecordStore>,
-    prefix: String,
+    entries: String,
+    runs: String,
 }
 
 impl History {
     /// `name` tells the job from others, and from itself with another destination.
     pub(crate) fn new(records: &Arc<RecordStore>, name: &str) -> Self {
-        History { records: Arc::clone(records), prefix: format!("history/{name}/") }
+        History { records: Arc::clone(records), entries: format!("history/{name}/"), runs: format!("runs/{name}/") }
     }
 
-    /// Adds an entry. Of a day with very many the oldest go.
+    /// Adds an entry. Of an hour with very many the oldest go.
     pub(crate) async fn add(&self, entry: &Entry) -> Result<(), Error> {
-        let day = entry.at.date_naive();
-        let key = self.key(day);
+        let key = self.hour(entry.at);
         for _ in 0..RECORD_SWAPS_MAX {
             let found = self.records.get(&key).await?;
             let mut entries = match &found {
@@ -49,9 +48,9 @@ impl History {
                 Some(found) => read(found)?,
             };
             entries.push(entry.clone());
-            let too_many = entries.len().saturating_sub(HISTORY_ENTRIES_A_DAY);
+            let too_many = entries.len().saturating_sub(HISTORY_ENTRIES_AN_HOUR);
             entries.drain(..too_many);
-            let record = DayRecord { format_version: FORMAT_VERSION, nonce: Ulid::generate().to_string(), entries };
+            let record = HourRecord { format_version: HISTORY_FORMAT, nonce: Ulid::generate().to_string(), entries };
             let value = serde_json::to_string(&record).expect("it holds only texts and numbers");
             let is_written = match &found {
                 None => self.records.create(&key, &value).await?,
@@ -59,7 +58,7 @@ impl History {
             };
             if is_written {
                 if found.is_none() {
-                    self.forget(day).await?;
+                    self.forget(entry.at).await?;
                 }
                 return Ok(());
             }
@@ -67,42 +66,69 @@ impl History {
         Err(Error::Contended { key, tries: RECORD_SWAPS_MAX })
     }
 
-    /// The newest entries, the newest first, of at most so many days.
+    /// Keeps the report and the log of a run.
+    pub(crate) async fn keep(&self, run: &str, document: &RunDocument) -> Result<(), Error> {
+        let value = serde_json::to_string(document).expect("it holds only texts and numbers");
+        self.records.create(&format!("{}{run}", self.runs), &value).await.map(|_| ())
+    }
+
+    /// What is kept of a run; `None` = nothing, or nothing any more.
+    pub(crate) async fn run(&self, run: &str) -> Result<Option<RunDocument>, Error> {
+        let Some(found) = self.records.get(&format!("{}{run}", self.runs)).await? else { return Ok(None) };
+        let wrong = |why: String| Error::Record { key: found.key.clone(), why };
+        let document: RunDocument = serde_json::from_str(&found.value).map_err(|error| wrong(error.to_string()))?;
+        match document.format_version {
+            HISTORY_FORMAT => Ok(Some(document)),
+            newer => Err(wrong(format!("it has format version {newer}"))),
+        }
+    }
+
+    /// The runs of which something is kept, the newest first.
+    pub(crate) async fn kept_runs(&self) -> Result<Vec<String>, Error> {
+        let keys = self.records.keys(&self.runs).await?;
+        Ok(keys.iter().rev().filter_map(|key| key.strip_prefix(&self.runs)).map(str::to_owned).collect())
+    }
+
+    /// The newest entries, the newest first.
     pub(crate) async fn newest(&self, count: usize, now: DateTime<Utc>) -> Result<Vec<Entry>, Error> {
         let mut newest = Vec::new();
-        let mut days = self.records.list(&self.prefix).await?;
-        days.retain(|day| day.key <= self.key(now.date_naive() + Days::new(1)));
-        for day in days.iter().rev() {
-            let mut entries = read(day)?;
-            entries.sort_by_key(|entry| entry.at);
-            newest.extend(entries.into_iter().rev().take(count - newest.len()));
-            if newest.len() == count {
+        // A clock that was ahead for a while left hours that are not yet.
+        let latest = self.hour(now + chrono::TimeDelta::days(1));
+        for hour in self.records.keys(&self.entries).await?.iter().rev().filter(|hour| **hour <= latest) {
+            if newest.len() >= count {
                 break;
             }
+            let Some(record) = self.records.get(hour).await? else { continue };
+            let mut entries = read(&record)?;
+            entries.sort_by_key(|entry| entry.at);
+            newest.extend(entries.into_iter().rev().take(count - newest.len()));
         }
         Ok(newest)
     }
 
-    /// What is too old goes when a day begins; some days more, because a job may not run on every day.
-    async fn forget(&self, day: NaiveDate) -> Result<(), Error> {
-        for record in self.records.list(&self.prefix).await? {
-            if day.checked_sub_days(Days::new(HISTORY_DAYS)).is_some_and(|oldest| record.key < self.key(oldest)) {
-                self.records.remove(&record.key).await?;
-            }
+    /// What is too old goes when an hour begins; some hours more, because a job may not run in every one.
+    async fn forget(&self, at: DateTime<Utc>) -> Result<(), Error> {
+        let oldest = at.checked_sub_days(Days::new(HISTORY_DAYS)).map(|oldest| self.hour(oldest)).unwrap_or_default();
+        for key in self.records.keys(&self.entries).await?.iter().take_while(|key| **key < oldest) {
+            self.records.remove(key).await?;
+        }
+        let runs = self.records.keys(&self.runs).await?;
+        for key in runs.iter().rev().skip(RUN_DOCUMENTS_MAX) {
+            self.records.remove(key).await?;
         }
         Ok(())
     }
 
-    fn key(&self, day: NaiveDate) -> String {
-        format!("{}{day}", self.prefix)
+    fn hour(&self, at: DateTime<Utc>) -> String {
+        format!("{}{}", self.entries, at.format("%Y-%m-%dT%H"))
     }
 }
 
 fn read(record: &Versioned) -> Result<Vec<Entry>, Error> {
     let wrong = |why: String| Error::Record { key: record.key.clone(), why };
-    let day: DayRecord = serde_json::from_str(&record.value).map_err(|error| wrong(error.to_string()))?;
-    if day.format_version != FORMAT_VERSION {
-        return Err(wrong(format!("it has format version {}", day.format_version)));
+    let hour: HourRecord = serde_json::from_str(&record.value).map_err(|error| wrong(error.to_string()))?;
+    if hour.format_version != HISTORY_FORMAT {
+        return Err(wrong(format!("it has format version {}", hour.format_version)));
     }
-    Ok(day.entries)
+    Ok(hour.entries)
 }

@@ -32,6 +32,11 @@ impl Holder {
         Holder { host: host_id(), pid, started: process_start(pid).unwrap_or_default() }
     }
 
+    /// Name of its machine.
+    pub(crate) fn host_name(&self) -> &str {
+        self.host.split('/').next().unwrap_or_default()
+    }
+
     /// Whether it certainly is gone: same host and boot, and no process with that id and start time.
     pub(crate) fn is_dead(&self) -> bool {
         self.host == host_id() && process_start(self.pid).is_none_or(|started| started != self.started)

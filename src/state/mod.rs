@@ -29,5 +29,5 @@ pub(crate) use observed::Observations;
 pub(crate) use page_log::{Frame, PageLog};
 pub(crate) use postgres::holds_password;
 pub(crate) use quota::Quota;
-pub(crate) use slots::Slots;
+pub(crate) use slots::{Paused, Slots, SlotsSeen};
 pub(crate) use store::{RecordStore, Version};

@@ -80,6 +80,18 @@ impl ObjectRecords {
         Ok(records)
     }
 
+    /// Their keys alone, as the names of the objects spell them.
+    pub(super) async fn keys(&self, prefix: &str) -> Result<Vec<String>, Error> {
+        let folder = prefix.rsplit_once('/').map_or_else(|| self.prefix.clone(), |(folder, _)| self.below(folder));
+        let names = self.list_names(&folder, prefix).await?;
+        let above = self.prefix.as_ref();
+        let key = |name: &Path| {
+            let key = name.as_ref().strip_prefix(above)?.trim_start_matches('/').strip_suffix(".json")?;
+            key.starts_with(prefix).then(|| key.to_owned())
+        };
+        Ok(names.iter().filter_map(key).collect())
+    }
+
     /// Creates the record; `false` = somebody else was first.
     pub(super) async fn create(&self, key: &str, value: &str) -> Result<bool, Error> {
         self.put(key, PutMode::Create, value).await

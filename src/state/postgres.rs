@@ -78,6 +78,17 @@ impl PostgresRecords {
         Ok(rows.iter().map(versioned).collect())
     }
 
+    /// Their keys alone.
+    pub(super) async fn keys(&self, prefix: &str) -> Result<Vec<String>, Error> {
+        let rows = self
+            .read(|client| async move {
+                let statement = "SELECT key FROM haul_records WHERE starts_with(key, $1) ORDER BY key";
+                client.query(statement, &[&prefix]).await
+            })
+            .await?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
+    }
+
     /// Creates the record; `false` = somebody else was first.
     pub(super) async fn create(&self, key: &str, value: &str) -> Result<bool, Error> {
         let changed = self

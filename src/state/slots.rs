@@ -2,7 +2,7 @@
 //! slot belongs to whoever moved the record past it, so each is served once.
 //!
 //! Format version 1, under `slots/<job>`: `{"format_version":1,"nonce":ULID,"last":instant,"serving":{"slot":instant,
-//! "holder":{…}}}`. It holds no secret. Where it is missing, the slots from now on are served.
+//! "holder":{…}},"paused":{"since":instant,"by":text}}`. It holds no secret. Where it is missing, the slots from now on are served.
 
 use std::sync::Arc;
 
@@ -27,6 +27,17 @@ struct SlotsRecord {
     /// Absent = no run of a slot is going on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     serving: Option<Serving>,
+    /// Absent = the job is not paused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    paused: Option<Paused>,
+}
+
+/// Somebody wants no run to begin by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Paused {
+    pub since: DateTime<Utc>,
+    /// Who said so: a user of a host, or the web page.
+    pub by: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,11 +54,14 @@ pub(crate) struct Slots {
 }
 
 /// How far a job's slots are served.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SlotsSeen {
     pub last: DateTime<Utc>,
     /// A slot whose process is gone without having ended it. Absent = there is none that is known to be.
     pub left: Option<DateTime<Utc>>,
+    /// The slot that is served at the moment, and the name of the machine that does. Absent = none is.
+    pub serving: Option<(DateTime<Utc>, String)>,
+    pub paused: Option<Paused>,
 }
 
 impl Slots {
@@ -58,25 +72,36 @@ impl Slots {
 
     /// How far the slots are served. A job that is seen for the first time has no slots before now.
     pub(crate) async fn look(&self, now: DateTime<Utc>) -> Result<SlotsSeen, Error> {
-        for _ in 0..RECORD_SWAPS_MAX {
-            if let Some((record, _)) = self.read().await? {
-                let left = record.serving.filter(|serving| serving.holder.is_dead()).map(|serving| serving.slot);
-                return Ok(SlotsSeen { last: record.last, left });
-            }
-            self.records.create(&self.key, &text(now, None)).await?;
-        }
-        Err(self.contended())
+        let (record, _) = self.begun(now).await?;
+        let (left, serving) = match record.serving {
+            Some(serving) if serving.holder.is_dead() => (Some(serving.slot), None),
+            Some(serving) => (None, Some((serving.slot, serving.holder.host_name().to_owned()))),
+            None => (None, None),
+        };
+        Ok(SlotsSeen { last: record.last, left, serving, paused: record.paused })
     }
 
     /// Lets all slots up to this one pass. `false` = somebody was faster.
     pub(crate) async fn pass(&self, slot: DateTime<Utc>) -> Result<bool, Error> {
-        self.change(|record| (record.last < slot).then(|| (slot, record.serving.clone()))).await
+        self.change(|record| {
+            let is_ours = record.last < slot;
+            record.last = record.last.max(slot);
+            is_ours
+        })
+        .await
     }
 
     /// Takes a slot to serve it. `false` = somebody was faster.
     pub(crate) async fn begin(&self, slot: DateTime<Utc>) -> Result<bool, Error> {
         let serving = Serving { slot, holder: Holder::current() };
-        self.change(|record| (record.last < slot).then(|| (slot, Some(serving.clone())))).await
+        self.change(|record| {
+            let is_ours = record.last < slot;
+            if is_ours {
+                (record.last, record.serving) = (slot, Some(serving.clone()));
+            }
+            is_ours
+        })
+        .await
     }
 
     /// Takes a slot whose process is gone. `false` = somebody was faster.
@@ -84,31 +109,59 @@ impl Slots {
         let serving = Serving { slot, holder: Holder::current() };
         self.change(|record| {
             let is_left = record.serving.as_ref().is_some_and(|left| left.slot == slot && left.holder.is_dead());
-            is_left.then(|| (record.last, Some(serving.clone())))
+            if is_left {
+                record.serving = Some(serving.clone());
+            }
+            is_left
         })
         .await
     }
 
     /// The slot is served, however that ended.
     pub(crate) async fn end(&self, slot: DateTime<Utc>) -> Result<(), Error> {
-        self.change(|record| {
-            let is_ours = record.serving.as_ref().is_some_and(|serving| serving.slot == slot);
-            is_ours.then_some((record.last, None))
-        })
-        .await
-        .map(|_| ())
+        self.change(|record| record.serving.take_if(|serving| serving.slot == slot).is_some()).await.map(|_| ())
     }
 
-    async fn change(
-        &self,
-        change: impl Fn(&SlotsRecord) -> Option<(DateTime<Utc>, Option<Serving>)>,
-    ) -> Result<bool, Error> {
+    /// From now on no run begins by itself. `false` = that was so already.
+    pub(crate) async fn pause(&self, paused: &Paused) -> Result<bool, Error> {
+        self.begun(paused.since).await?;
+        self.change(|record| {
+            let is_new = record.paused.is_none();
+            record.paused.get_or_insert_with(|| paused.clone());
+            is_new
+        })
+        .await
+    }
+
+    /// Runs begin by themselves again. `false` = they did.
+    pub(crate) async fn resume(&self) -> Result<bool, Error> {
+        self.change(|record| record.paused.take().is_some()).await
+    }
+
+    /// Changes the record if `change` says so.
+    async fn change(&self, mut change: impl FnMut(&mut SlotsRecord) -> bool) -> Result<bool, Error> {
         for _ in 0..RECORD_SWAPS_MAX {
-            let Some((record, found)) = self.read().await? else { return Ok(false) };
-            let Some((last, serving)) = change(&record) else { return Ok(false) };
-            if self.records.swap(&self.key, &found.version, &text(last, serving)).await? {
+            let Some((mut record, found)) = self.read().await? else { return Ok(false) };
+            if !change(&mut record) {
+                return Ok(false);
+            }
+            record.nonce = Ulid::generate().to_string();
+            if self.records.swap(&self.key, &found.version, &text(&record)).await? {
                 return Ok(true);
             }
+        }
+        Err(self.contended())
+    }
+
+    /// The record, made where there is none.
+    async fn begun(&self, now: DateTime<Utc>) -> Result<(SlotsRecord, Versioned), Error> {
+        for _ in 0..RECORD_SWAPS_MAX {
+            if let Some(found) = self.read().await? {
+                return Ok(found);
+            }
+            let nonce = Ulid::generate().to_string();
+            let first = SlotsRecord { format_version: FORMAT_VERSION, nonce, last: now, serving: None, paused: None };
+            self.records.create(&self.key, &text(&first)).await?;
         }
         Err(self.contended())
     }
@@ -128,10 +181,8 @@ impl Slots {
     }
 }
 
-fn text(last: DateTime<Utc>, serving: Option<Serving>) -> String {
-    let nonce = Ulid::generate().to_string();
-    serde_json::to_string(&SlotsRecord { format_version: FORMAT_VERSION, nonce, last, serving })
-        .expect("it holds only texts and numbers")
+fn text(record: &SlotsRecord) -> String {
+    serde_json::to_string(record).expect("it holds only texts and numbers")
 }
 
 #[cfg(test)]
@@ -144,18 +195,31 @@ mod tests {
         let records = Arc::new(RecordStore::open_folder(folder.path()).expect("records"));
         let slots = Slots::new(&records, "sales");
         let at = |hour: i64| DateTime::from_timestamp(hour * 3600, 0).expect("an instant");
-        assert_eq!(slots.look(at(5)).await.expect("records"), SlotsSeen { last: at(5), left: None });
+        let seen = async |hour| slots.look(at(hour)).await.expect("records");
+        let nothing = |last| SlotsSeen { last, left: None, serving: None, paused: None };
+        assert_eq!(seen(5).await, nothing(at(5)));
         assert!(!slots.begin(at(5)).await.expect("records"), "what was before the first look is nobody's");
         assert!(slots.begin(at(6)).await.expect("records"));
         assert!(!slots.begin(at(6)).await.expect("records") && !slots.pass(at(6)).await.expect("records"));
-        assert_eq!(slots.look(at(7)).await.expect("records").left, None, "this process lives");
+        assert_eq!(seen(7).await.left, None, "this process lives");
+        assert_eq!(seen(7).await.serving.expect("a slot").0, at(6));
         // Another one that died.
         let gone = Serving { slot: at(7), holder: Holder { pid: u32::MAX, ..Holder::current() } };
-        assert!(slots.change(|_| Some((at(7), Some(gone.clone())))).await.expect("records"));
-        assert_eq!(slots.look(at(8)).await.expect("records").left, Some(at(7)));
+        let leave = |record: &mut SlotsRecord| {
+            (record.last, record.serving) = (at(7), Some(gone.clone()));
+            true
+        };
+        assert!(slots.change(leave).await.expect("records"));
+        assert_eq!(seen(8).await.left, Some(at(7)));
         assert!(slots.begin_again(at(7)).await.expect("records"));
         assert!(!slots.begin_again(at(7)).await.expect("records"));
         slots.end(at(7)).await.expect("records");
-        assert_eq!(slots.look(at(8)).await.expect("records"), SlotsSeen { last: at(7), left: None });
+        assert_eq!(seen(8).await, nothing(at(7)));
+        let paused = Paused { since: at(8), by: "somebody".to_owned() };
+        assert!(slots.pause(&paused).await.expect("records"));
+        assert!(!slots.pause(&Paused { since: at(9), by: "another".to_owned() }).await.expect("records"));
+        assert_eq!(seen(9).await.paused, Some(paused));
+        assert!(slots.resume().await.expect("records") && !slots.resume().await.expect("records"));
+        assert_eq!(seen(9).await, nothing(at(7)));
     }
 }

@@ -54,9 +54,20 @@ impl SqliteRecords {
     pub(super) fn list(&self, prefix: &str) -> Result<Vec<Versioned>, Error> {
         self.with("read", |connection| {
             let mut statement = connection.prepare(
-                "SELECT key, version, value FROM records WHERE substr(key, 1, length(?1)) = ?1 ORDER BY key",
+                // The range lets the index find them; no key holds the last of all characters.
+                "SELECT key, version, value FROM records WHERE key >= ?1 AND key < ?1 || char(1114111) ORDER BY key",
             )?;
             let rows = statement.query_map(params![prefix], versioned)?;
+            rows.collect()
+        })
+    }
+
+    /// Their keys alone.
+    pub(super) fn keys(&self, prefix: &str) -> Result<Vec<String>, Error> {
+        self.with("read", |connection| {
+            let mut statement = connection
+                .prepare("SELECT key FROM records WHERE key >= ?1 AND key < ?1 || char(1114111) ORDER BY key")?;
+            let rows = statement.query_map(params![prefix], |row| row.get(0))?;
             rows.collect()
         })
     }

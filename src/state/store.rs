@@ -83,6 +83,19 @@ impl RecordStore {
         }
     }
 
+    /// The keys of such records, without reading these. Only for keys of letters, digits, `-`, `_` and `/`: others may be spelled
+    /// otherwise where names are escaped.
+    pub(crate) async fn keys(&self, prefix: &str) -> Result<Vec<String>, Error> {
+        let mut keys = match self {
+            RecordStore::Sqlite(records) => records.keys(prefix)?,
+            RecordStore::Postgres(records) => records.keys(prefix).await?,
+            RecordStore::Objects(records) => records.keys(prefix).await?,
+        };
+        // Databases sort by their own locale.
+        keys.sort_unstable();
+        Ok(keys)
+    }
+
     /// Creates the record; `false` = somebody else was first.
     pub(crate) async fn create(&self, key: &str, value: &str) -> Result<bool, Error> {
         self.settled(key, None, value).await

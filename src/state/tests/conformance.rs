@@ -85,6 +85,11 @@ async fn lists_by_prefix(Pair { one, other, .. }: &Pair) {
     assert_eq!(listed("a/x/").await, ["a/x/y", "a/x/z"]);
     assert_eq!(listed("a").await, ["a/x/y", "a/x/z", "a/xylophone", "ab/x"]);
     assert_eq!(listed("c/").await, [""; 0]);
+    let named = async |prefix: &str| other.keys(&format!("{room}/{prefix}")).await.expect("listed");
+    assert_eq!(named("").await, keys);
+    assert_eq!(named("a/x").await, keys[..3]);
+    assert_eq!(named("a/x/").await, keys[..2]);
+    assert_eq!(named("c/").await, [""; 0]);
     let all = other.list("").await.expect("listed");
     assert!(all.len() >= 5 && all.iter().all(|record| !record.key.starts_with('_')), "a store lists its own objects");
 }
