@@ -269,3 +269,29 @@ pub(crate) const PIECE_BYTES: usize = 2 * 1024 * 1024;
 pub(crate) const WALK_BYTES_MAX: u64 = 1 << 42;
 /// One walk with all its waits; an extraction may take days, and none takes a month.
 pub(crate) const WALK_TIME_MAX: Duration = Duration::from_secs(30 * 86_400);
+/// A form of the web page; the longest is a pasted address.
+pub(crate) const WEB_FORM_BYTES_MAX: usize = 64 * 1024;
+/// What the web page waits for browsers that keep their connections when the daemon ends.
+pub(crate) const WEB_SHUTDOWN_MAX: Duration = Duration::from_secs(1);
+/// Between two words of a change to an open page.
+pub(crate) const LIVE_INTERVAL: Duration = Duration::from_millis(500);
+/// People who are logged in to the page at once; the oldest must log in again.
+pub(crate) const SESSIONS_MAX: usize = 1_000;
+/// After this time somebody must log in to the page again: a working day.
+pub(crate) const SESSION_MAX: Duration = Duration::from_secs(12 * 3600);
+/// Answer to a wrong token; who guesses has time.
+pub(crate) const LOGIN_FAILURE_WAIT: Duration = Duration::from_millis(500);
+/// Logins to the page at the provider that are under way.
+pub(crate) const SIGN_INS_MAX: usize = 1_000;
+/// Logins of credentials that are under way or just over.
+pub(crate) const LOGINS_MAX: usize = 100;
+/// How far the clock of a provider may be from ours.
+pub(crate) const CLOCK_SKEW_SECS: i64 = 120;
+/// Previews of tables at once: each may fetch a file of 64 MiB.
+pub(crate) const PREVIEWS_AT_ONCE: usize = 2;
+/// Rows of a preview on the page.
+pub(crate) const PREVIEW_ROWS: usize = 50;
+/// Characters of a cell of a preview.
+pub(crate) const PREVIEW_CELL_CHARS: usize = 120;
+/// Newest runs that are searched for changes of a table's columns.
+pub(crate) const SCHEMA_CHANGE_RUNS: usize = 500;

@@ -33,7 +33,7 @@ pub(crate) struct Login<'a> {
 }
 
 /// The query of a redirect whose `state` is ours.
-enum Answer {
+pub(super) enum Answer {
     Code(Secret),
     Refused(String),
 }
@@ -114,13 +114,13 @@ async fn listen(port: u16) -> Result<(Option<TcpListener>, Url), Error> {
 }
 
 /// What makes a redirect ours.
-struct Expectation {
-    state: String,
-    sender: Sender,
+pub(super) struct Expectation {
+    pub state: String,
+    pub sender: Sender,
 }
 
 impl Expectation {
-    fn read(&self, query: &str) -> Result<Answer, &'static str> {
+    pub(super) fn read(&self, query: &str) -> Result<Answer, &'static str> {
         let value = |wanted: &str| {
             url::form_urlencoded::parse(query.as_bytes())
                 .find(|(name, _)| name == wanted)

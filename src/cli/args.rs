@@ -1,9 +1,11 @@
 //! The arguments of every verb, with their help.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use url::Url;
 
 use crate::limits::GRACE_DEFAULT;
 
@@ -164,12 +166,41 @@ Every `.yaml` file of the folder with a `schedule` is run when it says so. SIGHU
 goes on as it was. SIGTERM and Ctrl-C stop runs after their current request: the next start goes on behind their pages. Several
 daemons, crontabs with `haul run --due` and containers may share one state: each slot is served once.
 
+The page, /healthz, /readyz and /metrics are on http://127.0.0.1:8733. Anything but loopback needs a token or an OpenID provider:
+whoever enters may run, pause and approve. TLS is the work of a proxy before it.
+
 Examples:
   haul serve jobs
-  haul serve /etc/haul --state postgres://haul@db/haul --json >> /var/log/haul.jsonl")]
+  haul serve /etc/haul --state postgres://haul@db/haul --json >> /var/log/haul.jsonl
+  haul serve jobs --listen 0.0.0.0:8733 --token-file /run/secrets/haul-token
+  haul serve jobs --listen 0.0.0.0:8733 --public-url https://haul.example.com --oidc-issuer https://login.example.com \\
+      --oidc-client-id haul --oidc-allow finance@example.com")]
 pub(super) struct ServeArgs {
     /// Folder of job files
     pub folder: PathBuf,
+    /// Address and port of the web page
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8733")]
+    pub listen: SocketAddr,
+    /// No web page, no health checks, no metrics
+    #[arg(long, conflicts_with_all = ["listen", "token_file", "public_url", "oidc_issuer"])]
+    pub no_web: bool,
+    /// File with the token that opens the page, of at least 16 characters; as a header `Authorization: Bearer TOKEN` it opens
+    /// /metrics, too [env: HAUL_WEB_TOKEN holds the token itself]
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// Address by which people reach the page, where a proxy stands before it
+    #[arg(long, value_name = "URL")]
+    pub public_url: Option<Url>,
+    /// OpenID provider where people log in to the page; its client has the redirect PUBLIC-URL/login/callback, and its secret
+    /// is in HAUL_OIDC_CLIENT_SECRET or the file that HAUL_OIDC_CLIENT_SECRET_FILE names
+    #[arg(long, value_name = "URL", requires_all = ["oidc_client_id", "oidc_allow", "public_url"])]
+    pub oidc_issuer: Option<String>,
+    /// Client at that provider
+    #[arg(long, value_name = "ID", requires = "oidc_issuer")]
+    pub oidc_client_id: Option<String>,
+    /// Who may enter: a verified e-mail address, a subject or a group; `*` = everybody whom the provider lets in (may be repeated)
+    #[arg(long, value_name = "WHO", requires = "oidc_issuer")]
+    pub oidc_allow: Vec<String>,
     /// Runs at once; others wait for their turn
     #[arg(long, value_name = "RUNS", default_value_t = 16, value_parser = count)]
     pub at_once: usize,

@@ -9,6 +9,7 @@ mod failure;
 mod login;
 mod manual;
 mod output;
+mod page;
 mod plan;
 mod preview;
 mod progress;

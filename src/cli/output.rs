@@ -5,6 +5,7 @@ use std::io::{IsTerminal, Write};
 use serde::Serialize;
 
 use super::failure::Failure;
+pub(super) use crate::model::amounts::{count, counted, size, span};
 use crate::secret::mask;
 
 /// Where results and messages go.
@@ -72,36 +73,6 @@ fn write_line(to: &mut impl Write, text: &str) {
     let _ = writeln!(to, "{}", mask(text));
 }
 
-/// A count with thousands separated: `1,234,567`.
-pub(super) fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
-}
-
-/// A count with its noun: `1 row`, `2,000 rows`.
-pub(super) fn counted(number: u64, noun: &str) -> String {
-    format!("{} {noun}{}", count(number), if number == 1 { "" } else { "s" })
-}
-
-/// A size in the largest unit that leaves a number of at least one: `3.4 MiB`.
-pub(super) fn size(bytes: u64) -> String {
-    let units = ["B", "KiB", "MiB", "GiB", "TiB"];
-    let mut number = bytes as f64;
-    let mut unit = 0;
-    while number >= 1024.0 && unit + 1 < units.len() {
-        number /= 1024.0;
-        unit += 1;
-    }
-    if unit == 0 { format!("{bytes} B") } else { format!("{number:.1} {}", units[unit]) }
-}
-
 /// Rows of cells in columns of equal width; numbers to the right.
 pub(super) fn columns(rows: &[Vec<String>], is_right: &[bool]) -> Vec<String> {
     let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
@@ -115,18 +86,4 @@ pub(super) fn columns(rows: &[Vec<String>], is_right: &[bool]) -> Vec<String> {
             cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
         })
         .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_read_well() {
-        assert_eq!(count(0), "0");
-        assert_eq!(count(999), "999");
-        assert_eq!(count(1_234_567), "1,234,567");
-        assert_eq!(size(1023), "1023 B");
-        assert_eq!(size(3 * 1024 * 1024 + 400 * 1024), "3.4 MiB");
-    }
 }

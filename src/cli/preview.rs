@@ -1,7 +1,6 @@
 //! `haul preview`: the first rows of streams, with the types a run would give them.
 
 use arrow::array::RecordBatch;
-use arrow::util::display::{ArrayFormatter, FormatOptions};
 use arrow::util::pretty::pretty_format_batches;
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
@@ -12,7 +11,7 @@ use super::failure::{Exit, Failure};
 use super::output::Output;
 use super::progress::telemetry;
 use super::signals::until_signalled;
-use crate::engine::{Context, Preview, Purpose, preview};
+use crate::engine::{cells, Context, Preview, Purpose, preview};
 use crate::job::load;
 use crate::model::plan::{Job, Stream};
 
@@ -97,13 +96,6 @@ fn cut(rows: &RecordBatch) -> RecordBatch {
         })
         .unzip();
     RecordBatch::try_new(std::sync::Arc::new(Schema::new(fields)), texts).expect("columns of equal length")
-}
-
-/// Every cell as text; `None` = null.
-fn cells(column: &arrow::array::ArrayRef) -> Vec<Option<String>> {
-    let options = FormatOptions::new();
-    let Ok(formatter) = ArrayFormatter::try_new(column.as_ref(), &options) else { return vec![None; column.len()] };
-    (0..column.len()).map(|row| (!column.is_null(row)).then(|| formatter.value(row).to_string())).collect()
 }
 
 fn document(preview: &Preview) -> Value {

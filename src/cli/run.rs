@@ -7,14 +7,14 @@ use tokio_util::sync::CancellationToken;
 use super::Surroundings;
 use super::args::RunArgs;
 use super::failure::{Exit, Failure};
-use super::output::{Output, columns, count, counted, size};
+use super::output::{Output, columns, count, counted, size, span};
 use super::progress::telemetry;
 use super::signals::{interrupted, until_signalled};
 use crate::clock::Clock;
 use crate::daemon::due_slot;
 use crate::engine::{self, Backfill, Context, Ended, Memory, Purpose, Reads, Resuming, RunOptions, run_job};
 use crate::job::load;
-use crate::model::report::{MergeCounts, Outcome, RunReport, SchemaChange, SweepCounts, TableOutcome, TableReport};
+use crate::model::report::{MergeCounts, Outcome, RunReport, SweepCounts, TableOutcome, TableReport};
 
 pub(super) async fn run(around: Surroundings, args: RunArgs) -> Result<Exit, Failure> {
     let job = load(&args.job.file, &args.job.set)?;
@@ -151,31 +151,9 @@ fn source_line(report: &RunReport) -> String {
     parts.join(", ")
 }
 
-/// A span of time in its two largest units: `24 h 10 min`.
-fn span(seconds: u64) -> String {
-    let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
-    match (hours, minutes) {
-        (0, 0) => format!("{seconds} s"),
-        (0, minutes) => format!("{minutes} min {} s", seconds % 60),
-        (hours, minutes) => format!("{hours} h {minutes} min"),
-    }
-}
-
-/// A change of a table's columns, for people.
-pub(super) fn change_text(table: &str, change: &SchemaChange) -> String {
-    match change {
-        SchemaChange::Added { column, to } => format!("table `{table}`: new column `{column}` ({to})"),
-        SchemaChange::Removed { column, from } => format!("table `{table}`: column `{column}` ({from}) is gone"),
-        SchemaChange::Retyped { column, from, to, because } => {
-            let because = because.as_ref().map(|value| format!(", because of {value}")).unwrap_or_default();
-            format!("table `{table}`: column `{column}` was {from}, is {to}{because}")
-        }
-    }
-}
-
 fn notes_of(output: Output, name: &str, table: &TableReport) {
     for change in &table.schema_changes {
-        output.note(change_text(name, change));
+        output.note(change.text(name));
     }
     if let Some(merge) = &table.merge {
         let MergeCounts { read_rows, inserted, updated, known, repeated, deleted, marked, .. } = *merge;

@@ -102,8 +102,8 @@ async fn list(around: Surroundings, args: &JobArgs, last: usize) -> Result<Exit,
     let store = open_store(&job)?;
     let work = async {
         let held = store.list_held().await.map_err(engine::Error::from)?;
-        let unfinished = find_unfinished(&around.settings, &job, &store).await?;
         let records = around.settings.open_records().await?;
+        let unfinished = find_unfinished(&around.settings, &records, &job, &store).await?;
         let history = history_of(&job, &store, &records).newest(last, Clock.now()).await?;
         Ok::<_, engine::Error>((held, unfinished, history))
     };

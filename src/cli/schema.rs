@@ -13,7 +13,6 @@ use super::failure::{Exit, Failure};
 use super::output::{Output, columns, counted};
 use super::preview::chosen;
 use super::progress::telemetry;
-use super::run::change_text;
 use super::signals::until_signalled;
 use crate::engine::{Context, Preview, Purpose, preview, schema_changes, text_of};
 use crate::job::load;
@@ -113,7 +112,7 @@ fn show(output: Output, table: &TableSchema) {
         output.line(format!("  {line}"));
     }
     for change in &table.changes {
-        output.note(change_text(&table.table, change));
+        output.note(change.text(&table.table));
     }
     for note in &table.notes {
         output.note(format!("{}: {note}", table.table));

@@ -13,7 +13,8 @@ use super::failure::{Exit, Failure};
 use super::output::{Output, counted};
 use super::signals::{hangups, until_signalled};
 use crate::clock::Clock;
-use crate::daemon::{Board, Note, Serving, serve};
+use super::page::{open_page, tell_page};
+use crate::daemon::{Board, Note, Serving, Web, serve, serve_web};
 use crate::engine::line_of;
 use crate::model::log::Level;
 use crate::model::report::{Outcome, RunReport};
@@ -21,26 +22,43 @@ use crate::telemetry::Event;
 
 pub(super) async fn run(around: Surroundings, args: ServeArgs) -> Result<Exit, Failure> {
     let output = around.output;
-    let work = async {
-        let records = around.settings.open_records().await?;
-        let is_stopped = CancellationToken::new();
-        let (reload, reloads) = mpsc::channel(1);
-        let serving = Serving {
-            folder: args.folder.clone(),
-            settings: Arc::new(around.settings),
-            records,
-            board: Arc::new(Board::new()),
-            tell: Arc::new(move |note| tell(output, note)),
-            room: Arc::new(Semaphore::new(args.at_once)),
+    let records = around.settings.open_records().await?;
+    let settings = Arc::new(around.settings);
+    let (board, is_stopped, is_over) = (Arc::new(Board::new()), CancellationToken::new(), CancellationToken::new());
+    let (reload, reloads) = mpsc::channel(1);
+    let page = if args.no_web {
+        None
+    } else {
+        let (listener, access) = open_page(&args).await?;
+        tell_page(output, &access);
+        let web = Web {
+            board: Arc::clone(&board),
+            settings: Arc::clone(&settings),
+            records: Arc::clone(&records),
+            access,
+            reload: reload.clone(),
             is_stopped: is_stopped.clone(),
         };
-        Ok::<_, Failure>((serving, reload, reloads, is_stopped))
+        Some(tokio::spawn(serve_web(listener, web, is_over.clone())))
     };
-    let (serving, reload, reloads, is_stopped) = work.await?;
+    let serving = Serving {
+        folder: args.folder.clone(),
+        settings,
+        records,
+        board,
+        tell: Arc::new(move |note| tell(output, note)),
+        room: Arc::new(Semaphore::new(args.at_once)),
+        is_stopped: is_stopped.clone(),
+    };
     let hangups = tokio::spawn(hangups(reload));
-    let served = until_signalled(output, &is_stopped, serve(serving, reloads)).await?;
+    let served = until_signalled(output, &is_stopped, serve(serving, reloads)).await;
     hangups.abort();
-    served.map_err(|error| {
+    is_over.cancel();
+    if let Some(page) = page {
+        // The jobs were served; a page that broke on the way was told in its own answers.
+        let _ = page.await;
+    }
+    served?.map_err(|error| {
         Failure::usage(format!("the folder {} cannot be read", args.folder.display())).cause(&error)
     })?;
     Ok(Exit::Done)

@@ -8,6 +8,7 @@ mod folder;
 mod keeper;
 mod serve;
 mod totals;
+mod web;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use chrono::{DateTime, Utc};
 pub(crate) use self::board::Board;
 pub(crate) use self::due::due_slot;
 pub(crate) use self::serve::{Serving, serve};
+pub(crate) use self::web::{Access, Web, serve_web};
 use crate::engine::Ended;
 use crate::model::history::Entry;
 use crate::telemetry::Event;

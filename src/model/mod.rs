@@ -2,6 +2,7 @@
 //!
 //! Nothing here does I/O, reads a clock or knows a library of another room.
 
+pub(crate) mod amounts;
 pub(crate) mod answer;
 pub(crate) mod column;
 pub(crate) mod credential;

@@ -136,6 +136,18 @@ pub(crate) enum SchemaChange {
 }
 
 impl SchemaChange {
+    /// For people.
+    pub(crate) fn text(&self, table: &str) -> String {
+        match self {
+            SchemaChange::Added { column, to } => format!("table `{table}`: new column `{column}` ({to})"),
+            SchemaChange::Removed { column, from } => format!("table `{table}`: column `{column}` ({from}) is gone"),
+            SchemaChange::Retyped { column, from, to, because } => {
+                let because = because.as_ref().map(|value| format!(", because of {value}")).unwrap_or_default();
+                format!("table `{table}`: column `{column}` was {from}, is {to}{because}")
+            }
+        }
+    }
+
     /// The column that changed.
     pub(crate) fn column(&self) -> &str {
         match self {

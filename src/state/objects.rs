@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::{FutureExt, StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{GetOptions, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, UpdateVersion};
 use serde::{Deserialize, Serialize};
@@ -68,7 +68,8 @@ impl ObjectRecords {
         // A store lists whole folders; what is below this one but starts otherwise is left out by its name.
         let folder = prefix.rsplit_once('/').map_or_else(|| self.prefix.clone(), |(folder, _)| self.below(folder));
         let names = self.list_names(&folder, prefix).await?;
-        let reads = names.iter().map(|name| self.read(name, name.as_ref()));
+        // Boxed: the compiler does not see that futures made by a closure may go to another thread.
+        let reads: Vec<_> = names.iter().map(|name| self.read(name, name.as_ref()).boxed()).collect();
         let found: Vec<Option<Versioned>> =
             futures_util::stream::iter(reads).buffered(RECORDS_IN_FLIGHT).try_collect().await?;
         let mut records: Vec<Versioned> = found

@@ -12,6 +12,7 @@ mod open;
 mod probe;
 mod publish;
 mod ranges;
+mod reader;
 mod retention;
 mod stage;
 mod sweep;

@@ -104,6 +104,12 @@ impl Store {
         options.fold(self.shown.clone(), |identity, (name, value)| format!("{identity}\n{name}={value}"))
     }
 
+    /// Address and options of a remote store; for this room only, because there are credentials among the options.
+    pub(super) fn opened_with(&self) -> Option<(&Url, &[(String, String)])> {
+        let opening = self.opening.as_ref()?;
+        Some((&opening.url, &opening.options))
+    }
+
     /// Where it is, for people.
     pub(crate) fn shown(&self) -> &str {
         &self.shown

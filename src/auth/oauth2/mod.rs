@@ -8,6 +8,7 @@ mod client;
 mod device;
 mod discovery;
 mod proof;
+mod sign_in;
 mod wire;
 
 pub(crate) use assertion::SigningKey;
@@ -15,4 +16,5 @@ pub(super) use client::{Authorization, Sender};
 pub(crate) use client::{HeldGrant, Oauth2Client, Statement};
 pub(crate) use device::DeviceLogin;
 pub(crate) use proof::Proof;
+pub(crate) use sign_in::{SignIn, SigningIn};
 pub(super) use wire::{answered, sealed_answer};

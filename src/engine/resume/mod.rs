@@ -309,12 +309,12 @@ fn copies_of(
 /// The unfinished run of a job, of any host that shares the record store.
 pub(crate) async fn find_unfinished(
     settings: &Settings,
+    records: &Arc<RecordStore>,
     job: &Job,
     store: &Store,
 ) -> Result<Option<Unfinished>, Error> {
-    let records = settings.open_records().await?;
     let key = if records.is_shared() { Some(settings.page_key()?) } else { None };
-    let copies = copies_of(job, store, &records, key.as_ref(), &settings.local_folder)?;
+    let copies = copies_of(job, store, records, key.as_ref(), &settings.local_folder)?;
     let folder = folder_of(&settings.local_folder, job, store);
     let here = read_head(&folder);
     let head = match &copies {
@@ -328,7 +328,8 @@ pub(crate) async fn find_unfinished(
     };
     let until = within.map(|within| head.as_of + within).filter(|until| *until > Clock.now());
     let mut streams = Vec::new();
-    for stream in job.streams.iter().map(|stream| stream.name.as_str()) {
+    for stream in &job.streams {
+        let stream = stream.name.as_str();
         let is_here = here.as_ref() == Some(&head);
         let mut counts = if is_here { KeptPages::count(&folder.join(format!("{stream}.log"))) } else { None };
         if let (Some(copies), None) = (&copies, counts) {

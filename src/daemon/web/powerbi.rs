@@ -1,0 +1,73 @@
+//! How Power BI reads a job's tables: the addresses, and a query for each, ready to paste.
+
+use axum::Extension;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use serde_json::{Value, json};
+
+use super::overview::zone_of;
+use super::session::Visitor;
+use super::view::{Problem, TheSite, instant, page as show};
+use crate::clock::Clock;
+use crate::model::amounts::{count, size};
+
+pub(super) async fn page(
+    State(site): TheSite,
+    Extension(visitor): Extension<Visitor>,
+    Path(job): Path<String>,
+) -> Result<Response, Problem> {
+    let (seat, books) = site.open(&job)?;
+    let current = books.store.load_current().await.map_err(|error| Problem::failed(&error))?;
+    let (now, zone) = (Clock.now(), zone_of(&seat));
+    let tables: Vec<Value> = current
+        .iter()
+        .flat_map(|current| &current.manifest.tables)
+        .map(|(name, table)| {
+            let is_parquet = table.csv.is_none();
+            let file = format!("{name}/current.{}", if is_parquet { "parquet" } else { "csv" });
+            json!({
+                "name": name,
+                "rows": count(table.rows),
+                "bytes": size(table.bytes),
+                "file": file,
+                "query": query(&books.store.reader_address(), &file, is_parquet),
+            })
+        })
+        .collect();
+    let content = json!({
+        "job": job,
+        "destination": books.store.shown(),
+        "is_remote": books.store.reader_address().is_some(),
+        "has_alias": seat.job.alias,
+        "published": current.as_ref().map(|current| instant(current.manifest.published_at, now, zone)),
+        "share_until": books.store.share_until().map(|until| instant(until, now, zone)),
+        "tables": tables,
+    });
+    let title = format!("{job} in Power BI");
+    Ok(show(&site, &visitor, "powerbi.html", &title, content))
+}
+
+/// A query in M. The base address is a literal and the fields of the SAS are given one by one: otherwise the Service refuses to
+/// refresh it.
+fn query(address: &Option<(String, String)>, file: &str, is_parquet: bool) -> String {
+    let text = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
+    let content = match address {
+        Some((base, prefix)) => {
+            let path = if prefix.is_empty() { file.to_owned() } else { format!("{prefix}/{file}") };
+            let path = text(&path);
+            format!(
+                "Binary.Buffer(Web.Contents(\n        {},\n        [RelativePath = {path}, Query = [sv = SasVersion, sr = \"c\", sp = \"r\", \
+                 si = SasPolicy, sig = SasSignature]]\n    ))",
+                text(base)
+            )
+        }
+        None => format!("File.Contents({})", text(&format!("…\\{}", file.replace('/', "\\")))),
+    };
+    match is_parquet {
+        true => format!("let\n    Source = Parquet.Document({content})\nin\n    Source"),
+        false => format!(
+            "let\n    Source = Csv.Document({content}, [Delimiter = \",\", Encoding = 65001]),\n    Promoted = \
+             Table.PromoteHeaders(Source)\nin\n    Promoted"
+        ),
+    }
+}
