@@ -80,7 +80,10 @@ impl Event {
 
     pub(crate) fn level(&self) -> Level {
         match self {
-            Event::PageRead { .. } | Event::PartStaged { .. } => Level::Debug,
+            // One slice is the stream.
+            Event::PageRead { .. } | Event::PartStaged { .. } | Event::SlicesPlanned { slices: ..2, .. } => {
+                Level::Debug
+            }
             Event::Resumed { .. }
             | Event::StreamBegan { .. }
             | Event::SlicesPlanned { .. }
@@ -118,7 +121,7 @@ impl Event {
             }
             Event::StreamBegan { .. } => "began".to_owned(),
             Event::SlicesPlanned { slices, .. } => format!("{slices} slices to read"),
-            Event::SliceRead { .. } => "a slice is read".to_owned(),
+            Event::SliceRead { .. } => "a slice is over".to_owned(),
             Event::PageRead { records, bytes, .. } => format!("a page of {records} records, {bytes} bytes"),
             Event::PartStaged { rows, bytes, .. } => format!("a part of {rows} rows, {bytes} bytes"),
             Event::StreamSealed { rows, pages, took, .. } => {

@@ -43,7 +43,9 @@ pub(super) fn tell_page(output: Output, access: &Access) {
     let here = SocketAddr::new(access.listens_on.ip(), access.listens_on.port());
     let url = access.public.as_ref().map_or_else(|| format!("http://{here}/"), Url::to_string);
     if output.is_json {
-        output.json_line(&serde_json::json!({ "at": crate::clock::Clock.now(), "note": "listening", "url": url, "address": here }));
+        output.json_line(
+            &serde_json::json!({ "at": crate::clock::Clock.now(), "note": "listening", "url": url, "address": here }),
+        );
     } else {
         output.line(format!("{}  the page is at {url}", crate::clock::Clock.now().format("%Y-%m-%d %H:%M:%SZ")));
     }
@@ -67,7 +69,8 @@ fn token(args: &ServeArgs) -> Result<Option<Secret>, Failure> {
 }
 
 fn sign_in(args: &ServeArgs) -> Result<Option<SignIn>, Failure> {
-    let (Some(issuer), Some(client_id), Some(public)) = (&args.oidc_issuer, &args.oidc_client_id, &args.public_url) else {
+    let (Some(issuer), Some(client_id), Some(public)) = (&args.oidc_issuer, &args.oidc_client_id, &args.public_url)
+    else {
         return Ok(None);
     };
     let url: Url = issuer.parse().map_err(|error| {
@@ -76,11 +79,12 @@ fn sign_in(args: &ServeArgs) -> Result<Option<SignIn>, Failure> {
     if url.scheme() != "https" && !is_loopback(&url) {
         return Err(Failure::usage(format!("the provider {issuer} is not https: anybody on the way could enter")));
     }
-    let secret = match (Environment::get("HAUL_OIDC_CLIENT_SECRET"), Environment::get_os("HAUL_OIDC_CLIENT_SECRET_FILE")) {
-        (Some(secret), _) => Some(Secret::new(secret)),
-        (None, Some(file)) => Some(Secrets::resolve(&SecretSource::File(file.into()))?),
-        (None, None) => None,
-    };
+    let secret =
+        match (Environment::get("HAUL_OIDC_CLIENT_SECRET"), Environment::get_os("HAUL_OIDC_CLIENT_SECRET_FILE")) {
+            (Some(secret), _) => Some(Secret::new(secret)),
+            (None, Some(file)) => Some(Secrets::resolve(&SecretSource::File(file.into()))?),
+            (None, None) => None,
+        };
     let network = Network::open(&NetworkPlan::default(), None).map_err(crate::engine::Error::from)?;
     let channel = TokenChannel::new(Arc::clone(&network));
     Ok(Some(SignIn::new((url, issuer.clone()), client_id.clone(), secret, public, args.oidc_allow.clone(), channel)))

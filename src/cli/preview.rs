@@ -11,7 +11,7 @@ use super::failure::{Exit, Failure};
 use super::output::Output;
 use super::progress::telemetry;
 use super::signals::until_signalled;
-use crate::engine::{cells, Context, Preview, Purpose, preview};
+use crate::engine::{Context, Preview, Purpose, cells, preview};
 use crate::job::load;
 use crate::model::plan::{Job, Stream};
 

@@ -11,9 +11,9 @@ use super::Surroundings;
 use super::args::ServeArgs;
 use super::failure::{Exit, Failure};
 use super::output::{Output, counted};
+use super::page::{open_page, tell_page};
 use super::signals::{hangups, until_signalled};
 use crate::clock::Clock;
-use super::page::{open_page, tell_page};
 use crate::daemon::{Board, Note, Serving, Web, serve, serve_web};
 use crate::engine::line_of;
 use crate::model::log::Level;
@@ -91,7 +91,7 @@ fn tell(output: Output, note: Note) {
         Note::Event { job, event } => match event.level() {
             // The end of the run says it in full.
             Level::Debug | Level::Info => match event {
-                Event::Paused { .. } | Event::Resumed { .. } => format!("{job}: {}", event.text()),
+                Event::Paused { .. } => format!("{job}: {}", event.text()),
                 _ => return,
             },
             Level::Warn | Level::Error => {

@@ -85,7 +85,7 @@ fn apply(serving: &Serving, found: Vec<Found>, kept: &mut BTreeMap<PathBuf, Kept
                 None => drop(jobs.insert(file, Some(job))),
             },
             Err(error) => {
-                let (is_kept, why) = (kept.contains_key(&file), error.to_string());
+                let (is_kept, why) = (kept.contains_key(&file), error.in_full());
                 not_loaded(&file, is_kept, &why);
                 if is_kept {
                     jobs.insert(file.clone(), None);

@@ -34,6 +34,14 @@ pub(crate) enum LoadError {
     Problems(Vec<Problem>),
 }
 
+impl LoadError {
+    /// With every problem on a line of its own.
+    pub(crate) fn in_full(&self) -> String {
+        let LoadError::Problems(problems) = self else { return crate::secret::mask(&self.to_string()) };
+        problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    }
+}
+
 /// Why a secret cannot be had. Never holds a value.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SecretError {

@@ -36,6 +36,7 @@ pub(crate) fn span(seconds: u64) -> String {
     match (hours, minutes) {
         (0, 0) => format!("{seconds} s"),
         (0, minutes) => format!("{minutes} min {} s", seconds % 60),
+        (48.., _) => format!("{} d {} h", hours / 24, hours % 24),
         (hours, minutes) => format!("{hours} h {minutes} min"),
     }
 }
@@ -52,5 +53,6 @@ mod tests {
         assert_eq!(size(1023), "1023 B");
         assert_eq!(size(3 * 1024 * 1024 + 400 * 1024), "3.4 MiB");
         assert_eq!((span(59), span(610), span(87_000)), ("59 s".into(), "10 min 10 s".into(), "24 h 10 min".into()));
+        assert_eq!(span(315_900), "3 d 15 h");
     }
 }

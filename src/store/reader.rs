@@ -12,7 +12,8 @@ impl Store {
         if !matches!(url.scheme(), "az" | "azure" | "adl" | "abfs" | "abfss") {
             return None;
         }
-        let option = |names: &[&str]| options.iter().find(|(name, _)| names.contains(&name.as_str())).map(|(_, value)| value);
+        let option =
+            |names: &[&str]| options.iter().find(|(name, _)| names.contains(&name.as_str())).map(|(_, value)| value);
         let base = match option(&["endpoint", "azure_storage_endpoint"]) {
             Some(endpoint) => endpoint.trim_end_matches('/').to_owned(),
             None => {
@@ -69,7 +70,8 @@ mod tests {
         let expect = ("https://contoso.blob.core.windows.net".to_owned(), "tables/prod/sales".to_owned());
         assert_eq!(azure.reader_address(), Some(expect));
         assert_eq!(azure.share_until(), None);
-        let s3 = open("s3://tables/prod", &[("region", "eu-west-1"), ("access_key_id", "x"), ("secret_access_key", "y")]);
+        let s3 =
+            open("s3://tables/prod", &[("region", "eu-west-1"), ("access_key_id", "x"), ("secret_access_key", "y")]);
         assert_eq!(s3.reader_address(), None);
     }
 }

@@ -50,9 +50,14 @@ provider = new Provider(url, {
     withKey("haul-rs256", rsa, "RS256"),
     withKey("haul-ps256", rsa, "PS256"),
     withKey("haul-es256", p256, "ES256"),
+    // The daemon's own page.
+    { client_id: "haul-page", client_secret: "page-canary-secret", application_type: "native", redirect_uris: ["http://127.0.0.1/login/callback"], grant_types: ["authorization_code"] },
     { client_id: "guard", client_secret: "guard-secret", grant_types: [], redirect_uris: [], response_types: [] },
   ],
-  scopes: ["openid", "offline_access", "api"],
+  scopes: ["openid", "offline_access", "api", "email"],
+  claims: { openid: ["sub"], email: ["email", "email_verified"] },
+  // As most providers do: what is asked for stands in the ID token.
+  conformIdTokenClaims: false,
   features: {
     introspection: { enabled: true, allowedPolicy: () => true },
     revocation: { enabled: true },
@@ -64,7 +69,7 @@ provider = new Provider(url, {
   pkce: { required: () => true },
   rotateRefreshToken: () => true,
   issueRefreshToken: async (_, client) => client.grantTypeAllowed("refresh_token"),
-  findAccount: (_, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
+  findAccount: (_, id) => ({ accountId: id, claims: () => ({ sub: id, email: `${id}@example.com`, email_verified: true }) }),
 });
 provider.on("grant.success", (context) => {
   const grant = context.oidc.params.grant_type;

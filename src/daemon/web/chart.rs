@@ -16,7 +16,8 @@ struct Bar {
 pub(super) fn durations(entries: &[Entry], count: usize, size: (u32, u32)) -> String {
     let seconds = |entry: &Entry| entry.run.as_ref().map_or(0.0, |run| run.seconds);
     let word = |entry: &Entry| {
-        let took = entry.run.as_ref().map(|run| format!(" in {}", span(run.seconds.round() as u64))).unwrap_or_default();
+        let took =
+            entry.run.as_ref().map(|run| format!(" in {}", span(run.seconds.round() as u64))).unwrap_or_default();
         format!("{}{took}", entry.outcome.word())
     };
     bars("Duration of the last runs", entries, count, size, seconds, word)
@@ -24,9 +25,8 @@ pub(super) fn durations(entries: &[Entry], count: usize, size: (u32, u32)) -> St
 
 /// How many rows the tables of the newest runs had.
 pub(super) fn rows(entries: &[Entry], count: usize, size: (u32, u32)) -> String {
-    let rows = |entry: &Entry| {
-        entry.run.as_ref().map_or(0, |run| run.tables.values().map(|table| table.rows).sum::<u64>())
-    };
+    let rows =
+        |entry: &Entry| entry.run.as_ref().map_or(0, |run| run.tables.values().map(|table| table.rows).sum::<u64>());
     let word = |entry: &Entry| format!("{}, {}", entry.outcome.word(), counted(rows(entry), "row"));
     bars("Rows of the last runs", entries, count, size, |entry| rows(entry) as f64, word)
 }

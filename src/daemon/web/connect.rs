@@ -80,7 +80,11 @@ pub(super) async fn credential_of(site: &Site, seat: &Seat, now: DateTime<Utc>) 
     };
     let mut shown = match summary {
         Ok(Some(summary)) => summary_of(&summary, now, zone_of(seat)),
-        Ok(None) => json!({ "state": "no login yet", "class": if issuer.needs_login() { "wait" } else { "idle" } }),
+        Ok(None) => json!({
+            "state": if issuer.needs_login() { "no login yet" } else { "no token yet" },
+            "class": if issuer.needs_login() { "wait" } else { "idle" },
+            "bound_to": issuer.identity().bound_to,
+        }),
         Err(why) => return json!({ "wrong": why }),
     };
     shown["way"] = json!(match issuer.way_in() {
@@ -187,7 +191,8 @@ async fn log_in(
     let wrong = |error: crate::auth::Error| text_of(&error);
     match issuer.way_in() {
         WayIn::Browser => {
-            let login = Login::begin(issuer, vault).await.map_err(wrong)?.ok_or("nobody logs in with a browser here")?;
+            let login =
+                Login::begin(issuer, vault).await.map_err(wrong)?.ok_or("nobody logs in with a browser here")?;
             let (url, is_pasted) = (login.url().clone(), !login.is_listening());
             let _ = told.send(Begun { url, code: None, is_pasted });
             if !is_pasted {
@@ -204,7 +209,9 @@ async fn log_in(
             let _ = told.send(Begun { url, code: Some(login.user_code().to_owned()), is_pasted: false });
             login.finish().await.map_err(wrong)
         }
-        WayIn::Import => Err("its refresh token comes from elsewhere: `haul credentials import` brings it in".to_owned()),
+        WayIn::Import => {
+            Err("its refresh token comes from elsewhere: `haul credentials import` brings it in".to_owned())
+        }
         WayIn::Unneeded => Err("it buys its tokens by itself, and needs no login".to_owned()),
     }
 }

@@ -33,7 +33,8 @@ const HEADERS: [(HeaderName, &str); 6] = [
     ),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::X_FRAME_OPTIONS, "DENY"),
-    (header::REFERRER_POLICY, "no-referrer"),
+    // Not `no-referrer`, with which browsers send no origin of forms, either.
+    (header::REFERRER_POLICY, "same-origin"),
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
@@ -55,12 +56,7 @@ pub(super) async fn guard(State(site): State<Arc<Site>>, request: Request, next:
 }
 
 /// Lets a request pass, with the visitor and the fields of its form at hand.
-async fn admit(
-    site: &Site,
-    path: &str,
-    visitor: Option<&Visitor>,
-    request: Request,
-) -> Result<Request, Response> {
+async fn admit(site: &Site, path: &str, visitor: Option<&Visitor>, request: Request) -> Result<Request, Response> {
     // Health checks come by address, and tell nothing.
     if matches!(path, "/healthz" | "/readyz") {
         return Ok(request);
@@ -87,13 +83,15 @@ async fn admit(
         if is_foreign(&parts.headers, host_name(&parts.headers)) {
             return Err(Problem::refused("This request comes from another page.").into_response());
         }
-        let bytes = to_bytes(body, WEB_FORM_BYTES_MAX).await.map_err(|_| {
-            (StatusCode::PAYLOAD_TOO_LARGE, "the form is too large\n").into_response()
-        })?;
+        let bytes = to_bytes(body, WEB_FORM_BYTES_MAX)
+            .await
+            .map_err(|_| (StatusCode::PAYLOAD_TOO_LARGE, "the form is too large\n").into_response())?;
         let fields = Fields(url::form_urlencoded::parse(&bytes).into_owned().collect());
         // A token in a header is sent by nobody unasked; a cookie is, and a stranger has nothing to lose.
         if !visitor.is_by_token && !is_open && !visitor.owns(fields.get("csrf")) {
-            return Err(Problem::refused("This form is out of date: go back, reload the page and try again.").into_response());
+            return Err(
+                Problem::refused("This form is out of date: go back, reload the page and try again.").into_response()
+            );
         }
         parts.extensions.insert(fields);
         parts.extensions.insert(visitor);
@@ -121,12 +119,12 @@ fn next_of(path: &str) -> String {
 
 /// Whether a browser says that a form was sent by another site's page.
 fn is_foreign(headers: &HeaderMap, host: String) -> bool {
-    let site = header_of(headers, HeaderName::from_static("sec-fetch-site"));
-    if !matches!(site, "" | "same-origin" | "none") {
-        return true;
-    }
-    match header_of(headers, header::ORIGIN) {
-        "" => false,
-        origin => origin.split_once("://").is_none_or(|(_, authority)| authority != host),
+    match header_of(headers, HeaderName::from_static("sec-fetch-site")) {
+        // A browser that does not say it, or none.
+        "" => match header_of(headers, header::ORIGIN) {
+            "" => false,
+            origin => origin.split_once("://").is_none_or(|(_, authority)| authority != host),
+        },
+        site => !matches!(site, "same-origin" | "none"),
     }
 }

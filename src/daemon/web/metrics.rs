@@ -4,8 +4,8 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use prometheus::core::Collector;
-use prometheus::{Encoder, GaugeVec, Opts, Registry, TEXT_FORMAT, TextEncoder};
 use prometheus::proto::MetricType;
+use prometheus::{Encoder, GaugeVec, Opts, Registry, TEXT_FORMAT, TextEncoder};
 
 use super::Site;
 use super::view::{Problem, TheSite};
@@ -23,12 +23,18 @@ enum Kind {
 }
 
 const FAMILIES: [Family; 16] = [
-    ("haul_job_last_success_timestamp_seconds", "When the last run that succeeded was over.", Kind::Gauge, |seat, _| {
-        seat.last_success().map(|at| at.timestamp_millis() as f64 / 1000.0)
-    }),
-    ("haul_job_last_success_age_seconds", "Time since the last run that succeeded was over.", Kind::Gauge, |seat, now| {
-        seat.last_success().map(|at| now - at.timestamp_millis() as f64 / 1000.0)
-    }),
+    (
+        "haul_job_last_success_timestamp_seconds",
+        "When the last run that succeeded was over.",
+        Kind::Gauge,
+        |seat, _| seat.last_success().map(|at| at.timestamp_millis() as f64 / 1000.0),
+    ),
+    (
+        "haul_job_last_success_age_seconds",
+        "Time since the last run that succeeded was over.",
+        Kind::Gauge,
+        |seat, now| seat.last_success().map(|at| now - at.timestamp_millis() as f64 / 1000.0),
+    ),
     ("haul_job_last_run_rows", "Rows of all tables of the last run.", Kind::Gauge, |seat, _| {
         let run = seat.last_run()?.run.as_ref()?;
         Some(run.tables.values().map(|table| table.rows).sum::<u64>() as f64)
@@ -63,9 +69,12 @@ const FAMILIES: [Family; 16] = [
     ("haul_http_retries_total", "Attempts that were repeated.", Kind::Counter, |seat, _| {
         Some(seat.totals.retries as f64)
     }),
-    ("haul_quota_wait_seconds_total", "Time in which nothing was sent because of a quota.", Kind::Counter, |seat, _| {
-        Some(seat.totals.paused_seconds as f64)
-    }),
+    (
+        "haul_quota_wait_seconds_total",
+        "Time in which nothing was sent because of a quota.",
+        Kind::Counter,
+        |seat, _| Some(seat.totals.paused_seconds as f64),
+    ),
     ("haul_token_refreshes_total", "Tokens bought from authorization servers.", Kind::Counter, |seat, _| {
         Some(seat.totals.refreshes as f64)
     }),

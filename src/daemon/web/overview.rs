@@ -32,8 +32,13 @@ pub(super) async fn page(State(site): TheSite, Extension(visitor): Extension<Vis
         })
         .filter(|sum| sum["count"] != 0)
         .collect();
-    let broken: Vec<Value> =
-        site.web.board.broken().iter().map(|(file, why)| json!({ "file": file.display().to_string(), "why": why })).collect();
+    let broken: Vec<Value> = site
+        .web
+        .board
+        .broken()
+        .iter()
+        .map(|(file, why)| json!({ "file": file.display().to_string(), "why": why }))
+        .collect();
     let content = json!({
         "sums": sums,
         "jobs": seats.iter().map(|seat| row(seat, now)).collect::<Vec<_>>(),
@@ -88,7 +93,8 @@ pub(super) fn next_of(seat: &Seat, now: DateTime<Utc>) -> Option<Value> {
 /// A slot or run as a row of a table.
 pub(super) fn entry_of(entry: &Entry, now: DateTime<Utc>, zone: Tz) -> Value {
     let rows = entry.run.as_ref().map(|run| run.tables.values().map(|table| table.rows).sum::<u64>());
-    let changes = entry.run.as_ref().map_or(0, |run| run.tables.values().map(|table| table.schema_changes).sum::<u64>());
+    let changes =
+        entry.run.as_ref().map_or(0, |run| run.tables.values().map(|table| table.schema_changes).sum::<u64>());
     json!({
         "at": instant(entry.at, now, zone),
         "slot": entry.slot.map(|slot| instant(slot, now, zone)),

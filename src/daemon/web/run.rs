@@ -64,7 +64,9 @@ fn source(report: &Value) -> Vec<Value> {
         json!({ "name": "Tokens bought", "value": count(number("refreshes")) }),
     ];
     if number("paused_seconds") > 0 {
-        shown.push(json!({ "name": "Waited for quotas", "value": crate::model::amounts::span(number("paused_seconds")) }));
+        shown.push(
+            json!({ "name": "Waited for quotas", "value": crate::model::amounts::span(number("paused_seconds")) }),
+        );
     }
     shown
 }

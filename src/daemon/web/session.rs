@@ -22,7 +22,7 @@ use super::Site;
 use super::guard::{Fields, header_of};
 use super::view::{Problem, TheSite, login_page as show_login, see_other};
 use crate::auth::SignIn;
-use crate::limits::{LOGIN_FAILURE_WAIT, SESSIONS_MAX, SESSION_MAX, SIGN_INS_MAX};
+use crate::limits::{LOGIN_FAILURE_WAIT, SESSION_MAX, SESSIONS_MAX, SIGN_INS_MAX};
 use crate::secret::Secret;
 
 const COOKIE: &str = "haul_session";
@@ -188,7 +188,11 @@ fn local(next: &str) -> &str {
     if is_path { next } else { "/" }
 }
 
-pub(super) async fn login_page(State(site): TheSite, headers: HeaderMap, Query(Next { next }): Query<Next>) -> Response {
+pub(super) async fn login_page(
+    State(site): TheSite,
+    headers: HeaderMap,
+    Query(Next { next }): Query<Next>,
+) -> Response {
     if site.visitor(&headers).is_some() {
         return see_other(local(&next));
     }
@@ -215,9 +219,10 @@ pub(super) async fn log_in(State(site): TheSite, Extension(fields): Extension<Fi
     {
         return begin_sign_in(&site, sign_in, next).await;
     }
-    let is_right = access.token.as_ref().is_some_and(|token| {
-        is_same(token.expose().as_bytes(), fields.get("token").trim().as_bytes())
-    });
+    let is_right = access
+        .token
+        .as_ref()
+        .is_some_and(|token| is_same(token.expose().as_bytes(), fields.get("token").trim().as_bytes()));
     if !is_right {
         // Nobody tries many.
         tokio::time::sleep(LOGIN_FAILURE_WAIT).await;
@@ -300,7 +305,9 @@ mod tests {
         for next in ["/", "/jobs/sales", "/jobs/sales?x=1"] {
             assert_eq!(local(next), next);
         }
-        for next in ["", "//evil.example", "https://evil.example", "/\\evil.example", "javascript:x", "/a\r\nSet-Cookie: x"] {
+        for next in
+            ["", "//evil.example", "https://evil.example", "/\\evil.example", "javascript:x", "/a\r\nSet-Cookie: x"]
+        {
             assert_eq!(local(next), "/");
         }
     }

@@ -22,9 +22,8 @@ pub(super) async fn page(
 ) -> Result<Response, Problem> {
     let (seat, books) = site.open(&job)?;
     let current = books.store.load_current().await.map_err(|error| Problem::failed(&error))?;
-    let Some((current, table)) = current
-        .as_ref()
-        .and_then(|current| Some((current, current.manifest.tables.get(&name)?)))
+    let Some((current, table)) =
+        current.as_ref().and_then(|current| Some((current, current.manifest.tables.get(&name)?)))
     else {
         return Err(Problem::not_found(format!("Readers see no table “{name}” of “{job}”.")));
     };
@@ -71,7 +70,8 @@ async fn changes(books: &Books, name: &str) -> Result<Vec<Value>, Problem> {
     let newest = books.history.newest(SCHEMA_CHANGE_RUNS, Clock.now()).await.map_err(failed)?;
     let mut changes = Vec::new();
     for entry in newest {
-        let Some(run) = entry.run.filter(|run| run.tables.get(name).is_some_and(|table| table.schema_changes > 0)) else {
+        let Some(run) = entry.run.filter(|run| run.tables.get(name).is_some_and(|table| table.schema_changes > 0))
+        else {
             continue;
         };
         let Some(document) = books.history.run(&run.run).await.map_err(failed)? else { continue };

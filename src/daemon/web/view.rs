@@ -47,11 +47,27 @@ impl Views {
     pub(super) fn new() -> Self {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(minijinja::UndefinedBehavior::SemiStrict);
+        environment.add_filter("ticks", ticks);
         for (name, source) in TEMPLATES {
             environment.add_template(name, source).expect("the templates are compiled in, and a test renders them");
         }
         Views(environment)
     }
+}
+
+/// Text of ours, in which names stand in backticks, as HTML.
+fn ticks(text: String) -> Value {
+    let mut html = String::new();
+    for (at, piece) in text.split('`').enumerate() {
+        let piece = minijinja::HtmlEscape(piece);
+        // An odd one out opens nothing.
+        match at % 2 == 1 && at < text.matches('`').count() {
+            true => html.push_str(&format!("<code>{piece}</code>")),
+            false if at > 0 && at % 2 == 1 => html.push_str(&format!("`{piece}")),
+            false => html.push_str(&piece.to_string()),
+        }
+    }
+    Value::from_safe_string(html)
 }
 
 /// A page for a visitor.
@@ -186,3 +202,22 @@ pub(super) fn see_other(path: &str) -> Response {
 
 /// Where handlers find the site.
 pub(super) type TheSite = State<Arc<Site>>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_in_backticks_become_code_and_nothing_becomes_html() {
+        let check = |text: &str, expect: &str| assert_eq!(ticks(text.to_owned()).to_string(), expect, "{text}");
+        check("table `a` and `b`", "table <code>a</code> and <code>b</code>");
+        check("a `lonely one", "a `lonely one");
+        check("<script> `<b>`", "&lt;script&gt; <code>&lt;b&gt;</code>");
+        check("", "");
+    }
+
+    #[test]
+    fn the_templates_are_well_formed() {
+        assert!(TEMPLATES.iter().all(|(name, _)| Views::new().0.get_template(name).is_ok()));
+    }
+}
