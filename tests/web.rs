@@ -5,7 +5,7 @@
 mod support;
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -25,8 +25,11 @@ struct Daemon {
 
 impl Daemon {
     fn start(place: &Workplace, args: &[&str]) -> Self {
-        let all = [&["serve", "jobs", "--json", "--listen", "127.0.0.1:0"], args].concat();
-        let mut child = place.command(&all).stdout(Stdio::piped()).spawn().expect("haul starts");
+        Self::start_with(place, &[&["serve", "jobs", "--json", "--listen", "127.0.0.1:0"], args].concat())
+    }
+
+    fn start_with(place: &Workplace, args: &[&str]) -> Self {
+        let mut child = place.command(args).stdout(Stdio::piped()).spawn().expect("haul starts");
         let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines().map_while(Result::ok);
         let first: Value = serde_json::from_str(&lines.next().expect("a line")).expect("JSON");
         assert_eq!(first["note"], "listening", "{first}");
@@ -155,5 +158,185 @@ fn a_person_sees_runs_watches_previews_connects_and_approves() {
     assert!(seen["approved"].as_str().is_some_and(|text| text.starts_with("300 rows")), "{seen}");
     assert!(seen["without_scripts"].as_u64().is_some_and(|count| count >= 1), "{seen}");
     assert!(seen["pictures"].as_u64().is_some_and(|count| count >= 30), "{seen}");
+    assert_eq!(daemon.stop(), 0);
+}
+
+const TOKEN: &str = "canary-token-of-the-page";
+
+#[test]
+fn a_form_of_another_page_changes_nothing() {
+    let (place, server) = (Workplace::new(), source());
+    place.file("jobs/one.yaml", &job(&server.url, "", "key: [id]\n"));
+    let daemon = Daemon::start(&place, &[]);
+    wait_until(|| daemon.get("/readyz").code == 200);
+    let csrf = daemon.get("/jobs/test").csrf();
+    let form = format!("csrf={csrf}");
+    let post = |headers: &[(&str, &str)], body: &str| daemon.ask("POST", "/jobs/test/run", headers, body).code;
+    assert_eq!(post(&[], ""), 403, "without the page's own number");
+    assert_eq!(post(&[], "csrf=guessed"), 403);
+    assert_eq!(post(&[("origin", "https://evil.example")], &form), 403);
+    assert_eq!(post(&[("origin", "null")], &form), 403);
+    assert_eq!(post(&[("sec-fetch-site", "cross-site")], &form), 403);
+    assert_eq!(post(&[("sec-fetch-site", "same-site")], &form), 403);
+    // A name of somebody else's that leads here (DNS rebinding).
+    assert_eq!(daemon.ask("GET", "/", &[("host", "evil.example")], "").code, 421);
+    assert_eq!(post(&[("host", "evil.example:8733")], &form), 421);
+    assert!(server.asked().is_empty(), "something ran");
+    // Orchestrators ask by address.
+    assert_eq!(daemon.ask("GET", "/healthz", &[("host", "10.0.0.7:8733")], "").code, 200);
+    assert_eq!(post(&[("sec-fetch-site", "same-origin")], &form), 303);
+    wait_until(|| !server.asked().is_empty());
+    let page = daemon.get("/");
+    for (name, expect) in [
+        ("content-security-policy", "default-src 'none'"),
+        ("x-frame-options", "DENY"),
+        ("x-content-type-options", "nosniff"),
+        ("cache-control", "no-store"),
+    ] {
+        assert!(page.header(name).is_some_and(|value| value.starts_with(expect)), "{name}: {page:?}");
+    }
+    assert_eq!(daemon.get("/jobs/nobody").code, 404);
+    assert_eq!(daemon.ask("POST", "/jobs/nobody/run", &[], &form).code, 404);
+    assert_eq!(daemon.get("/jobs/..%2f..%2fetc").code, 404);
+    assert_eq!(daemon.ask("POST", "/jobs/test/run", &[], &"x".repeat(100_000)).code, 413);
+    assert_eq!(daemon.stop(), 0);
+}
+
+#[test]
+fn nobody_enters_without_the_token() {
+    let (place, server) = (Workplace::new(), source());
+    place.file("jobs/one.yaml", &job(&server.url, "", "key: [id]\n"));
+    let token = place.file("token", &format!("{TOKEN}\n"));
+    place
+        .haul(&["serve", "jobs", "--listen", "0.0.0.0:0"])
+        .expect_code(2)
+        .expect_says(&["open to everybody", "--token-file"]);
+    let short = place.file("short", "123456");
+    place
+        .haul(&["serve", "jobs", "--listen", "127.0.0.1:0", "--token-file", &short])
+        .expect_code(2)
+        .expect_says(&["fewer than 16"]);
+    let daemon = Daemon::start(&place, &["--token-file", &token]);
+    for path in ["/", "/jobs/test", "/credentials", "/metrics", "/live", "/jobs/test/powerbi", "/callback?state=x"] {
+        let refused = daemon.get(path);
+        assert_eq!(refused.code, 401, "{path}: {refused:?}");
+        assert!(!refused.body.contains("test"), "{path} tells something: {refused:?}");
+    }
+    let html = [("accept", "text/html")];
+    assert_eq!(daemon.ask("GET", "/jobs/test", &html, "").header("location"), Some("/login?next=%2Fjobs%2Ftest"));
+    assert_eq!(daemon.ask("POST", "/jobs/test/run", &[], "csrf=x").code, 401);
+    for path in ["/healthz", "/readyz", "/assets/style.css", "/login"] {
+        assert_eq!(daemon.get(path).code, 200, "{path}");
+    }
+    let wrong = daemon.ask("POST", "/login", &[], "token=wrong&next=%2F");
+    assert!(
+        wrong.code == 403 && wrong.header("set-cookie").is_none() && wrong.body.contains("not the token"),
+        "{wrong:?}"
+    );
+    let entered = daemon.ask("POST", "/login", &[], &format!("token={TOKEN}&next=https%3A%2F%2Fevil.example%2F"));
+    assert_eq!((entered.code, entered.header("location")), (303, Some("/")));
+    let cookie = entered.header("set-cookie").expect("a session");
+    assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"), "{cookie}");
+    let session = cookie.split(';').next().expect("a pair");
+    let page = daemon.ask("GET", "/jobs/test", &[("cookie", session)], "");
+    assert_eq!(page.code, 200);
+    let form = format!("csrf={}", page.csrf());
+    assert_eq!(daemon.ask("POST", "/jobs/test/run", &[("cookie", session)], "").code, 403);
+    assert_eq!(daemon.ask("POST", "/jobs/test/run", &[("cookie", session)], &form).code, 303);
+    // A program shows the token in a header, and needs no form.
+    let bearer = format!("Bearer {TOKEN}");
+    assert_eq!(daemon.ask("GET", "/metrics", &[("authorization", &bearer)], "").code, 200);
+    assert_eq!(daemon.ask("POST", "/jobs/test/run", &[("authorization", &bearer)], "").code, 303);
+    assert_eq!(daemon.ask("GET", "/metrics", &[("authorization", "Bearer canary-token-of-the-pagf")], "").code, 401);
+    assert_eq!(daemon.ask("POST", "/logout", &[("cookie", session)], &form).code, 303);
+    assert_eq!(daemon.ask("GET", "/jobs/test", &[("cookie", session)], "").code, 401, "a session lives after its end");
+    // In a browser, the same.
+    let seen = output_of("enter.mjs", &["--base", &daemon.url, "--token", TOKEN]);
+    assert!(seen.contains("Jobs") && seen.contains("token"), "{seen}");
+    assert_eq!(daemon.stop(), 0);
+}
+
+#[test]
+fn people_log_in_at_the_openid_provider() {
+    let (place, oidc) =
+        (Workplace::new().env("HAUL_OIDC_CLIENT_SECRET", "page-canary-secret"), Rig::start("oidc.mjs", &[]));
+    place.file("jobs/one.yaml", &job("http://127.0.0.1:1", "", "key: [id]\n"));
+    let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").port();
+    let address = format!("127.0.0.1:{port}");
+    let args = |who: &'static str| {
+        let url = format!("http://{address}");
+        let args = ["serve", "jobs", "--json", "--listen", &address, "--public-url", &url, "--oidc-issuer", oidc.url()];
+        let mut args: Vec<String> = args.map(str::to_owned).to_vec();
+        args.extend(["--oidc-client-id", "haul-page", "--oidc-allow", who].map(str::to_owned));
+        args
+    };
+    for (who, is_let_in) in [("user@example.com", true), ("somebody.else@example.com", false)] {
+        let args = args(who);
+        let daemon = Daemon::start_with(&place, &args.iter().map(String::as_str).collect::<Vec<_>>());
+        assert_eq!(daemon.get("/").code, 401);
+        let seen = output_of("enter.mjs", &["--base", &daemon.url]);
+        match is_let_in {
+            true => assert!(seen.contains("user@example.com") && seen.contains("Jobs"), "{seen}"),
+            false => assert!(seen.contains("is not among those who may enter"), "{seen}"),
+        }
+        // An answer that nobody asked for.
+        let forged = daemon.get("/login/callback?code=x&state=y");
+        assert!(forged.code == 403 && forged.header("set-cookie").is_none(), "{forged:?}");
+        assert_eq!(daemon.stop(), 0);
+    }
+    place.haul(&["serve", "jobs", "--oidc-issuer", oidc.url()]).expect_code(2).expect_says(&["--oidc-allow"]);
+}
+
+#[test]
+fn prometheus_own_linter_takes_the_metrics() {
+    let (place, oidc) = (Workplace::new(), Rig::start("oidc.mjs", &[]));
+    let _servers = write_jobs(&place, &oidc);
+    let daemon = Daemon::start(&place, &[]);
+    wait_until(|| daemon.get("/").body.contains("failing"));
+    let csrf = format!("csrf={}", daemon.get("/").csrf());
+    assert_eq!(daemon.ask("POST", "/jobs/slow/run", &[], &csrf).code, 303);
+    wait_until(|| daemon.get("/metrics").body.contains("haul_slots_total{job=\"slow\",outcome=\"published\"} 1"));
+    let metrics = daemon.get("/metrics");
+    assert!(
+        metrics.header("content-type").is_some_and(|kind| kind.starts_with("text/plain; version=0.0.4")),
+        "{}",
+        metrics.head
+    );
+    let lint = |text: &str| {
+        let mut promtool = Command::new("promtool")
+            .args(["check", "metrics"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("promtool is not installed: run `tests/rigs/install`");
+        promtool.stdin.take().expect("a pipe").write_all(text.as_bytes()).expect("written");
+        promtool.wait_with_output().expect("it ends")
+    };
+    let text = &metrics.body;
+    let checked = lint(text);
+    assert!(
+        checked.status.success() && checked.stderr.is_empty(),
+        "{}\n{text}",
+        String::from_utf8_lossy(&checked.stderr)
+    );
+    assert!(!lint("# TYPE haul_x counter\nhaul_x 1\n").stderr.is_empty(), "the linter takes everything");
+    for line in [
+        "haul_records_total{job=\"slow\"} 2000",
+        "haul_pages_total{job=\"slow\"} 40",
+        "haul_http_attempts_total{job=\"slow\"} 40",
+        "haul_job_last_run_rows{job=\"slow\"} 2000",
+        "haul_job_failing{job=\"broken\"} 1",
+        "haul_job_failing{job=\"slow\"} 0",
+        "haul_credential_login_needed{job=\"finance\"} 1",
+        "haul_jobs 4",
+    ] {
+        assert!(text.lines().any(|found| found == line), "no `{line}` in\n{text}");
+    }
+    for name in
+        ["haul_job_last_success_age_seconds", "haul_job_next_run_timestamp_seconds", "haul_token_refreshes_total"]
+    {
+        assert!(text.contains(&format!("{name}{{job=\"slow\"}}")), "no {name}");
+    }
     assert_eq!(daemon.stop(), 0);
 }
