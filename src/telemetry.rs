@@ -12,6 +12,9 @@ use crate::model::quota::PauseReason;
 /// Something that happened. No event carries a URL, a secret or record content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Event {
+    RunBegan {
+        run: String,
+    },
     /// The run goes on behind the pages of an unfinished one.
     Resumed {
         run: String,
@@ -64,6 +67,7 @@ impl Event {
     /// Its kind, as logs name it.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
+            Event::RunBegan { .. } => "run_began",
             Event::Resumed { .. } => "run_resumed",
             Event::StreamBegan { .. } => "stream_began",
             Event::SlicesPlanned { .. } => "slices_planned",
@@ -84,7 +88,8 @@ impl Event {
             Event::PageRead { .. } | Event::PartStaged { .. } | Event::SlicesPlanned { slices: ..2, .. } => {
                 Level::Debug
             }
-            Event::Resumed { .. }
+            Event::RunBegan { .. }
+            | Event::Resumed { .. }
             | Event::StreamBegan { .. }
             | Event::SlicesPlanned { .. }
             | Event::SliceRead { .. }
@@ -106,9 +111,11 @@ impl Event {
             | Event::PartStaged { stream, .. }
             | Event::StreamSealed { stream, .. }
             | Event::StreamFailed { stream } => Some(stream),
-            Event::Resumed { .. } | Event::SnapshotPublished { .. } | Event::Paused { .. } | Event::Warned { .. } => {
-                None
-            }
+            Event::RunBegan { .. }
+            | Event::Resumed { .. }
+            | Event::SnapshotPublished { .. }
+            | Event::Paused { .. }
+            | Event::Warned { .. } => None,
         }
     }
 
@@ -116,6 +123,7 @@ impl Event {
     pub(crate) fn text(&self) -> String {
         let moment = |at: &DateTime<Utc>| at.format("%Y-%m-%d %H:%M:%SZ").to_string();
         match self {
+            Event::RunBegan { run } => format!("run {run} began"),
             Event::Resumed { run, began_at } => {
                 format!("going on with run {run}, which began at {} and was not finished", moment(began_at))
             }

@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use url::Url;
 
 use crate::limits::GRACE_DEFAULT;
+use crate::model::log::Level;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -40,6 +41,10 @@ pub(super) struct Global {
     /// No progress on standard error
     #[arg(long, short, global = true)]
     pub quiet: bool,
+    /// Write events as JSON lines with job, run and stream on standard error, instead of progress; `haul serve --json` puts
+    /// them among its notes, from this level on
+    #[arg(long, value_name = "LEVEL", global = true)]
+    pub log: Option<LogLevel>,
     /// Where tokens and leases are: a folder, postgres://user@host/database, az://container/prefix, s3://bucket/prefix
     /// or gs://bucket/prefix [env: HAUL_STATE] [default: $XDG_STATE_HOME/haul or ~/.local/state/haul]
     // Not by clap's `env`: what may stand in the environment and what in an argument is not the same.
@@ -52,6 +57,30 @@ pub(super) struct Global {
     /// Seconds from SIGTERM or Ctrl-C to the end; less than what the scheduler grants before it kills
     #[arg(long, value_name = "SECONDS", global = true, default_value_t = GRACE_DEFAULT.as_secs(), value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub grace: u64,
+}
+
+/// From which level on events are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum LogLevel {
+    /// Every page and file
+    Debug,
+    /// Every stream and slice
+    Info,
+    /// What is odd, but lost nothing
+    Warn,
+    /// What somebody must look at
+    Error,
+}
+
+impl LogLevel {
+    pub(super) fn level(self) -> Level {
+        match self {
+            LogLevel::Debug => Level::Debug,
+            LogLevel::Info => Level::Info,
+            LogLevel::Warn => Level::Warn,
+            LogLevel::Error => Level::Error,
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]

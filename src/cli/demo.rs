@@ -126,7 +126,8 @@ async fn open(job: &Job, settings: &Settings) -> Result<(Arc<Issuer>, Arc<Vault>
 
 async fn run_once(output: Output, demo: &DemoFolder, cancel: CancellationToken) -> Result<Ended, Failure> {
     let job = load(&demo.job_file, &[])?;
-    let ctx = Context::open(job, &demo.settings, Purpose::Run, cancel, telemetry(output)).await?;
+    let telemetry = telemetry(output, &job.name);
+    let ctx = Context::open(job, &demo.settings, Purpose::Run, cancel, telemetry).await?;
     Ok(run_job(Arc::new(ctx), RunOptions::default()).await)
 }
 

@@ -6,6 +6,7 @@ mod check;
 mod credentials;
 mod demo;
 mod failure;
+mod log;
 mod login;
 mod manual;
 mod output;
@@ -34,7 +35,7 @@ use std::time::Duration;
 
 use clap::Parser;
 
-use self::args::{Cli, Global, Verb};
+use self::args::{Cli, Global, LogLevel, Verb};
 use self::failure::{Exit, Failure};
 use self::output::Output;
 use crate::auth::{is_something_spent, until_nothing_is_spent};
@@ -62,7 +63,7 @@ pub fn run_process(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return exit.code();
         }
     };
-    let output = Output::new(cli.global.json, cli.global.quiet);
+    let output = Output::new(cli.global.json, cli.global.quiet, cli.global.log.map(LogLevel::level));
     signals::set_grace(Duration::from_secs(cli.global.grace));
     match dispatch(cli, &output) {
         Ok(exit) => exit.code(),

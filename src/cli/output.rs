@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::failure::Failure;
 pub(super) use crate::model::amounts::{count, counted, size, span};
+use crate::model::log::Level;
 use crate::secret::mask;
 
 /// Where results and messages go.
@@ -13,11 +14,23 @@ use crate::secret::mask;
 pub(super) struct Output {
     pub is_json: bool,
     pub is_quiet: bool,
+    /// Events are written as a log, from this level on. Absent = they are shown as progress.
+    pub log: Option<Level>,
 }
 
 impl Output {
-    pub(super) fn new(is_json: bool, is_quiet: bool) -> Self {
-        Output { is_json, is_quiet }
+    pub(super) fn new(is_json: bool, is_quiet: bool, log: Option<Level>) -> Self {
+        Output { is_json, is_quiet, log }
+    }
+
+    /// Whether events are written as a log.
+    pub(super) fn is_logging(self) -> bool {
+        self.log.is_some()
+    }
+
+    /// Whether a log holds events of this level.
+    pub(super) fn logs(self, level: Level) -> bool {
+        level >= self.log.unwrap_or(Level::Info)
     }
 
     /// A result for people.

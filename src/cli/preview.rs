@@ -22,7 +22,8 @@ pub(super) async fn run(around: Surroundings, args: PreviewArgs) -> Result<Exit,
     let job = load(&args.file, &args.set)?;
     let streams = chosen(&job, args.stream.as_deref())?;
     let cancel = CancellationToken::new();
-    let ctx = Context::open(job, &around.settings, Purpose::Run, cancel.clone(), telemetry(around.output)).await?;
+    let telemetry = telemetry(around.output, &job.name);
+    let ctx = Context::open(job, &around.settings, Purpose::Run, cancel.clone(), telemetry).await?;
     let mut documents = Vec::new();
     for stream in &streams {
         let rows = args.rows as usize;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::log;
 use super::output::{Output, count, counted};
 use crate::telemetry::{Event, Telemetry};
 
@@ -29,8 +30,11 @@ struct Progress {
     streams: BTreeMap<String, StreamProgress>,
 }
 
-/// Telemetry that shows itself on standard error.
-pub(super) fn telemetry(output: Output) -> Telemetry {
+/// Telemetry that shows itself on standard error: as progress for people, or as a log.
+pub(super) fn telemetry(output: Output, job: &str) -> Telemetry {
+    if output.is_logging() {
+        return log::telemetry(output, job);
+    }
     if output.is_quiet {
         return Telemetry::new(|_| {});
     }
@@ -46,6 +50,7 @@ pub(super) fn telemetry(output: Output) -> Telemetry {
 impl Progress {
     fn show(&mut self, event: Event) {
         match event {
+            Event::RunBegan { .. } => {}
             Event::Resumed { run, began_at } => {
                 let began = began_at.format("%Y-%m-%d %H:%M:%SZ");
                 self.say(&format!("going on with run {run}, which began at {began} and was not finished"));

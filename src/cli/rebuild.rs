@@ -16,7 +16,8 @@ use crate::job::load;
 pub(super) async fn run(around: Surroundings, args: RebuildArgs) -> Result<Exit, Failure> {
     let job = load(&args.job.file, &args.job.set)?;
     let cancel = CancellationToken::new();
-    let ctx = Context::open(job, &around.settings, Purpose::Rebuild, cancel.clone(), telemetry(around.output)).await?;
+    let telemetry = telemetry(around.output, &job.name);
+    let ctx = Context::open(job, &around.settings, Purpose::Rebuild, cancel.clone(), telemetry).await?;
     let memory = if args.full { Memory::Forgotten } else { Memory::Kept };
     let options = RunOptions { streams: args.streams, memory, reads: Reads::RawCopies, ..RunOptions::default() };
     let ended = until_signalled(around.output, &cancel, run_job(Arc::new(ctx), options)).await?;

@@ -34,7 +34,8 @@ pub(super) async fn run(around: Surroundings, args: RunArgs) -> Result<Exit, Fai
     } else {
         None
     };
-    let ctx = Context::open(job, &around.settings, Purpose::Run, cancel.clone(), telemetry(around.output)).await?;
+    let telemetry = telemetry(around.output, &job.name);
+    let ctx = Context::open(job, &around.settings, Purpose::Run, cancel.clone(), telemetry).await?;
     let memory = if args.full { Memory::Forgotten } else { Memory::Kept };
     let backfill = Backfill { from: args.from, until: args.until };
     let resuming = match (args.resume, args.no_resume) {

@@ -49,7 +49,8 @@ pub(super) async fn run(around: Surroundings, args: SchemaArgs, file: PathBuf) -
     let job = load(&file, &args.set)?;
     let streams = chosen(&job, args.stream.as_deref())?;
     let cancel = CancellationToken::new();
-    let ctx = Context::open(job, &around.settings, Purpose::Run, cancel.clone(), telemetry(around.output)).await?;
+    let telemetry = telemetry(around.output, &job.name);
+    let ctx = Context::open(job, &around.settings, Purpose::Run, cancel.clone(), telemetry).await?;
     let former =
         if args.full { None } else { until_signalled(around.output, &cancel, published(&ctx, around.output)).await? };
     let mut report = SchemaReport { job: ctx.job.name.clone(), tables: Vec::new() };

@@ -10,12 +10,12 @@ use tokio_util::sync::CancellationToken;
 use super::Surroundings;
 use super::args::ServeArgs;
 use super::failure::{Exit, Failure};
+use super::log;
 use super::output::{Output, counted};
 use super::page::{open_page, tell_page};
 use super::signals::{hangups, until_signalled};
 use crate::clock::Clock;
 use crate::daemon::{Board, Note, Serving, Web, serve, serve_web};
-use crate::engine::line_of;
 use crate::model::log::Level;
 use crate::model::report::{Outcome, RunReport};
 use crate::telemetry::Event;
@@ -68,8 +68,8 @@ pub(super) async fn run(around: Surroundings, args: ServeArgs) -> Result<Exit, F
 fn tell(output: Output, note: Note) {
     let at = Clock.now();
     if output.is_json {
-        let is_debug = matches!(&note, Note::Event { event, .. } if event.level() == Level::Debug);
-        if !is_debug {
+        let is_left_out = matches!(&note, Note::Event { event, .. } if !output.logs(event.level()));
+        if !is_left_out {
             output.json_line(&document(at, &note));
         }
         return;
@@ -88,7 +88,7 @@ fn tell(output: Output, note: Note) {
         Note::NotLoaded { file, is_kept: false, why } => format!("{} is not served: {why}", file.display()),
         Note::Unscheduled { file } => format!("{} has no `schedule`, and runs when somebody says so", file.display()),
         Note::Began { job, slot } => format!("{job}: {} begins", which(slot)),
-        Note::Event { job, event } => match event.level() {
+        Note::Event { job, event, .. } => match event.level() {
             // The end of the run says it in full.
             Level::Debug | Level::Info => match event {
                 Event::Paused { .. } => format!("{job}: {}", event.text()),
@@ -139,9 +139,10 @@ fn document(at: DateTime<Utc>, note: &Note) -> serde_json::Value {
         }
         Note::Unscheduled { file } => json!({ "at": at, "note": "unscheduled", "file": file }),
         Note::Began { job, slot } => json!({ "at": at, "note": "began", "job": job, "slot": slot }),
-        Note::Event { job, event } => {
-            let line = line_of(at, event);
-            json!({ "at": at, "note": "event", "job": job, "level": line.level, "event": line.event, "stream": line.stream, "text": line.text })
+        Note::Event { job, run, event } => {
+            let mut fields = log::document(at, job, run.as_deref(), event);
+            fields.insert("note".to_owned(), json!("event"));
+            fields.into()
         }
         Note::Ended { job, slot, ended } => {
             json!({ "at": at, "note": "ended", "job": job, "slot": slot, "report": ended.report })

@@ -22,7 +22,7 @@ pub(super) async fn record(around: Surroundings, args: RecordArgs) -> Result<Exi
     let thrown_away = temporary()?;
     let job = published_to(job, thrown_away.path());
     let cancel = CancellationToken::new();
-    let telemetry = telemetry(around.output);
+    let telemetry = telemetry(around.output, &job.name);
     let ctx = Context::open(job, &around.settings, Purpose::Record(args.to.clone()), cancel.clone(), telemetry).await?;
     let ctx = Arc::new(ctx);
     let ended = until_signalled(around.output, &cancel, run_job(Arc::clone(&ctx), whole(args.streams))).await?;
@@ -38,7 +38,7 @@ pub(super) async fn replay(around: Surroundings, args: ReplayArgs) -> Result<Exi
     let state = temporary()?;
     let settings = Settings::in_folder(&state.path().join("state"));
     let cancel = CancellationToken::new();
-    let telemetry = telemetry(around.output);
+    let telemetry = telemetry(around.output, &job.name);
     let purpose = Purpose::Replay(Arc::clone(&player));
     let ctx = Arc::new(Context::open(job, &settings, purpose, cancel.clone(), telemetry).await?);
     let ended = until_signalled(around.output, &cancel, run_job(ctx, whole(args.streams))).await?;

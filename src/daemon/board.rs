@@ -275,7 +275,8 @@ impl Seat {
             }
             Event::StreamSealed { .. } => stream.is_over = true,
             Event::StreamFailed { .. } => (stream.is_over, stream.is_failed) = (true, true),
-            Event::Resumed { .. }
+            Event::RunBegan { .. }
+            | Event::Resumed { .. }
             | Event::StreamBegan { .. }
             | Event::PartStaged { .. }
             | Event::SnapshotPublished { .. }

@@ -1,6 +1,6 @@
 //! One job of the daemon: waits for its slots and for people's orders, takes slots, and runs it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
@@ -20,7 +20,7 @@ use crate::model::history::{Entry, Served};
 use crate::model::plan::Job;
 use crate::schedule::{Overlap, Schedule};
 use crate::state::{RecordStore, SlotsSeen};
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Event, Telemetry};
 
 /// A job of the folder.
 pub(super) struct Keeper {
@@ -232,10 +232,14 @@ impl Keeper {
                 place = room.acquire_owned() => place,
                 () = stop.cancelled() => return Err("stopped before its turn came".to_owned()),
             };
-            let kept = Arc::clone(&job);
+            let (kept, run) = (Arc::clone(&job), OnceLock::new());
             let telemetry = Telemetry::new(move |event| {
+                if let Event::RunBegan { run: id } = &event {
+                    // Once a run.
+                    let _ = run.set(id.clone());
+                }
                 board.change(&kept, |seat| seat.told(&event));
-                tell(Note::Event { job: kept.name.clone(), event });
+                tell(Note::Event { job: kept.name.clone(), run: run.get().cloned(), event });
             });
             let ctx = Context::open((*job).clone(), &settings, Purpose::Run, stop, telemetry).await;
             let ctx = ctx.map_err(|error| text_of(&error))?;

@@ -47,6 +47,8 @@ pub(crate) enum Note {
     /// Something that happened in a run.
     Event {
         job: String,
+        /// Absent = the run has no name so far.
+        run: Option<String>,
         event: Event,
     },
     Ended {

@@ -92,6 +92,7 @@ pub(crate) async fn run_job(ctx: Arc<Context>, options: RunOptions) -> Ended {
         warnings: Vec::new(),
     };
     let began = tokio::time::Instant::now();
+    ctx.telemetry.tell(Event::RunBegan { run: ctx.run.clone() });
     let ended = run_leased(&ctx, &options, &mut report).await;
     let counters = ctx.source.client().counters();
     let read = |counter: &std::sync::atomic::AtomicU64| counter.load(std::sync::atomic::Ordering::Relaxed);
