@@ -189,6 +189,30 @@ pub(crate) const SCHEDULE_RETRY_WAIT: Duration = Duration::from_secs(10);
 pub(crate) const HISTORY_DAYS: u64 = 90;
 /// Entries of one day, some 500 bytes each; a job that runs every minute makes 1,440.
 pub(crate) const HISTORY_ENTRIES_A_DAY: usize = 3_000;
+/// Receivers of a job's notices; they are told side by side.
+pub(crate) const RECEIVERS_MAX: usize = 32;
+/// All tries to tell one receiver: a run whose receiver is gone ends so much later.
+pub(crate) const NOTICE_WAIT_MAX: Duration = Duration::from_secs(30);
+/// One try of them; whoever takes notices answers within a second.
+pub(crate) const NOTICE_TRY_MAX: Duration = Duration::from_secs(10);
+/// What a run that is to stop waits for its notices: less than a container's grace.
+pub(crate) const NOTICE_STOPPED_WAIT_MAX: Duration = Duration::from_secs(5);
+/// Of what a receiver answers; Slack says a word, a proxy a page.
+pub(crate) const NOTICE_ANSWER_BYTES_MAX: u64 = 64 * 1024;
+/// Characters of one text in a notice: Slack takes 3,000 in a section.
+pub(crate) const NOTICE_TEXT_CHARS_MAX: usize = 1_500;
+/// Tables that a message for people names; Teams takes 28 KB in all.
+pub(crate) const NOTICE_TABLES_MAX: usize = 20;
+/// Tables in an event as JSON.
+pub(crate) const NOTICE_TABLES_JSON_MAX: usize = 500;
+/// Between two looks whether a command is over.
+pub(crate) const NOTICE_LOOK_EVERY: Duration = Duration::from_millis(20);
+/// What goes on is told again after so long, unless the job says otherwise: a reminder a day.
+pub(crate) const NOTICE_REPEAT_DEFAULT: Duration = Duration::from_secs(86_400);
+/// Good runs without a row before somebody is told, unless the job says otherwise.
+pub(crate) const NOTICE_EMPTY_DEFAULT: u64 = 3;
+/// How long before its end a credential is told of, unless the job says otherwise: a week has a working day.
+pub(crate) const NOTICE_EXPIRES_DEFAULT: Duration = Duration::from_secs(7 * 86_400);
 /// Tries to change a record that others change at the same time.
 pub(crate) const RECORD_SWAPS_MAX: u32 = 20;
 /// Slots of a schedule that may be made up for after a time in which nothing ran.

@@ -11,14 +11,14 @@ use tokio_util::sync::CancellationToken;
 use super::{Note, Tell};
 use crate::clock::Clock;
 use crate::engine::{
-    self, Class, Context, Ended, Purpose, RunOptions, Settings, history_of, host_name, open_store, run_job, slots_of,
+    self, Chronicle, Class, Context, Ended, Purpose, RunOptions, Settings, host_name, open_store, run_job, slots_of,
     text_of,
 };
 use crate::limits::{SCHEDULE_LOOK_EVERY, SCHEDULE_RETRY_WAIT};
 use crate::model::history::{Entry, Served};
 use crate::model::plan::Job;
 use crate::schedule::{Missed, Overlap, Schedule};
-use crate::state::{History, RecordStore, Slots};
+use crate::state::{RecordStore, Slots};
 use crate::telemetry::Telemetry;
 
 /// A job with its schedule.
@@ -46,7 +46,7 @@ struct Going {
 /// Where the job's slots and history stand.
 struct Books {
     slots: Slots,
-    history: History,
+    chronicle: Chronicle,
 }
 
 impl Keeper {
@@ -91,7 +91,7 @@ impl Keeper {
             None => {
                 let store = open_store(&self.job).map_err(|error| text_of(&error))?;
                 let slots = slots_of(&self.job, &store, &self.records);
-                books.insert(Books { slots, history: history_of(&self.job, &store, &self.records) })
+                books.insert(Books { slots, chronicle: Chronicle::of(&self.job, &store, &self.records) })
             }
         };
         let unread = |error: crate::state::Error| text_of(&error);
@@ -193,8 +193,8 @@ impl Keeper {
 
     /// Writes down that no run serves a slot.
     async fn leave(&self, books: &Books, slot: DateTime<Utc>, outcome: Served, why: String) -> Result<(), String> {
-        let entry = Entry { slot: Some(slot), at: Clock.now(), outcome, why: Some(why), host: host_name(), run: None };
-        let added = books.history.add(&entry).await.map_err(|error| text_of(&error));
+        let entry = Entry::of_slot(slot, Clock.now(), outcome, why, host_name());
+        let added = books.chronicle.add(&entry, None).await.map_err(|error| text_of(&error));
         (self.tell)(Note::NotServed { job: self.job.name.clone(), entry: Box::new(entry) });
         added
     }
@@ -227,10 +227,9 @@ pub(crate) async fn due_slot(
         return Ok(Some((left, slots)));
     }
     let due = schedule.due(seen.last, now);
-    let history = history_of(job, &store, records);
+    let chronicle = Chronicle::of(job, &store, records);
     let leave = async |slot: DateTime<Utc>, outcome: Served, why: String| {
-        let entry = Entry { slot: Some(slot), at: Clock.now(), outcome, why: Some(why), host: host_name(), run: None };
-        history.add(&entry).await
+        chronicle.add(&Entry::of_slot(slot, Clock.now(), outcome, why, host_name()), None).await
     };
     if let Some(missed) = due.missed
         && slots.pass(missed.last).await.map_err(wrong)?

@@ -13,9 +13,9 @@ use super::context::Context;
 use super::error::{Class, Error};
 use super::gates::held::discard_overtaken;
 use super::gates::held_back;
-use super::history::{history_of, host_name};
 use super::leased::{LeasedRun, keep_lease, lease_of, process_of};
 use super::merge::deletes::Listed;
+use super::notify::{Chronicle, tell_start};
 use super::parents::{ParentRows, fields_needed};
 use super::publication::{Finished, finish, keep_feeds};
 use super::raw::rebuild;
@@ -25,7 +25,6 @@ use super::stream::{Pages, Reading};
 use super::tables::{failed_report, table_manifests, table_reports};
 use crate::clock::Clock;
 use crate::model::deletes::Deletes;
-use crate::model::history::Entry;
 use crate::model::manifest::{FORMAT_VERSION, Status, StatusTable};
 use crate::model::plan::{Stream, Tables};
 use crate::model::report::{Outcome, RunReport, SourceReport};
@@ -121,10 +120,11 @@ pub(crate) async fn run_job(ctx: Arc<Context>, options: RunOptions) -> Ended {
         report.warnings.push(format!("the status file is not up to date: {}", text_of(&error)));
     }
     if !ctx.is_taped {
-        let entry = Entry::of_run(&report, options.slot, &host_name());
-        if let Err(error) = history_of(&ctx.job, &ctx.store, &ctx.records).add(&entry).await {
-            report.warnings.push(format!("the run is not in the history: {}", text_of(&error)));
-        }
+        let chronicle = Chronicle::of(&ctx.job, &ctx.store, &ctx.records);
+        // Of a person who mistypes a stream, or makes tables anew, nobody else hears.
+        let is_typed = failure == Some(Class::Usage) && !options.streams.is_empty();
+        let is_news = !is_typed && options.reads == Reads::Source;
+        chronicle.add_run(&ctx, options.slot, failure, is_news, &mut report).await;
     }
     Ended { report, failure }
 }
@@ -142,6 +142,7 @@ async fn run_leased(ctx: &Arc<Context>, options: &RunOptions, report: &mut RunRe
             return Ok(Outcome::Skipped);
         }
     };
+    let begun = tokio::spawn(start_told(Arc::clone(ctx), options.reads));
     let is_stopped = CancellationToken::new();
     let heartbeat = tokio::spawn(keep_lease(Arc::clone(&lease), is_stopped.clone()));
     let ended = match options.reads {
@@ -158,10 +159,18 @@ async fn run_leased(ctx: &Arc<Context>, options: &RunOptions, report: &mut RunRe
         // What was published stays published; the lease lapses by itself.
         report.warnings.push(format!("the lease of the job could not be given back: {}", text_of(&error)));
     }
+    // Before what is told of its end.
+    report.warnings.extend(begun.await.unwrap_or_default());
     match ended {
         Err(Error::Stopped) if lost => Err(Error::LeaseLost),
         ended => ended,
     }
+}
+
+/// Who hears of beginnings is told of this one. Returns what did not work.
+async fn start_told(ctx: Arc<Context>, reads: Reads) -> Vec<String> {
+    let is_told = reads == Reads::Source && !ctx.is_taped;
+    if is_told { tell_start(ctx).await } else { Vec::new() }
 }
 
 fn chosen(ctx: &Context, names: &[String]) -> Result<Vec<Stream>, Error> {

@@ -13,6 +13,7 @@ use super::check_auth::check_auth;
 use super::check_destination::check_destination;
 use super::check_limits::check_limits;
 use super::check_network::check_network;
+use super::check_notify::check_notify;
 use super::check_publish::check_require;
 use super::check_schedule::check_schedule;
 use super::check_stream::{check_streams, is_name};
@@ -122,6 +123,7 @@ impl Job {
         let source = check_source(&spec.source, text.folder, problems);
         let destination = check_destination(&spec.destination, text.base, problems);
         let schedule = spec.schedule.as_ref().map(|schedule| check_schedule(schedule, problems));
+        let notify = check_notify(&spec.notify, problems);
         let resume = check_resume(spec.resume.as_ref(), problems);
         let gates = check_require(&spec.publish.require, &streams, problems);
         if !problems.is_empty() {
@@ -138,6 +140,7 @@ impl Job {
                 TablesSpec::Independent => Tables::Independent,
             },
             schedule: schedule.flatten(),
+            notify,
             resume: resume?,
             gates,
             keep: Keep {

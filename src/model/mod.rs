@@ -16,6 +16,7 @@ pub(crate) mod incremental;
 pub(crate) mod json_path;
 pub(crate) mod manifest;
 pub(crate) mod network;
+pub(crate) mod notify;
 pub(crate) mod plan;
 pub(crate) mod quota;
 pub(crate) mod report;

@@ -39,7 +39,20 @@ impl History {
 
     /// Adds an entry. Of a day with very many the oldest go.
     pub(crate) async fn add(&self, entry: &Entry) -> Result<(), Error> {
-        let day = entry.at.date_naive();
+        self.change(entry.at.date_naive(), |entries| entries.push(entry.clone())).await
+    }
+
+    /// Puts an entry in the place of the one about the same run or slot.
+    pub(crate) async fn amend(&self, entry: &Entry) -> Result<(), Error> {
+        let amend = |entries: &mut Vec<Entry>| {
+            if let Some(former) = entries.iter_mut().rev().find(|former| former.is_of_same(entry)) {
+                *former = entry.clone();
+            }
+        };
+        self.change(entry.at.date_naive(), amend).await
+    }
+
+    async fn change(&self, day: NaiveDate, change: impl Fn(&mut Vec<Entry>)) -> Result<(), Error> {
         let key = self.key(day);
         for _ in 0..RECORD_SWAPS_MAX {
             let found = self.records.get(&key).await?;
@@ -48,7 +61,7 @@ impl History {
                 // What a newer haul wrote is not written over.
                 Some(found) => read(found)?,
             };
-            entries.push(entry.clone());
+            change(&mut entries);
             let too_many = entries.len().saturating_sub(HISTORY_ENTRIES_A_DAY);
             entries.drain(..too_many);
             let record = DayRecord { format_version: FORMAT_VERSION, nonce: Ulid::generate().to_string(), entries };
