@@ -77,6 +77,8 @@ pub(super) enum Verb {
     Snapshots(JobArgs),
     /// Show what became of a job's slots and runs, the runs that a gate holds back, and the one that was not finished
     Runs(RunsArgs),
+    /// Try the receivers of a job's notices
+    Notify(NotifyArgs),
     /// Publish a run that a gate holds back, or forget it
     Publish(PublishArgs),
     /// Make the tables anew from the raw copies of their records, without asking the API
@@ -181,6 +183,30 @@ pub(super) struct RunsArgs {
     /// So many of the newest slots and runs
     #[arg(long, default_value_t = 10, value_parser = count)]
     pub last: usize,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct NotifyArgs {
+    #[command(subcommand)]
+    pub verb: NotifyVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum NotifyVerb {
+    /// Send a test to every receiver of a job, and say who did not take it
+    Test(NotifyTestArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Receivers stand under `notify` in the job file. A dead-man check takes its test for a run.
+
+Examples:
+  haul notify test jobs/sales.yaml
+  haul notify test jobs/sales.yaml --json")]
+pub(super) struct NotifyTestArgs {
+    #[command(flatten)]
+    pub job: JobArgs,
 }
 
 #[derive(Debug, Args)]

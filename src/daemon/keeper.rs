@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Note, Tell};
 use crate::clock::Clock;
 use crate::engine::{
-    self, Chronicle, Class, Context, Ended, Purpose, RunOptions, Settings, host_name, open_store, run_job, slots_of,
+    self, Chronicle, Class, Context, Ended, Purpose, RunOptions, Settings, host_name, run_job, slots_of,
     text_of,
 };
 use crate::limits::{SCHEDULE_LOOK_EVERY, SCHEDULE_RETRY_WAIT};
@@ -89,9 +89,8 @@ impl Keeper {
         let books = match books {
             Some(books) => books,
             None => {
-                let store = open_store(&self.job).map_err(|error| text_of(&error))?;
-                let slots = slots_of(&self.job, &store, &self.records);
-                books.insert(Books { slots, chronicle: Chronicle::of(&self.job, &store, &self.records) })
+                let slots = slots_of(&self.job, &self.records);
+                books.insert(Books { slots, chronicle: Chronicle::of(&self.job, &self.records) })
             }
         };
         let unread = |error: crate::state::Error| text_of(&error);
@@ -216,8 +215,7 @@ pub(crate) async fn due_slot(
     schedule: &Schedule,
     records: &Arc<RecordStore>,
 ) -> Result<Option<(DateTime<Utc>, Slots)>, engine::OpenError> {
-    let store = open_store(job)?;
-    let slots = slots_of(job, &store, records);
+    let slots = slots_of(job, records);
     let now = Clock.now();
     let wrong = engine::Error::from;
     let seen = slots.look(now).await.map_err(wrong)?;
@@ -227,7 +225,7 @@ pub(crate) async fn due_slot(
         return Ok(Some((left, slots)));
     }
     let due = schedule.due(seen.last, now);
-    let chronicle = Chronicle::of(job, &store, records);
+    let chronicle = Chronicle::of(job, records);
     let leave = async |slot: DateTime<Utc>, outcome: Served, why: String| {
         chronicle.add(&Entry::of_slot(slot, Clock.now(), outcome, why, host_name()), None).await
     };

@@ -120,7 +120,7 @@ pub(crate) async fn run_job(ctx: Arc<Context>, options: RunOptions) -> Ended {
         report.warnings.push(format!("the status file is not up to date: {}", text_of(&error)));
     }
     if !ctx.is_taped {
-        let chronicle = Chronicle::of(&ctx.job, &ctx.store, &ctx.records);
+        let chronicle = Chronicle::of(&ctx.job, &ctx.records);
         // Of a person who mistypes a stream, or makes tables anew, nobody else hears.
         let is_typed = failure == Some(Class::Usage) && !options.streams.is_empty();
         let is_news = !is_typed && options.reads == Reads::Source;

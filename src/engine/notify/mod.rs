@@ -22,10 +22,9 @@ use ulid::Ulid;
 pub(crate) use self::deliver::NotTold;
 use self::notice::{CredentialLine, Notice};
 use self::standing::{Due, Expiring, Happened, Problem, Standing};
-use super::context::Context;
-use super::error::Class;
-use super::history::{history_of, host_name};
-use super::resume::name_of;
+use super::context::{Context, OpenError, Settings};
+use super::error::{Class, Error};
+use super::history::{history_at, host_name, name_of_job};
 use super::run::text_of;
 use crate::auth::Summary;
 use crate::clock::Clock;
@@ -35,7 +34,6 @@ use crate::model::notify::{EventKind, Receiver, Signal};
 use crate::model::plan::Job;
 use crate::model::report::{Outcome, RunReport, TableOutcome, TableReport};
 use crate::state::{self, History, RecordStore};
-use crate::store::Store;
 
 /// Version of the record `standing/<job>`.
 const FORMAT_VERSION: u32 = 1;
@@ -80,12 +78,12 @@ struct Telling<'t> {
 
 impl Chronicle {
     /// The chronicle of a job. Opens nothing.
-    pub(crate) fn of(job: &Job, store: &Store, records: &Arc<RecordStore>) -> Self {
+    pub(crate) fn of(job: &Job, records: &Arc<RecordStore>) -> Self {
         Chronicle {
             job: job.clone(),
-            history: history_of(job, store, records),
+            history: history_at(job, records),
             records: Arc::clone(records),
-            key: format!("standing/{}", name_of(job, store)),
+            key: format!("standing/{}", name_of_job(job)),
         }
     }
 
@@ -254,6 +252,31 @@ impl Chronicle {
         }
         Err(state::Error::Contended { key: self.key.clone(), tries: RECORD_SWAPS_MAX })
     }
+}
+
+/// Writes down a run that could not be opened, and tells it, as far as the records can be opened. Returns what did not work.
+pub(crate) async fn leave_unopened(
+    job: &Job,
+    settings: &Settings,
+    slot: Option<DateTime<Utc>>,
+    error: &OpenError,
+) -> Option<String> {
+    let hint = match error {
+        OpenError::Secret(error) => error.hint(),
+        OpenError::Run(error) => error.hint(),
+    };
+    let entry = Entry {
+        slot,
+        at: Clock.now(),
+        outcome: Served::Failed,
+        why: Some(text_of(error)),
+        host: host_name(),
+        run: None,
+        notices: Vec::new(),
+    };
+    let left = async { Ok::<_, Error>(Chronicle::of(job, &settings.open_records().await?).add(&entry, hint).await?) };
+    let error = left.await.err()?;
+    Some(format!("the run is not in the history: {}", text_of(&error)))
 }
 
 /// Tells dead-man checks that a run begins. Returns what did not work.
