@@ -12,7 +12,9 @@ use super::progress::telemetry;
 use super::signals::{interrupted, until_signalled};
 use crate::clock::Clock;
 use crate::daemon::due_slot;
-use crate::engine::{self, Backfill, Context, Ended, Memory, Purpose, Reads, Resuming, RunOptions, leave_unopened, run_job};
+use crate::engine::{
+    self, Backfill, Context, Ended, Memory, Purpose, Reads, Resuming, RunOptions, leave_unopened, run_job, text_of,
+};
 use crate::job::load;
 use crate::model::report::{MergeCounts, Outcome, RunReport, SchemaChange, SweepCounts, TableOutcome, TableReport};
 
@@ -43,8 +45,10 @@ pub(super) async fn run(around: Surroundings, args: RunArgs) -> Result<Exit, Fai
             if let Some(warning) = until_signalled(around.output, &cancel, left).await? {
                 around.output.note(format!("warning: {warning}"));
             }
-            if let Some((slot, slots)) = due {
-                slots.end(slot).await.map_err(engine::Error::from)?;
+            if let Some((slot, slots)) = due
+                && let Err(error) = slots.end(slot).await
+            {
+                around.output.note(format!("warning: the slot stays open: {}", text_of(&error)));
             }
             return Err(error.into());
         }

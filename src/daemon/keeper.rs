@@ -11,8 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Note, Tell};
 use crate::clock::Clock;
 use crate::engine::{
-    self, Chronicle, Class, Context, Ended, Purpose, RunOptions, Settings, host_name, run_job, slots_of,
-    text_of,
+    self, Chronicle, Class, Context, Ended, Purpose, RunOptions, Settings, host_name, run_job, slots_of, text_of,
 };
 use crate::limits::{SCHEDULE_LOOK_EVERY, SCHEDULE_RETRY_WAIT};
 use crate::model::history::{Entry, Served};

@@ -45,7 +45,9 @@ impl HookUrlError {
             HookUrlError::Unreadable => Some("write a whole address, for example `https://ops.example.com/hook`"),
             HookUrlError::User => Some("use `headers` with a reference: `Authorization: Basic ${NAME}`"),
             HookUrlError::Fragment => Some("remove `#` and what follows"),
-            HookUrlError::Plain => Some("use https; in a network that you trust, `allow_http: true` beside the address"),
+            HookUrlError::Plain => {
+                Some("use https; in a network that you trust, `allow_http: true` beside the address")
+            }
             HookUrlError::Scheme => Some("write `https://…`"),
         }
     }
@@ -157,7 +159,8 @@ impl Hook {
         if is_secret {
             let parts = url.path_segments().into_iter().flatten().map(str::to_owned);
             let values = url.query_pairs().map(|(_, value)| value.into_owned());
-            for part in parts.chain(values).filter(|part| part.len() >= SECRET_PART_CHARS_MIN) {
+            let path = std::iter::once(url.path().to_owned());
+            for part in path.chain(parts).chain(values).filter(|part| part.len() >= SECRET_PART_CHARS_MIN) {
                 // Known to the mask from here on.
                 drop(Secret::new(part));
             }
@@ -170,7 +173,12 @@ impl Hook {
     }
 
     /// Sends until it is taken, for at most `NOTICE_WAIT_MAX`; any status below 300 means that it is.
-    pub(crate) async fn send(&self, method: &Method, headers: &HeaderMap, body: Option<Bytes>) -> Result<(), HookError> {
+    pub(crate) async fn send(
+        &self,
+        method: &Method,
+        headers: &HeaderMap,
+        body: Option<Bytes>,
+    ) -> Result<(), HookError> {
         let end = Instant::now() + NOTICE_WAIT_MAX;
         let mut attempts = Attempts::new(NOTICE_WAIT_MAX);
         let mut last = None;
@@ -191,10 +199,10 @@ impl Hook {
         });
         match sent.await {
             Ok(sent) => sent,
-            Err(_) => Err(last.unwrap_or_else(|| HookError {
-                text: format!("no answer within {NOTICE_WAIT_MAX:?}"),
-                hint: None,
-            })),
+            Err(_) => {
+                Err(last
+                    .unwrap_or_else(|| HookError { text: format!("no answer within {NOTICE_WAIT_MAX:?}"), hint: None }))
+            }
         }
     }
 

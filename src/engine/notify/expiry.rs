@@ -9,8 +9,8 @@ use crate::auth::{CredentialState, Summary};
 use crate::engine::context::store_options;
 use crate::model::plan::Job;
 
-/// A refresh token that every use makes new is told of when so much of its idle time is left: sooner it is only a token that
-/// nobody had to refresh yet.
+/// A refresh token that every use makes new is told of when so much of its idle time is left: haul uses it when half of it is
+/// left, so something keeps it from that.
 const IDLE_SHARE: u32 = 4;
 
 /// What ends, whenever that is. An end that cannot be found out is none.
@@ -28,7 +28,7 @@ pub(super) fn expiring(job: &Job, summary: Option<&Summary>) -> Vec<Expiring> {
 }
 
 fn of_refresh_token(summary: &Summary) -> Option<Expiring> {
-    if !summary.has_refresh_token || summary.state != CredentialState::Idle {
+    if !summary.has_refresh_token || summary.state == CredentialState::Reauth {
         return None;
     }
     let expires_at = summary.refresh_token_void_at?;

@@ -239,8 +239,11 @@ impl Chronicle {
                     read.standing
                 }
             };
-            let record =
-                StandingRecord { format_version: FORMAT_VERSION, nonce: Ulid::generate().to_string(), standing: change(former) };
+            let record = StandingRecord {
+                format_version: FORMAT_VERSION,
+                nonce: Ulid::generate().to_string(),
+                standing: change(former),
+            };
             let value = serde_json::to_string(&record).expect("it holds only texts and numbers");
             let is_written = match &found {
                 None => self.records.create(&self.key, &value).await?,
@@ -332,10 +335,9 @@ fn happened(report: &RunReport, failure: Option<Class>) -> (Happened, Option<Sig
             (Happened::Trouble(Problem::Held), Some(Signal::Fail))
         }
         (Outcome::Failed, Some(Class::Login)) => (Happened::Trouble(Problem::LoginNeeded), Some(Signal::Fail)),
-        (
-            Outcome::Failed,
-            None | Some(Class::Failed | Class::Usage | Class::Temporary | Class::Interrupted),
-        ) => (Happened::Trouble(Problem::Failed), Some(Signal::Fail)),
+        (Outcome::Failed, None | Some(Class::Failed | Class::Usage | Class::Temporary | Class::Interrupted)) => {
+            (Happened::Trouble(Problem::Failed), Some(Signal::Fail))
+        }
         (Outcome::Skipped | Outcome::Interrupted, _) => (Happened::Nothing, None),
     }
 }

@@ -119,8 +119,7 @@ impl Notice {
     /// The same of a credential that ends.
     pub(super) fn of_credential(mut self, expiring: &Expiring) -> Self {
         self.hint = Some(expiring.hint.clone());
-        self.credential =
-            Some(CredentialLine { name: expiring.name.clone(), expires_at: Some(expiring.expires_at) });
+        self.credential = Some(CredentialLine { name: expiring.name.clone(), expires_at: Some(expiring.expires_at) });
         self
     }
 

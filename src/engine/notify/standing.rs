@@ -12,7 +12,9 @@ use crate::model::notify::{EventKind, Receiver};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Happened {
     /// A good run. Rows are those that it read; absent = it read no table.
-    Well { rows: Option<u64> },
+    Well {
+        rows: Option<u64>,
+    },
     Trouble(Problem),
     Missed,
     /// Neither good nor bad: skipped, stopped, in a blackout.
@@ -143,9 +145,9 @@ impl Standing {
         let mut due = Vec::new();
         match (happened, self.trouble) {
             (Happened::Trouble(problem), _) => {
-                let is_new = told.trouble.is_none_or(|told| {
-                    told.trouble.problem != problem || is_again(told.at, receiver.repeat_interval)
-                });
+                let is_new = told
+                    .trouble
+                    .is_none_or(|told| told.trouble.problem != problem || is_again(told.at, receiver.repeat_interval));
                 if is_new {
                     due.push(Due::Event(problem.event()));
                 }
@@ -162,7 +164,8 @@ impl Standing {
         }
         for expiring in expiring {
             let within = receiver.expires_within.min(expiring.within_max);
-            let is_near = (expiring.expires_at - at).to_std().is_ok_and(|left| left <= within) || expiring.expires_at <= at;
+            let is_near =
+                (expiring.expires_at - at).to_std().is_ok_and(|left| left <= within) || expiring.expires_at <= at;
             let every = receiver.repeat_interval.max(DAY);
             let is_new = told.expires_at.get(&expiring.name).is_none_or(|before| is_again(*before, every));
             if is_near && is_new {
@@ -202,9 +205,7 @@ impl Standing {
             Due::Expires(expiring) => {
                 told.expires_at.insert(expiring.name.clone(), at);
             }
-            Due::Event(
-                EventKind::Recovered | EventKind::Missed | EventKind::CredentialExpires | EventKind::Test,
-            ) => {}
+            Due::Event(EventKind::Recovered | EventKind::Missed | EventKind::CredentialExpires | EventKind::Test) => {}
         }
     }
 
@@ -307,7 +308,10 @@ mod tests {
         check(&[(0, FAILED), (1, FAILED), (2, WELL), (3, WELL)], &["0 failed", "2 recovered"]);
         check(&[(0, FAILED), (23, FAILED), (24, FAILED), (46, FAILED)], &["0 failed", "23 failed", "46 failed"]);
         check(&[(0, FAILED), (22, FAILED), (24, FAILED)], &["0 failed", "24 failed"]);
-        check(&[(0, FAILED), (1, HELD), (2, HELD), (3, LOGIN), (4, WELL)], &["0 failed", "1 held", "3 login_needed", "4 recovered"]);
+        check(
+            &[(0, FAILED), (1, HELD), (2, HELD), (3, LOGIN), (4, WELL)],
+            &["0 failed", "1 held", "3 login_needed", "4 recovered"],
+        );
         // What is neither good nor bad changes nothing.
         check(&[(0, FAILED), (1, Happened::Nothing), (2, FAILED), (3, Happened::Missed)], &["0 failed", "3 missed"]);
         // A clock that was set back does not make it new.
@@ -320,7 +324,10 @@ mod tests {
         check(&[(0, EMPTY), (1, EMPTY)], &[]);
         check(&[(0, EMPTY), (1, EMPTY), (2, EMPTY), (3, EMPTY)], &["2 empty"]);
         check(&[(0, EMPTY), (1, EMPTY), (2, WELL), (3, EMPTY), (4, EMPTY)], &[]);
-        check(&[(0, EMPTY), (1, EMPTY), (2, EMPTY), (3, WELL), (4, EMPTY), (5, EMPTY), (6, EMPTY)], &["2 empty", "6 empty"]);
+        check(
+            &[(0, EMPTY), (1, EMPTY), (2, EMPTY), (3, WELL), (4, EMPTY), (5, EMPTY), (6, EMPTY)],
+            &["2 empty", "6 empty"],
+        );
         check(&[(0, EMPTY), (1, EMPTY), (2, EMPTY), (26, EMPTY)], &["2 empty", "26 empty"]);
         // A failure between them is no row; a run of no table says nothing.
         check(&[(0, EMPTY), (1, EMPTY), (2, FAILED), (3, EMPTY)], &["2 failed", "3 recovered", "3 empty"]);
