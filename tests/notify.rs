@@ -552,6 +552,30 @@ fn a_command_gets_the_event_and_is_ended_when_it_hangs() {
 }
 
 #[test]
+fn no_content_of_records_is_told() {
+    let scene = Scene::new("  - webhook: RECEIVERS/hook\n");
+    let check = |stream: &str, records: Value, shown: &str, expect: &str| {
+        let text =
+            format!("{}notify: [{{ webhook: {}/hook }}]\n", job(&scene.source.url, "", stream), scene.receivers.url);
+        scene.place.file("job.yaml", &text.replace("job: test", &format!("job: test{}", scene.told("/hook").len())));
+        scene.set(ok(records.to_string()));
+        let report = scene.run(1);
+        assert!(report["error"].as_str().is_some_and(|error| error.contains(shown)), "{report}");
+        let told = scene.told("/hook").pop().expect("it was told");
+        assert!(told["error"].as_str().is_some_and(|error| error.contains(expect)), "{told}");
+        assert!(!told.to_string().contains(shown), "{told}");
+    };
+    let people = json!([{ "id": "Jane Doe" }]);
+    check("columns: { id: integer }\n", people.clone(), "Jane Doe", "but record 1 of page 1 has …");
+    check(
+        "columns: { id: integer }\ncontract: { bad_records: { quarantine: 1 } }\n",
+        json!([{ "id": "Jane Doe" }, { "id": "John Doe" }]),
+        "Jane Doe",
+        "cannot become rows",
+    );
+}
+
+#[test]
 fn receivers_can_be_tried() {
     let scene = Scene::with(
         "  - teams: ${TEAMS}\n  - slack: ${SLACK}\n  - webhook: RECEIVERS/hook\n  - ping: RECEIVERS/ping\n",

@@ -15,7 +15,7 @@ use super::gates::held::discard_overtaken;
 use super::gates::held_back;
 use super::leased::{LeasedRun, keep_lease, lease_of, process_of};
 use super::merge::deletes::Listed;
-use super::notify::{Chronicle, tell_start};
+use super::notify::{Chronicle, Failure, tell_start};
 use super::parents::{ParentRows, fields_needed};
 use super::publication::{Finished, finish, keep_feeds};
 use super::raw::rebuild;
@@ -101,6 +101,7 @@ pub(crate) async fn run_job(ctx: Arc<Context>, options: RunOptions) -> Ended {
         paused_seconds: ctx.source.client().paused().as_secs_f64().round() as u64,
     };
     report.seconds = (began.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
+    let failed = ended.as_ref().err().map(Failure::of);
     let failure = match ended {
         Ok(outcome) => {
             report.outcome = outcome;
@@ -124,7 +125,7 @@ pub(crate) async fn run_job(ctx: Arc<Context>, options: RunOptions) -> Ended {
         // Of a person who mistypes a stream, or makes tables anew, nobody else hears.
         let is_typed = failure == Some(Class::Usage) && !options.streams.is_empty();
         let is_news = !is_typed && options.reads == Reads::Source;
-        chronicle.add_run(&ctx, options.slot, failure, is_news, &mut report).await;
+        chronicle.add_run(&ctx, options.slot, failed.as_ref(), is_news, &mut report).await;
     }
     Ended { report, failure }
 }

@@ -51,7 +51,7 @@ fn sas_end(text: &str) -> Option<DateTime<Utc>> {
     pairs().find(|(name, _)| name == "sig")?;
     let (_, end) = pairs().find(|(name, _)| name == "se")?;
     let day = |text: &str| Some(text.parse::<NaiveDate>().ok()?.and_time(NaiveTime::MIN).and_utc());
-    let minutes = |text: &str| format!("{}:00Z", text.strip_suffix('Z')?).parse::<DateTime<Utc>>().ok().into();
+    let minutes = |text: &str| format!("{}:00Z", text.strip_suffix('Z')?).parse().ok();
     end.parse().ok().or_else(|| minutes(&end)).or_else(|| day(&end))
 }
 

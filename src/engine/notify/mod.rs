@@ -28,11 +28,13 @@ use super::history::{history_at, host_name, name_of_job};
 use super::run::text_of;
 use crate::auth::Summary;
 use crate::clock::Clock;
+use crate::columns;
 use crate::limits::{NOTICE_STOPPED_WAIT_MAX, RECORD_SWAPS_MAX};
 use crate::model::history::{Entry, NoticeEntry, Served};
 use crate::model::notify::{EventKind, Receiver, Signal};
 use crate::model::plan::Job;
 use crate::model::report::{Outcome, RunReport, TableOutcome, TableReport};
+use crate::secret::mask;
 use crate::state::{self, History, RecordStore};
 
 /// Version of the record `standing/<job>`.
@@ -66,6 +68,28 @@ struct News<'n> {
     summary: Option<Summary>,
     /// Absent = nobody looked.
     expiring: Option<Vec<Expiring>>,
+}
+
+/// Why a run failed.
+pub(super) struct Failure {
+    pub class: Class,
+    /// Its error without content of records: a chat is read by others than they are.
+    told: String,
+}
+
+impl Failure {
+    pub(super) fn of(error: &Error) -> Self {
+        let mut told = text_of(error);
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+        while let Some(error) = cause {
+            let contents = error.downcast_ref::<columns::Error>().map(columns::Error::contents).unwrap_or_default();
+            for content in contents.into_iter().filter(|content| !content.is_empty()) {
+                told = told.replace(&mask(&content), "…");
+            }
+            cause = error.source();
+        }
+        Failure { class: error.class(), told }
+    }
 }
 
 /// How one telling ended.
@@ -112,7 +136,7 @@ impl Chronicle {
         &self,
         ctx: &Context,
         slot: Option<DateTime<Utc>>,
-        failure: Option<Class>,
+        failure: Option<&Failure>,
         is_news: bool,
         report: &mut RunReport,
     ) {
@@ -120,14 +144,18 @@ impl Chronicle {
         if let Err(error) = self.history.add(&entry).await {
             report.warnings.push(format!("the run is not in the history: {}", text_of(&error)));
         }
-        let (happened, signal) = happened(report, failure);
+        let (happened, signal) = happened(report, failure.map(|failure| failure.class));
         if !is_news || self.job.notify.is_empty() || happened == Happened::Nothing {
             return;
         }
         // What cannot be read is told by the run itself.
         let summary = ctx.source.access().summary().await.ok().flatten();
         let expiring = Some(expiry::expiring(&self.job, summary.as_ref()));
-        let (error, hint) = (report.error.clone().or_else(|| kept_why(report)), report.hint.clone());
+        let error = match failure {
+            Some(failure) => Some(failure.told.clone()),
+            None => report.error.clone().or_else(|| kept_why(report)),
+        };
+        let hint = report.hint.clone();
         let news = News { report: Some(report), happened, signal, error, hint, summary, expiring };
         let warnings = self.tell(entry, &news, &ctx.cancel).await;
         report.warnings.extend(warnings);
@@ -342,12 +370,11 @@ fn happened(report: &RunReport, failure: Option<Class>) -> (Happened, Option<Sig
     }
 }
 
-/// Why a table keeps its former rows although others are published.
+/// Which tables keep their former rows although others are published.
 fn kept_why(report: &RunReport) -> Option<String> {
-    report.tables.iter().find_map(|(name, table)| {
-        let error = table.error.as_ref()?;
-        Some(format!("table `{name}` keeps its former rows: {error}"))
-    })
+    let failed = report.tables.iter().filter(|(_, table)| table.error.is_some());
+    let failed: Vec<String> = failed.map(|(name, _)| format!("`{name}`")).collect();
+    (!failed.is_empty()).then(|| format!("failed, and keep their former rows: {}", failed.join(", ")))
 }
 
 /// Rows that a run read, over all tables. `None` = it read no table.
