@@ -189,12 +189,16 @@ pub(crate) const SCHEDULE_RETRY_WAIT: Duration = Duration::from_secs(10);
 pub(crate) const HISTORY_DAYS: u64 = 90;
 /// Entries of one day, some 500 bytes each; a job that runs every minute makes 1,440.
 pub(crate) const HISTORY_ENTRIES_A_DAY: usize = 3_000;
+/// The entries of one day as text, half of RECORD_BYTES_MAX: errors and notices that were not taken make them long.
+pub(crate) const HISTORY_BYTES_A_DAY: usize = 2 * 1024 * 1024;
 /// Receivers of a job's notices; they are told side by side.
 pub(crate) const RECEIVERS_MAX: usize = 32;
 /// All tries to tell one receiver: a run whose receiver is gone ends so much later.
 pub(crate) const NOTICE_WAIT_MAX: Duration = Duration::from_secs(30);
 /// One try of them; whoever takes notices answers within a second.
 pub(crate) const NOTICE_TRY_MAX: Duration = Duration::from_secs(10);
+/// A person who started the run is told what it waits for after so long.
+pub(crate) const NOTICE_QUIET_MAX: Duration = Duration::from_secs(3);
 /// What a run that is to stop waits for its notices: less than a container's grace.
 pub(crate) const NOTICE_STOPPED_WAIT_MAX: Duration = Duration::from_secs(5);
 /// Of what a receiver answers; Slack says a word, a proxy a page.

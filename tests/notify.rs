@@ -452,6 +452,7 @@ fn a_receiver_that_is_slow_broken_or_gone_fails_no_run_and_is_told_later() {
         took < Duration::from_secs(10),
         "a run waited for its notices for {took:?} on a clock of ten times the speed"
     );
+    assert!(done.stderr.contains("a receiver of notices does not answer; waiting for at most 30s"), "{done:?}");
     let report = done.json();
     let warnings: Vec<&str> =
         report["warnings"].as_array().expect("warnings").iter().map(|text| text.as_str().expect("a text")).collect();
@@ -502,6 +503,22 @@ fn nothing_leaves_for_another_address_than_the_jobs() {
         "hint: slack: use https",
     ]);
     place.haul(&["check", &file]).expect_code(0).expect_says(&["`NOT_SET` is not set (wanted by `notify[2].slack`)"]);
+}
+
+#[test]
+fn notices_take_the_jobs_way_through_the_network() {
+    let proxy = Server::start(|request, _| {
+        let is_items = request.path().ends_with("/items");
+        if is_items { status(404, "") } else { ok("") }
+    });
+    let place = Workplace::new();
+    let source = format!("allow_http: true\nnetwork: {{ proxy: \"{}\" }}\n", proxy.url);
+    let notify = "notify: [{ webhook: http://ops.example.com/hook, allow_http: true }]\n";
+    let file = place.file("job.yaml", &format!("{}{notify}", job("http://api.example.com", &source, "")));
+    let report = place.haul(&["run", &file, "--json"]).expect_code(1).json();
+    assert_eq!(report.get("warnings"), None, "{report}");
+    let targets: Vec<String> = proxy.asked().into_iter().map(|request| request.target).collect();
+    assert_eq!(targets, ["http://api.example.com/items", "http://ops.example.com/hook"]);
 }
 
 #[test]

@@ -41,7 +41,7 @@ pub(super) async fn run(around: Surroundings, args: RunArgs) -> Result<Exit, Fai
         Ok(ctx) => ctx,
         Err(error) => {
             let slot = due.as_ref().map(|(slot, _)| *slot);
-            let left = leave_unopened(&job, &around.settings, slot, &error);
+            let left = leave_unopened(&job, &around.settings, slot, &error, &cancel);
             if let Some(warning) = until_signalled(around.output, &cancel, left).await? {
                 around.output.note(format!("warning: {warning}"));
             }

@@ -192,7 +192,7 @@ impl Keeper {
     /// Writes down that no run serves a slot.
     async fn leave(&self, books: &Books, slot: DateTime<Utc>, outcome: Served, why: String) -> Result<(), String> {
         let entry = Entry::of_slot(slot, Clock.now(), outcome, why, host_name());
-        let added = books.chronicle.add(&entry, None).await.map_err(|error| text_of(&error));
+        let added = books.chronicle.add(&entry, None, &self.is_stopped).await.map_err(|error| text_of(&error));
         (self.tell)(Note::NotServed { job: self.job.name.clone(), entry: Box::new(entry) });
         added
     }
@@ -224,9 +224,9 @@ pub(crate) async fn due_slot(
         return Ok(Some((left, slots)));
     }
     let due = schedule.due(seen.last, now);
-    let chronicle = Chronicle::of(job, records);
+    let (chronicle, cancel) = (Chronicle::of(job, records), CancellationToken::new());
     let leave = async |slot: DateTime<Utc>, outcome: Served, why: String| {
-        chronicle.add(&Entry::of_slot(slot, Clock.now(), outcome, why, host_name()), None).await
+        chronicle.add(&Entry::of_slot(slot, Clock.now(), outcome, why, host_name()), None, &cancel).await
     };
     if let Some(missed) = due.missed
         && slots.pass(missed.last).await.map_err(wrong)?

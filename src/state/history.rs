@@ -11,7 +11,7 @@ use ulid::Ulid;
 
 use super::error::Error;
 use super::store::{RecordStore, Versioned};
-use crate::limits::{HISTORY_DAYS, HISTORY_ENTRIES_A_DAY, RECORD_SWAPS_MAX};
+use crate::limits::{HISTORY_BYTES_A_DAY, HISTORY_DAYS, HISTORY_ENTRIES_A_DAY, RECORD_SWAPS_MAX};
 use crate::model::history::Entry;
 
 const FORMAT_VERSION: u32 = 1;
@@ -64,8 +64,7 @@ impl History {
             change(&mut entries);
             let too_many = entries.len().saturating_sub(HISTORY_ENTRIES_A_DAY);
             entries.drain(..too_many);
-            let record = DayRecord { format_version: FORMAT_VERSION, nonce: Ulid::generate().to_string(), entries };
-            let value = serde_json::to_string(&record).expect("it holds only texts and numbers");
+            let value = text_of(entries);
             let is_written = match &found {
                 None => self.records.create(&key, &value).await?,
                 Some(found) => self.records.swap(&key, &found.version, &value).await?,
@@ -111,6 +110,19 @@ impl History {
     }
 }
 
+/// A day as it is stored, without its oldest entries where it would be too long.
+fn text_of(entries: Vec<Entry>) -> String {
+    let mut record = DayRecord { format_version: FORMAT_VERSION, nonce: Ulid::generate().to_string(), entries };
+    loop {
+        let text = serde_json::to_string(&record).expect("it holds only texts and numbers");
+        let count = record.entries.len();
+        if text.len() <= HISTORY_BYTES_A_DAY || count <= 1 {
+            return text;
+        }
+        record.entries.drain(..count.div_ceil(4));
+    }
+}
+
 fn read(record: &Versioned) -> Result<Vec<Entry>, Error> {
     let wrong = |why: String| Error::Record { key: record.key.clone(), why };
     let day: DayRecord = serde_json::from_str(&record.value).map_err(|error| wrong(error.to_string()))?;
@@ -118,4 +130,21 @@ fn read(record: &Versioned) -> Result<Vec<Entry>, Error> {
         return Err(wrong(format!("it has format version {}", day.format_version)));
     }
     Ok(day.entries)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::history::Served;
+
+    #[test]
+    fn a_day_of_long_entries_keeps_the_newest() {
+        let at = |second| DateTime::UNIX_EPOCH + chrono::Duration::seconds(second);
+        let entry = |second| Entry::of_slot(at(second), at(second), Served::Failed, "x".repeat(4_000), "h".to_owned());
+        let text = text_of((0..1_000).map(entry).collect());
+        let record: DayRecord = serde_json::from_str(&text).unwrap();
+        assert!(text.len() <= HISTORY_BYTES_A_DAY && record.entries.len() > 350, "{}", record.entries.len());
+        assert_eq!(record.entries.last().unwrap().at, at(999));
+        assert_eq!(text_of(vec![entry(1)]).len(), text_of(vec![entry(2)]).len());
+    }
 }

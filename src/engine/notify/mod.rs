@@ -29,13 +29,14 @@ use super::run::text_of;
 use crate::auth::Summary;
 use crate::clock::Clock;
 use crate::columns;
-use crate::limits::{NOTICE_STOPPED_WAIT_MAX, RECORD_SWAPS_MAX};
+use crate::limits::{NOTICE_QUIET_MAX, NOTICE_STOPPED_WAIT_MAX, NOTICE_WAIT_MAX, RECORD_SWAPS_MAX};
 use crate::model::history::{Entry, NoticeEntry, Served};
 use crate::model::notify::{EventKind, Receiver, Signal};
 use crate::model::plan::Job;
 use crate::model::report::{Outcome, RunReport, TableOutcome, TableReport};
 use crate::secret::mask;
 use crate::state::{self, History, RecordStore};
+use crate::telemetry::Event;
 
 /// Version of the record `standing/<job>`.
 const FORMAT_VERSION: u32 = 1;
@@ -112,7 +113,12 @@ impl Chronicle {
     }
 
     /// Adds what became of a slot without a run, or of a run that could not be opened, and tells it.
-    pub(crate) async fn add(&self, entry: &Entry, hint: Option<String>) -> Result<(), state::Error> {
+    pub(crate) async fn add(
+        &self,
+        entry: &Entry,
+        hint: Option<String>,
+        cancel: &CancellationToken,
+    ) -> Result<(), state::Error> {
         let added = self.history.add(entry).await;
         let (happened, signal) = match entry.outcome {
             Served::Failed => (Happened::Trouble(Problem::Failed), Some(Signal::Fail)),
@@ -127,7 +133,7 @@ impl Chronicle {
         let error = entry.why.clone();
         let news = News { report: None, happened, signal, error, hint, summary: None, expiring: None };
         // Told in the history, too, which is all that there is of it.
-        let _ = self.tell(entry.clone(), &news, &CancellationToken::new()).await;
+        let _ = self.tell(entry.clone(), &news, cancel).await;
         added
     }
 
@@ -157,8 +163,19 @@ impl Chronicle {
         };
         let hint = report.hint.clone();
         let news = News { report: Some(report), happened, signal, error, hint, summary, expiring };
-        let warnings = self.tell(entry, &news, &ctx.cancel).await;
+        let warnings = self.tell_patiently(ctx, entry, &news).await;
         report.warnings.extend(warnings);
+    }
+
+    /// Tells every receiver what is due, and a person who waits for the run what it waits for.
+    async fn tell_patiently(&self, ctx: &Context, entry: Entry, news: &News<'_>) -> Vec<String> {
+        let mut telling = std::pin::pin!(self.tell(entry, news, &ctx.cancel));
+        if let Ok(warnings) = tokio::time::timeout(NOTICE_QUIET_MAX, &mut telling).await {
+            return warnings;
+        }
+        let what = format!("a receiver of notices does not answer; waiting for at most {NOTICE_WAIT_MAX:?}");
+        ctx.telemetry.tell(Event::Warned { what });
+        telling.await
     }
 
     /// Tells every receiver what is due. Returns what did not work.
@@ -291,6 +308,7 @@ pub(crate) async fn leave_unopened(
     settings: &Settings,
     slot: Option<DateTime<Utc>>,
     error: &OpenError,
+    cancel: &CancellationToken,
 ) -> Option<String> {
     let hint = match error {
         OpenError::Secret(error) => error.hint(),
@@ -305,7 +323,10 @@ pub(crate) async fn leave_unopened(
         run: None,
         notices: Vec::new(),
     };
-    let left = async { Ok::<_, Error>(Chronicle::of(job, &settings.open_records().await?).add(&entry, hint).await?) };
+    let left = async {
+        let chronicle = Chronicle::of(job, &settings.open_records().await?);
+        Ok::<_, Error>(chronicle.add(&entry, hint, cancel).await?)
+    };
     let error = left.await.err()?;
     Some(format!("the run is not in the history: {}", text_of(&error)))
 }
