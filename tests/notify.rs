@@ -309,6 +309,19 @@ fn a_run_that_cannot_be_opened_is_written_down_and_told() {
 }
 
 #[test]
+fn a_state_that_is_away_is_told_by_every_run() {
+    let scene = Scene::new(ALL);
+    for before in 0..2 {
+        let mut command = scene.place.command(&["run", &scene.file, "--json"]);
+        command.env("HAUL_STATE", "postgres://haul@127.0.0.1:1/haul").env("HAUL_LOCAL", scene.place.path("local"));
+        Done::of(command.output().expect("haul starts")).expect_code(75);
+        assert_eq!(scene.events("/hook").len(), before + 1);
+    }
+    assert!(scene.told("/hook")[0]["error"].as_str().is_some_and(|error| error.contains("127.0.0.1")));
+    assert!(scene.source.asked().is_empty());
+}
+
+#[test]
 fn a_daemon_tells_as_well_also_where_the_destination_has_no_secret() {
     let scene = Scene::new(ALL);
     let text = std::fs::read_to_string(&scene.file)

@@ -71,6 +71,23 @@ struct News<'n> {
     expiring: Option<Vec<Expiring>>,
 }
 
+impl News<'_> {
+    /// Of a slot without a run, or of a run that could not be opened.
+    fn of_entry(entry: &Entry, hint: Option<String>) -> Self {
+        let (happened, signal) = match entry.outcome {
+            Served::Failed => (Happened::Trouble(Problem::Failed), Some(Signal::Fail)),
+            Served::Missed => (Happened::Missed, None),
+            Served::Published
+            | Served::Unchanged
+            | Served::Held
+            | Served::Skipped
+            | Served::Interrupted
+            | Served::Blackout => (Happened::Nothing, None),
+        };
+        News { report: None, happened, signal, error: entry.why.clone(), hint, summary: None, expiring: None }
+    }
+}
+
 /// Why a run failed.
 pub(super) struct Failure {
     pub class: Class,
@@ -120,18 +137,7 @@ impl Chronicle {
         cancel: &CancellationToken,
     ) -> Result<(), state::Error> {
         let added = self.history.add(entry).await;
-        let (happened, signal) = match entry.outcome {
-            Served::Failed => (Happened::Trouble(Problem::Failed), Some(Signal::Fail)),
-            Served::Missed => (Happened::Missed, None),
-            Served::Published
-            | Served::Unchanged
-            | Served::Held
-            | Served::Skipped
-            | Served::Interrupted
-            | Served::Blackout => (Happened::Nothing, None),
-        };
-        let error = entry.why.clone();
-        let news = News { report: None, happened, signal, error, hint, summary: None, expiring: None };
+        let news = News::of_entry(entry, hint);
         // Told in the history, too, which is all that there is of it.
         let _ = self.tell(entry.clone(), &news, cancel).await;
         added
@@ -200,7 +206,7 @@ impl Chronicle {
                 move_on(Standing::default())
             }
         };
-        let tellings = receivers.iter().map(|receiver| self.tell_one(receiver, &standing, &entry, news, cancel));
+        let tellings = receivers.iter().map(|receiver| tell_one(&self.job, receiver, &standing, &entry, news, cancel));
         let tellings: Vec<Telling<'_>> = join_all(tellings).await.into_iter().flatten().collect();
         let taken: Vec<&Telling<'_>> =
             tellings.iter().filter(|telling| telling.told.is_ok() && telling.due.is_some()).collect();
@@ -238,36 +244,6 @@ impl Chronicle {
         warnings
     }
 
-    async fn tell_one<'t>(
-        &self,
-        receiver: &'t Receiver,
-        standing: &Standing,
-        entry: &Entry,
-        news: &News<'_>,
-        cancel: &CancellationToken,
-    ) -> Vec<Telling<'t>> {
-        let mut tellings = Vec::new();
-        if let Some(signal) = news.signal
-            && let Some(told) = unless_stopped(cancel, deliver::ping(&self.job, receiver, signal)).await
-        {
-            tellings.push(Telling { receiver, due: None, told });
-        }
-        let expiring = news.expiring.as_deref().unwrap_or_default();
-        for due in standing.due(receiver, entry.at, news.happened, expiring) {
-            let notice = notice_of(&self.job, standing, entry, news, &due);
-            let told = deliver::tell(&self.job, receiver, &notice);
-            let told = unless_stopped(cancel, async { Some(told.await) }).await;
-            let told = told.unwrap_or(Ok(()));
-            let is_lost = told.is_err();
-            tellings.push(Telling { receiver, due: Some(due), told });
-            if is_lost {
-                // Whoever does not take one takes no other; a run is not held up for each.
-                break;
-            }
-        }
-        tellings
-    }
-
     /// Changes the standing as it is in the record store.
     async fn change(&self, change: impl Fn(Standing) -> Standing) -> Result<Standing, state::Error> {
         for _ in 0..RECORD_SWAPS_MAX {
@@ -302,6 +278,36 @@ impl Chronicle {
     }
 }
 
+async fn tell_one<'t>(
+    job: &Job,
+    receiver: &'t Receiver,
+    standing: &Standing,
+    entry: &Entry,
+    news: &News<'_>,
+    cancel: &CancellationToken,
+) -> Vec<Telling<'t>> {
+    let mut tellings = Vec::new();
+    if let Some(signal) = news.signal
+        && let Some(told) = unless_stopped(cancel, deliver::ping(job, receiver, signal)).await
+    {
+        tellings.push(Telling { receiver, due: None, told });
+    }
+    let expiring = news.expiring.as_deref().unwrap_or_default();
+    for due in standing.due(receiver, entry.at, news.happened, expiring) {
+        let notice = notice_of(job, standing, entry, news, &due);
+        let told = deliver::tell(job, receiver, &notice);
+        let told = unless_stopped(cancel, async { Some(told.await) }).await;
+        let told = told.unwrap_or(Ok(()));
+        let is_lost = told.is_err();
+        tellings.push(Telling { receiver, due: Some(due), told });
+        if is_lost {
+            // Whoever does not take one takes no other; a run is not held up for each.
+            break;
+        }
+    }
+    tellings
+}
+
 /// Writes down a run that could not be opened, and tells it, as far as the records can be opened. Returns what did not work.
 pub(crate) async fn leave_unopened(
     job: &Job,
@@ -323,12 +329,20 @@ pub(crate) async fn leave_unopened(
         run: None,
         notices: Vec::new(),
     };
-    let left = async {
-        let chronicle = Chronicle::of(job, &settings.open_records().await?);
-        Ok::<_, Error>(chronicle.add(&entry, hint, cancel).await?)
-    };
-    let error = left.await.err()?;
-    Some(format!("the run is not in the history: {}", text_of(&error)))
+    match settings.open_records().await {
+        Ok(records) => {
+            let error = Chronicle::of(job, &records).add(&entry, hint, cancel).await.err()?;
+            Some(format!("the run is not in the history: {}", text_of(&error)))
+        }
+        // This may be the very error. Nobody knows what was told before: better twice than never.
+        Err(_) => {
+            let news = News::of_entry(&entry, hint);
+            let standing = Standing::default().after(entry.at, news.happened);
+            let tellings = job.notify.iter().map(|receiver| tell_one(job, receiver, &standing, &entry, &news, cancel));
+            let lost = join_all(tellings).await.into_iter().flatten().filter(|telling| telling.told.is_err()).count();
+            (lost > 0).then(|| format!("{lost} receivers of notices were not told"))
+        }
+    }
 }
 
 /// Tells dead-man checks that a run begins. Returns what did not work.
