@@ -484,6 +484,7 @@ fn a_receiver_that_is_slow_broken_or_gone_fails_no_run_and_is_told_later() {
     let notices = scene.history()[0]["notices"].clone();
     assert_eq!(notices[1], json!({ "to": "webhook 2", "event": "failed", "error": "no answer within 10s" }));
     assert!(!notices.to_string().contains("http://"), "{notices}");
+    scene.place.haul(&["runs", &scene.file]).expect_code(0).expect_says(&["; not told: webhook, webhook 2, ping, "]);
     // It still fails, and nobody knows: now they do.
     *is_down.lock().expect("a flag") = false;
     let before = scene.events("/broken").len();

@@ -50,6 +50,8 @@ pub(crate) struct Chronicle {
     key: String,
 }
 
+/// The record `standing/<job>`, format version 1: `{"format_version":1,"nonce":ULID,"standing":{…}}`, the standing as in
+/// `standing::Standing`. It holds no secret and may be deleted: what still holds is then told once more.
 #[derive(Serialize, Deserialize)]
 struct StandingRecord {
     format_version: u32,

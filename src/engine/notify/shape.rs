@@ -11,6 +11,9 @@ const SLACK_HEADER_CHARS_MAX: usize = 150;
 /// Fields of a Slack section: <https://docs.slack.dev/reference/block-kit/blocks/section-block>.
 const SLACK_FIELDS_MAX: usize = 10;
 
+/// Of one text: a field of a section takes 2,000 characters, its text 3,000.
+const SLACK_TEXT_BYTES_MAX: usize = 1_990;
+
 /// A message for a Slack incoming webhook: `text` for notifications and for services that know no blocks, `blocks` for the
 /// rest (<https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks>).
 pub(super) fn slack(notice: &Notice) -> Value {
@@ -42,9 +45,24 @@ fn slack_text(text: &str) -> Value {
     json!({ "type": "mrkdwn", "text": escaped(text), "verbatim": true })
 }
 
-/// <https://docs.slack.dev/messaging/formatting-message-text#escaping>.
+/// <https://docs.slack.dev/messaging/formatting-message-text#escaping>. Cut where it would be too long for a field.
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    let mut escaped = String::new();
+    for character in text.chars() {
+        let length = escaped.len();
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            other => escaped.push(other),
+        }
+        if escaped.len() > SLACK_TEXT_BYTES_MAX {
+            escaped.truncate(length);
+            escaped.push('…');
+            break;
+        }
+    }
+    escaped
 }
 
 /// A message for a workflow of Teams that takes webhook requests: an Adaptive Card in an attachment
@@ -132,4 +150,19 @@ fn shortened(text: &str, chars_max: usize) -> String {
         return text.to_owned();
     }
     text.chars().take(chars_max - 1).chain(['…']).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slack_texts_are_escaped_and_short() {
+        let check = |text: &str, expect: &str| assert_eq!(escaped(text), expect, "{text}");
+        check("a & b <!here> `x`", "a &amp; b &lt;!here&gt; `x`");
+        check("&lt;", "&amp;lt;");
+        let long = escaped(&"<".repeat(5_000));
+        assert!(long.len() < 2_000 && long.ends_with("&lt;…"), "{}", long.len());
+        assert_eq!(shortened(&"x".repeat(151), 150).chars().count(), 150);
+    }
 }
