@@ -201,6 +201,34 @@ pub(crate) const RUN_DOCUMENTS_MAX: usize = 200;
 pub(crate) const LOG_LINES_MAX: usize = 400;
 /// From the first signal to the end: what orchestrators grant before they kill is 30 s at Kubernetes and Azure Container Apps.
 pub(crate) const GRACE_DEFAULT: Duration = Duration::from_secs(25);
+/// The entries of one hour as text, half of RECORD_BYTES_MAX: errors and notices that were not taken make them long.
+pub(crate) const HISTORY_BYTES_AN_HOUR: usize = 2 * 1024 * 1024;
+/// Receivers of a job's notices; they are told side by side.
+pub(crate) const RECEIVERS_MAX: usize = 32;
+/// All tries to tell one receiver: a run whose receiver is gone ends so much later.
+pub(crate) const NOTICE_WAIT_MAX: Duration = Duration::from_secs(30);
+/// One try of them; whoever takes notices answers within a second.
+pub(crate) const NOTICE_TRY_MAX: Duration = Duration::from_secs(10);
+/// A person who started the run is told what it waits for after so long.
+pub(crate) const NOTICE_QUIET_MAX: Duration = Duration::from_secs(3);
+/// What a run that is to stop waits for its notices: less than a container's grace.
+pub(crate) const NOTICE_STOPPED_WAIT_MAX: Duration = Duration::from_secs(5);
+/// Of what a receiver answers; Slack says a word, a proxy a page.
+pub(crate) const NOTICE_ANSWER_BYTES_MAX: u64 = 64 * 1024;
+/// Characters of one text in a notice: Slack takes 3,000 in a section.
+pub(crate) const NOTICE_TEXT_CHARS_MAX: usize = 1_500;
+/// Tables that a message for people names; Teams takes 28 KB in all.
+pub(crate) const NOTICE_TABLES_MAX: usize = 20;
+/// Tables in an event as JSON.
+pub(crate) const NOTICE_TABLES_JSON_MAX: usize = 500;
+/// Between two looks whether a command is over.
+pub(crate) const NOTICE_LOOK_EVERY: Duration = Duration::from_millis(20);
+/// What goes on is told again after so long, unless the job says otherwise: a reminder a day.
+pub(crate) const NOTICE_REPEAT_DEFAULT: Duration = Duration::from_secs(86_400);
+/// Good runs without a row before somebody is told, unless the job says otherwise.
+pub(crate) const NOTICE_EMPTY_DEFAULT: u64 = 3;
+/// How long before its end a credential is told of, unless the job says otherwise: a week has a working day.
+pub(crate) const NOTICE_EXPIRES_DEFAULT: Duration = Duration::from_secs(7 * 86_400);
 /// Tries to change a record that others change at the same time.
 pub(crate) const RECORD_SWAPS_MAX: u32 = 20;
 /// Slots of a schedule that may be made up for after a time in which nothing ran.

@@ -9,6 +9,7 @@ use http::{HeaderName, HeaderValue};
 
 use super::error::Error;
 use super::issuer::Issuer;
+use super::record::Summary;
 use super::vault::Vault;
 use super::windows::WindowsLogin;
 use crate::http::{BodyBound, Client, Error as HttpError, Reply, Request};
@@ -71,6 +72,21 @@ pub(crate) enum Use {
 impl Access {
     pub(crate) fn new(kind: Kind) -> Self {
         Access { kind }
+    }
+
+    /// The stored credential and where it stands. `None` = there is none, or it was never stored.
+    pub(crate) async fn summary(&self) -> Result<Option<Summary>, Error> {
+        match &self.kind {
+            Kind::Issued { issuer, vault, .. } => vault.summary(issuer).await,
+            Kind::Anonymous
+            | Kind::Header { .. }
+            | Kind::Param { .. }
+            | Kind::Cookie { .. }
+            | Kind::Body { .. }
+            | Kind::Basic { .. }
+            | Kind::Bearer { .. }
+            | Kind::Windows(_) => Ok(None),
+        }
     }
 
     /// Adds the credential to a request that is about to be sent. `refused` is what the API answered 401 to: another

@@ -113,6 +113,8 @@ pub(super) enum Verb {
     Snapshots(JobArgs),
     /// Show what became of a job's slots and runs, the runs that a gate holds back, and the one that was not finished
     Runs(RunsArgs),
+    /// Try the receivers of a job's notices
+    Notify(NotifyArgs),
     /// Publish a run that a gate holds back, or forget it
     Publish(PublishArgs),
     /// Make the tables anew from the raw copies of their records, without asking the API
@@ -268,6 +270,30 @@ pub(super) struct RunsShowArgs {
     /// Change a setting of the job for this time
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting)]
     pub set: Vec<(String, String)>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct NotifyArgs {
+    #[command(subcommand)]
+    pub verb: NotifyVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum NotifyVerb {
+    /// Send a test to every receiver of a job, and say who did not take it
+    Test(NotifyTestArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Receivers stand under `notify` in the job file. A dead-man check takes its test for a run.
+
+Examples:
+  haul notify test jobs/sales.yaml
+  haul notify test jobs/sales.yaml --json")]
+pub(super) struct NotifyTestArgs {
+    #[command(flatten)]
+    pub job: JobArgs,
 }
 
 #[derive(Debug, Args)]

@@ -9,6 +9,7 @@ mod failure;
 mod log;
 mod login;
 mod manual;
+mod notify;
 mod output;
 mod page;
 mod plan;
@@ -102,6 +103,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Failure> {
         Verb::Credentials(args) => in_small_runtime(output, credentials::run(surroundings()?, args)),
         Verb::Snapshots(args) => in_runtime(output, snapshots::run(surroundings()?, args)),
         Verb::Runs(args) => in_runtime(output, runs::run(surroundings()?, args)),
+        Verb::Notify(args) => in_small_runtime(output, notify::run(*output, args)),
         Verb::Publish(args) => in_runtime(output, publish::run(surroundings()?, args)),
         Verb::Rebuild(args) => in_runtime(output, rebuild::run(surroundings()?, args)),
         Verb::Rollback(args) => in_runtime(output, rollback::run(surroundings()?, args)),

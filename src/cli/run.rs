@@ -12,7 +12,9 @@ use super::progress::telemetry;
 use super::signals::{interrupted, until_signalled};
 use crate::clock::Clock;
 use crate::daemon::due_slot;
-use crate::engine::{self, Backfill, Context, Ended, Memory, Purpose, Reads, Resuming, RunOptions, run_job};
+use crate::engine::{
+    self, Backfill, Context, Ended, Memory, Purpose, Reads, Resuming, RunOptions, leave_unopened, run_job, text_of,
+};
 use crate::job::load;
 use crate::model::report::{MergeCounts, Outcome, RunReport, SweepCounts, TableOutcome, TableReport};
 
@@ -35,7 +37,23 @@ pub(super) async fn run(around: Surroundings, args: RunArgs) -> Result<Exit, Fai
         None
     };
     let telemetry = telemetry(around.output, &job.name);
-    let ctx = Context::open(job, &around.settings, Purpose::Run, cancel.clone(), telemetry).await?;
+    let opened = Context::open(job.clone(), &around.settings, Purpose::Run, cancel.clone(), telemetry);
+    let ctx = match opened.await {
+        Ok(ctx) => ctx,
+        Err(error) => {
+            let slot = due.as_ref().map(|(slot, _)| *slot);
+            let left = leave_unopened(&job, &around.settings, slot, &error, &cancel);
+            if let Some(warning) = until_signalled(around.output, &cancel, left).await? {
+                around.output.note(format!("warning: {warning}"));
+            }
+            if let Some((slot, slots)) = due
+                && let Err(error) = slots.end(slot).await
+            {
+                around.output.note(format!("warning: the slot stays open: {}", text_of(&error)));
+            }
+            return Err(error.into());
+        }
+    };
     let memory = if args.full { Memory::Forgotten } else { Memory::Kept };
     let backfill = Backfill { from: args.from, until: args.until };
     let resuming = match (args.resume, args.no_resume) {

@@ -137,9 +137,13 @@ fn show_history(output: Output, history: &[Entry]) {
         let rows = entry.run.as_ref().map(|run| run.tables.values().map(|table| table.rows).sum::<u64>());
         let rows = rows.map(|rows| counted(rows, "row")).unwrap_or_default();
         let took = entry.run.as_ref().map(|run| format!("{:.1} s", run.seconds)).unwrap_or_default();
-        let why = entry.why.as_deref().unwrap_or_default();
+        let lost = entry.notices.iter().filter(|notice| notice.error.is_some()).map(|notice| notice.to.as_str());
+        let lost = lost.collect::<Vec<_>>().join(", ");
+        let lost = if lost.is_empty() { lost } else { format!("not told: {lost}") };
+        let why = entry.why.iter().cloned().chain(Some(lost).filter(|lost| !lost.is_empty()));
+        let why = why.collect::<Vec<_>>().join("; ");
         let run = entry.run.as_ref().map(|run| run.run.clone()).unwrap_or_default();
-        vec![moment(entry.at).to_string(), slot, entry.outcome.word().to_owned(), rows, took, run, why.to_owned()]
+        vec![moment(entry.at).to_string(), slot, entry.outcome.word().to_owned(), rows, took, run, why]
     };
     let rows: Vec<Vec<String>> = history.iter().rev().map(line).collect();
     for line in columns(&rows, &[false, false, false, true, true, false, false]) {

@@ -8,7 +8,7 @@ use super::args::{JobArgs, ScheduleArgs, ScheduleCheckArgs, ScheduleNextArgs, Sc
 use super::failure::{Exit, Failure};
 use super::output::{Output, columns};
 use crate::clock::Clock;
-use crate::engine::{self, host_name, open_store, slots_of};
+use crate::engine::{self, host_name, slots_of};
 use crate::job::load;
 use crate::model::plan::Job;
 use crate::schedule::{Rule, Schedule};
@@ -26,9 +26,8 @@ pub(super) async fn run(around: Surroundings, args: ScheduleArgs) -> Result<Exit
 async fn pause(around: &Surroundings, args: &JobArgs, is_paused: bool) -> Result<Exit, Failure> {
     let job = load(&args.file, &args.set)?;
     let next = schedule_of(&job)?.next_after(Clock.now());
-    let store = open_store(&job)?;
     let records = around.settings.open_records().await?;
-    let slots = slots_of(&job, &store, &records);
+    let slots = slots_of(&job, &records);
     let by = format!("`haul schedule pause` on {}", host_name());
     let is_changed = match is_paused {
         true => slots.pause(&Paused { since: Clock.now(), by }).await,

@@ -80,6 +80,39 @@ pub(crate) enum Error {
     Batch { source: arrow::error::ArrowError },
 }
 
+impl Error {
+    /// What of the text is content of records, as it stands there.
+    pub(crate) fn contents(&self) -> Vec<String> {
+        match self {
+            Error::Value { value, .. }
+            | Error::LongText { value, .. }
+            | Error::Loss { value, .. }
+            | Error::UnclearTombstone { value, .. } => vec![format!("`{value}`")],
+            Error::ManyBadRecords { first, .. } => vec![first.clone()],
+            Error::Expression { why, .. } => vec![why.clone()],
+            Error::Syntax { .. }
+            | Error::NotUtf8 { .. }
+            | Error::TooDeep { .. }
+            | Error::NoRecords { .. }
+            | Error::NoObject { .. }
+            | Error::DuplicateMember { .. }
+            | Error::SameName { .. }
+            | Error::LongName { .. }
+            | Error::ManyColumns { .. }
+            | Error::ColumnLost { .. }
+            | Error::NewColumn { .. }
+            | Error::NoList { .. }
+            | Error::NoParentKey { .. }
+            | Error::Unread { .. }
+            | Error::NullKey { .. }
+            | Error::NoListedKey { .. }
+            | Error::OtherKey { .. }
+            | Error::OtherColumns { .. }
+            | Error::Batch { .. } => Vec::new(),
+        }
+    }
+}
+
 /// A value that a column does not take; the decoder adds where it stood.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Refusal {

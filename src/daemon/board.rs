@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, watch};
 use super::Order;
 use super::totals::Totals;
 use crate::clock::Clock;
-use crate::engine::line_of;
+use crate::engine::{Chronicle, line_of};
 use crate::limits::{BOARD_ENTRIES, LOG_LINES_MAX};
 use crate::model::history::{Entry, Served};
 use crate::model::log::{Level, LogLine};
@@ -21,11 +21,11 @@ use crate::state::{History, Paused, Slots};
 use crate::store::Store;
 use crate::telemetry::Event;
 
-/// A job's store and records, opened.
+/// A job's records, opened.
 pub(crate) struct Books {
-    pub store: Store,
     pub slots: Slots,
     pub history: History,
+    pub chronicle: Chronicle,
 }
 
 /// All jobs that are kept.
@@ -49,8 +49,10 @@ pub(crate) struct Seat {
     pub file: PathBuf,
     pub job: Arc<Job>,
     pub orders: mpsc::Sender<Order>,
-    /// Absent = its store cannot be opened, or nobody did so far.
+    /// Absent = nobody looked so far.
     pub books: Option<Arc<Books>>,
+    /// The destination, or why it cannot be opened.
+    pub store: Result<Arc<Store>, String>,
     /// Next slot and when its run begins. Absent = there is none.
     pub next: Option<(DateTime<Utc>, DateTime<Utc>)>,
     pub paused: Option<Paused>,
@@ -194,6 +196,7 @@ impl Board {
             job: Arc::clone(job),
             orders,
             books: None,
+            store: Err("it is being opened".to_owned()),
             next: None,
             paused: None,
             elsewhere: None,

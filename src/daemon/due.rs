@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::engine::{self, history_of, host_name, open_store, slots_of};
+use crate::engine::{self, Chronicle, host_name, slots_of};
 use crate::model::history::{Entry, Served};
 use crate::model::plan::Job;
 use crate::schedule::{Missed, Schedule};
@@ -18,8 +19,7 @@ pub(crate) async fn due_slot(
     schedule: &Schedule,
     records: &Arc<RecordStore>,
 ) -> Result<Option<(DateTime<Utc>, Slots)>, engine::OpenError> {
-    let store = open_store(job)?;
-    let slots = slots_of(job, &store, records);
+    let slots = slots_of(job, records);
     let now = Clock.now();
     let wrong = engine::Error::from;
     let seen = slots.look(now).await.map_err(wrong)?;
@@ -29,10 +29,10 @@ pub(crate) async fn due_slot(
         return Ok(Some((left, slots)));
     }
     let due = schedule.due(seen.last, now);
-    let history = history_of(job, &store, records);
+    let (chronicle, cancel) = (Chronicle::of(job, records), CancellationToken::new());
     let leave = async |slot: DateTime<Utc>, outcome: Served, why: String| {
         if slots.pass(slot).await? {
-            history.add(&unserved(slot, outcome, why)).await?;
+            chronicle.add(&unserved(slot, outcome, why), None, &cancel).await?;
         }
         Ok::<_, crate::state::Error>(())
     };
@@ -53,7 +53,7 @@ pub(crate) async fn due_slot(
 
 /// The entry of a slot that no run serves.
 pub(super) fn unserved(slot: DateTime<Utc>, outcome: Served, why: String) -> Entry {
-    Entry { slot: Some(slot), at: Clock.now(), outcome, why: Some(why), host: host_name(), run: None }
+    Entry::of_slot(slot, Clock.now(), outcome, why, host_name())
 }
 
 pub(super) fn why_missed(Missed { first, last, count }: Missed) -> String {

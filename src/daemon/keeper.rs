@@ -13,7 +13,7 @@ use super::due::{moment, unserved, why_missed, why_paused};
 use super::{Note, Order, Tell};
 use crate::clock::Clock;
 use crate::engine::{
-    Class, Context, Ended, Purpose, RunOptions, Settings, history_of, open_store, run_job, slots_of, text_of,
+    Chronicle, Class, Context, Ended, Purpose, RunOptions, Settings, history_at, open_store, run_job, slots_of, text_of,
 };
 use crate::limits::{BOARD_ENTRIES, BOARD_REFRESH, SCHEDULE_LOOK_EVERY, SCHEDULE_RETRY_WAIT};
 use crate::model::history::{Entry, Served};
@@ -110,11 +110,13 @@ impl Keeper {
         let books = match &memory.books {
             Some(books) => Arc::clone(books),
             None => {
-                let store = open_store(&self.job).map_err(|error| text_of(&error))?;
-                let slots = slots_of(&self.job, &store, &self.records);
-                let history = history_of(&self.job, &store, &self.records);
-                let books = Arc::new(Books { store, slots, history });
-                self.board.change(&self.job, |seat| seat.books = Some(Arc::clone(&books)));
+                let slots = slots_of(&self.job, &self.records);
+                let history = history_at(&self.job, &self.records);
+                let chronicle = Chronicle::of(&self.job, &self.records);
+                let books = Arc::new(Books { slots, history, chronicle });
+                // A run says it, too; slots are served all the same, and each failure is told.
+                let store = open_store(&self.job).map(Arc::new).map_err(|error| text_of(&error));
+                self.board.change(&self.job, |seat| (seat.books, seat.store) = (Some(Arc::clone(&books)), store));
                 Arc::clone(memory.books.insert(books))
             }
         };
@@ -295,7 +297,7 @@ impl Keeper {
     }
 
     async fn enter(&self, books: &Books, entry: Entry) -> Result<(), String> {
-        let added = books.history.add(&entry).await.map_err(|error| text_of(&error));
+        let added = books.chronicle.add(&entry, None, &self.is_stopped).await.map_err(|error| text_of(&error));
         self.board.change(&self.job, |seat| seat.entered(entry.clone()));
         (self.tell)(Note::NotServed { job: self.job.name.clone(), entry: Box::new(entry) });
         added

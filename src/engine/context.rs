@@ -256,10 +256,15 @@ fn hidden_params(auth: &Auth) -> Vec<String> {
 
 /// The job's folder in its destination.
 pub(crate) fn open_store(job: &Job) -> Result<Store, OpenError> {
+    Ok(Store::open(&job.destination.place, &job.name, store_options(job)?).map_err(Error::from)?)
+}
+
+/// The options of the job's destination with their secrets at hand.
+pub(super) fn store_options(job: &Job) -> Result<Vec<(String, String)>, SecretError> {
     // The environment first: what the job file says wins.
     let mut options = Environment::store_options(&job.destination.place);
     for (name, value) in &job.destination.options {
         options.push((name.clone(), Secrets::resolve_text(value)?));
     }
-    Ok(Store::open(&job.destination.place, &job.name, options).map_err(Error::from)?)
+    Ok(options)
 }

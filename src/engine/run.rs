@@ -16,6 +16,7 @@ use super::gates::held_back;
 use super::history::{history_of, host_name};
 use super::leased::{LeasedRun, keep_lease, lease_of, process_of};
 use super::merge::deletes::Listed;
+use super::notify::{Chronicle, Failure, tell_start};
 use super::parents::{ParentRows, fields_needed};
 use super::publication::{Finished, finish, keep_feeds};
 use super::raw::rebuild;
@@ -104,6 +105,7 @@ pub(crate) async fn run_job(ctx: Arc<Context>, options: RunOptions) -> Ended {
         paused_seconds: ctx.source.client().paused().as_secs_f64().round() as u64,
     };
     report.seconds = (began.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
+    let failed = ended.as_ref().err().map(Failure::of);
     let failure = match ended {
         Ok(outcome) => {
             report.outcome = outcome;
@@ -123,25 +125,28 @@ pub(crate) async fn run_job(ctx: Arc<Context>, options: RunOptions) -> Ended {
         report.warnings.push(format!("the status file is not up to date: {}", text_of(&error)));
     }
     if !ctx.is_taped {
-        let entry = Entry::of_run(&report, options.slot, &host_name());
-        if let Err(error) = keep(&ctx, &report, entry).await {
-            report.warnings.push(format!("the run is not in the history: {}", text_of(&error)));
+        let chronicle = Chronicle::of(&ctx.job, &ctx.records);
+        // Of a person who mistypes a stream, or makes tables anew, nobody else hears.
+        let is_typed = failure == Some(Class::Usage) && !options.streams.is_empty();
+        let is_news = !is_typed && options.reads == Reads::Source;
+        chronicle.add_run(&ctx, options.slot, failed.as_ref(), is_news, &mut report).await;
+        if let Err(error) = keep(&ctx, options.slot, &report).await {
+            report.warnings.push(format!("the report of the run is not kept: {}", text_of(&error)));
         }
     }
     Ended { report, failure }
 }
 
-/// Writes the run into the history; of one that did something, its report and log as well.
-async fn keep(ctx: &Context, report: &RunReport, entry: Entry) -> Result<(), Error> {
-    let history = history_of(&ctx.job, &ctx.store, &ctx.records);
-    history.add(&entry).await?;
+/// Keeps the report and the log of a run that did something.
+async fn keep(ctx: &Context, slot: Option<DateTime<Utc>>, report: &RunReport) -> Result<(), Error> {
     if report.outcome == Outcome::Skipped {
         return Ok(());
     }
+    let entry = Entry::of_run(report, slot, &host_name());
     let (log, log_left_out) = ctx.log.read();
     let report = serde_json::to_value(report).expect("it holds only texts and numbers");
     let document = RunDocument { format_version: HISTORY_FORMAT, entry, report, log, log_left_out };
-    Ok(history.keep(&ctx.run, &document).await?)
+    Ok(history_of(&ctx.job, &ctx.store, &ctx.records).keep(&ctx.run, &document).await?)
 }
 
 async fn run_leased(ctx: &Arc<Context>, options: &RunOptions, report: &mut RunReport) -> Result<Outcome, Error> {
@@ -157,6 +162,7 @@ async fn run_leased(ctx: &Arc<Context>, options: &RunOptions, report: &mut RunRe
             return Ok(Outcome::Skipped);
         }
     };
+    let begun = tokio::spawn(start_told(Arc::clone(ctx), options.reads));
     let is_stopped = CancellationToken::new();
     let heartbeat = tokio::spawn(keep_lease(Arc::clone(&lease), is_stopped.clone()));
     let watchdog = tokio::spawn(watch_over(Arc::clone(ctx), is_stopped.clone()));
@@ -177,11 +183,19 @@ async fn run_leased(ctx: &Arc<Context>, options: &RunOptions, report: &mut RunRe
         // What was published stays published; the lease lapses by itself.
         report.warnings.push(format!("the lease of the job could not be given back: {}", text_of(&error)));
     }
+    // Before what is told of its end.
+    report.warnings.extend(begun.await.unwrap_or_default());
     match ended {
         Err(Error::Stopped) if lost => Err(Error::LeaseLost),
         Err(Error::Stopped) if let Some(overdue) = overdue => Err(overdue),
         ended => ended,
     }
+}
+
+/// Who hears of beginnings is told of this one. Returns what did not work.
+async fn start_told(ctx: Arc<Context>, reads: Reads) -> Vec<String> {
+    let is_told = reads == Reads::Source && !ctx.is_taped;
+    if is_told { tell_start(ctx).await } else { Vec::new() }
 }
 
 fn chosen(ctx: &Context, names: &[String]) -> Result<Vec<Stream>, Error> {

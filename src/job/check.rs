@@ -13,6 +13,7 @@ use super::check_auth::check_auth;
 use super::check_destination::check_destination;
 use super::check_limits::check_limits;
 use super::check_network::check_network;
+use super::check_notify::check_notify;
 use super::check_publish::check_require;
 use super::check_schedule::{check_schedule, check_timeouts};
 use super::check_stream::{check_streams, is_name};
@@ -123,6 +124,7 @@ impl Job {
         let destination = check_destination(&spec.destination, text.base, problems);
         let schedule = spec.schedule.as_ref().map(|schedule| check_schedule(schedule, problems));
         let timeouts = check_timeouts(&spec.timeouts, problems);
+        let notify = check_notify(&spec.notify, problems);
         let resume = check_resume(spec.resume.as_ref(), problems);
         let gates = check_require(&spec.publish.require, &streams, problems);
         if !problems.is_empty() {
@@ -139,6 +141,7 @@ impl Job {
                 TablesSpec::Independent => Tables::Independent,
             },
             schedule: schedule.flatten(),
+            notify,
             resume: resume?,
             timeouts,
             gates,

@@ -20,6 +20,7 @@ const SECTIONS: &[(&str, &str)] = &[
     ("/$defs/NetworkSpec/properties", "`source.network`"),
     ("/$defs/DestinationSpec/properties", "`destination`"),
     ("/$defs/CsvFormSpec/properties", "`destination.csv`"),
+    ("/$defs/ReceiverSpec/properties", "an entry of `notify`"),
     ("/$defs/PublishSpec/properties", "`publish`"),
     ("/$defs/Oauth2Spec/properties", "`source.auth.oauth2`"),
     ("/$defs/KeySpec/properties", "`source.auth.key`"),

@@ -242,7 +242,11 @@ impl Secrets {
         let missing = |(wanted_by, source): (String, &SecretSource)| {
             Self::resolve(source).err().map(|error| MissingSecret { wanted_by, error })
         };
-        sources(job).into_iter().filter_map(missing).collect()
+        let told = job.notify.iter().enumerate().flat_map(|(index, receiver)| {
+            let of_receiver = receiver.secrets().into_iter();
+            of_receiver.map(move |(name, source)| (format!("notify[{index}].{name}"), source))
+        });
+        sources(job).into_iter().chain(told).filter_map(missing).collect()
     }
 }
 
@@ -262,7 +266,7 @@ fn read_secret(file: &Path) -> Result<Secret, SecretError> {
     Ok(Secret::new(value.to_owned()))
 }
 
-/// Every reference of a job with the path that wants it.
+/// Every reference of a job that its tables depend on, with the path that wants it.
 fn sources(job: &Job) -> Vec<(String, &SecretSource)> {
     let mut sources = Vec::new();
     let auth = |name: &str| format!("source.auth.{name}");

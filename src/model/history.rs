@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::log::LogLine;
+use super::notify::EventKind;
 use super::report::{Outcome, RunReport, TableOutcome};
 
 /// Version of `Entry` and `RunDocument`, as they are stored.
@@ -28,6 +29,22 @@ pub(crate) struct Entry {
     /// Absent = there was no run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<RunEntry>,
+    /// Whom haul told of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<NoticeEntry>,
+}
+
+/// A notice that was sent, or could not be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct NoticeEntry {
+    /// The receiver's name; never its address.
+    pub to: String,
+    /// Absent = the ping of a dead-man check.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event: Option<EventKind>,
+    /// Absent = it was taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
 /// What became of a slot.
@@ -128,6 +145,17 @@ fn is_zero(count: &u64) -> bool {
 }
 
 impl Entry {
+    /// A slot that no run serves.
+    pub(crate) fn of_slot(slot: DateTime<Utc>, at: DateTime<Utc>, outcome: Served, why: String, host: String) -> Self {
+        Entry { slot: Some(slot), at, outcome, why: Some(why), host, run: None, notices: Vec::new() }
+    }
+
+    /// Whether both speak of the same run or slot.
+    pub(crate) fn is_of_same(&self, other: &Entry) -> bool {
+        let run = |entry: &Entry| entry.run.as_ref().map(|run| run.run.clone());
+        (self.at, self.slot, &self.host) == (other.at, other.slot, &other.host) && run(self) == run(other)
+    }
+
     /// A run that is over.
     pub(crate) fn of_run(report: &RunReport, slot: Option<DateTime<Utc>>, host: &str) -> Self {
         let tables = report.tables.iter().map(|(name, table)| {
@@ -149,6 +177,7 @@ impl Entry {
                 snapshot: report.snapshot.clone(),
                 tables: tables.collect(),
             }),
+            notices: Vec::new(),
         }
     }
 }

@@ -18,6 +18,7 @@ pub(crate) mod json_path;
 pub(crate) mod log;
 pub(crate) mod manifest;
 pub(crate) mod network;
+pub(crate) mod notify;
 pub(crate) mod plan;
 pub(crate) mod quota;
 pub(crate) mod report;

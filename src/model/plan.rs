@@ -15,6 +15,7 @@ use crate::model::gates::Gates;
 use crate::model::incremental::Incremental;
 use crate::model::json_path::JsonPath;
 use crate::model::network::NetworkPlan;
+use crate::model::notify::Receiver;
 use crate::model::quota::{BudgetLimits, QuotaHeaders};
 use crate::model::request::{ReportPlan, RequestPlan, ResponseRule};
 use crate::model::slices::{Dimension, FailingSlices, Parent};
@@ -34,6 +35,8 @@ pub(crate) struct Job {
     pub tables: Tables,
     /// Absent = it runs when somebody says so.
     pub schedule: Option<Schedule>,
+    /// Who is told what became of runs.
+    pub notify: Vec<Receiver>,
     pub resume: Resumption,
     pub timeouts: Timeouts,
     /// What each table must be like to be published.

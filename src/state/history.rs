@@ -12,7 +12,9 @@ use ulid::Ulid;
 
 use super::error::Error;
 use super::store::{RecordStore, Versioned};
-use crate::limits::{HISTORY_DAYS, HISTORY_ENTRIES_AN_HOUR, RECORD_SWAPS_MAX, RUN_DOCUMENTS_MAX};
+use crate::limits::{
+    HISTORY_BYTES_AN_HOUR, HISTORY_DAYS, HISTORY_ENTRIES_AN_HOUR, RECORD_SWAPS_MAX, RUN_DOCUMENTS_MAX,
+};
 use crate::model::history::{Entry, HISTORY_FORMAT, RunDocument};
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -39,7 +41,21 @@ impl History {
 
     /// Adds an entry. Of an hour with very many the oldest go.
     pub(crate) async fn add(&self, entry: &Entry) -> Result<(), Error> {
-        let key = self.hour(entry.at);
+        self.change(entry.at, |entries| entries.push(entry.clone())).await
+    }
+
+    /// Puts an entry in the place of the one about the same run or slot.
+    pub(crate) async fn amend(&self, entry: &Entry) -> Result<(), Error> {
+        let amend = |entries: &mut Vec<Entry>| {
+            if let Some(former) = entries.iter_mut().rev().find(|former| former.is_of_same(entry)) {
+                *former = entry.clone();
+            }
+        };
+        self.change(entry.at, amend).await
+    }
+
+    async fn change(&self, at: DateTime<Utc>, change: impl Fn(&mut Vec<Entry>)) -> Result<(), Error> {
+        let key = self.hour(at);
         for _ in 0..RECORD_SWAPS_MAX {
             let found = self.records.get(&key).await?;
             let mut entries = match &found {
@@ -47,18 +63,17 @@ impl History {
                 // What a newer haul wrote is not written over.
                 Some(found) => read(found)?,
             };
-            entries.push(entry.clone());
+            change(&mut entries);
             let too_many = entries.len().saturating_sub(HISTORY_ENTRIES_AN_HOUR);
             entries.drain(..too_many);
-            let record = HourRecord { format_version: HISTORY_FORMAT, nonce: Ulid::generate().to_string(), entries };
-            let value = serde_json::to_string(&record).expect("it holds only texts and numbers");
+            let value = text_of(entries);
             let is_written = match &found {
                 None => self.records.create(&key, &value).await?,
                 Some(found) => self.records.swap(&key, &found.version, &value).await?,
             };
             if is_written {
                 if found.is_none() {
-                    self.forget(entry.at).await?;
+                    self.forget(at).await?;
                 }
                 return Ok(());
             }
@@ -124,6 +139,19 @@ impl History {
     }
 }
 
+/// An hour as it is stored, without its oldest entries where it would be too long.
+fn text_of(entries: Vec<Entry>) -> String {
+    let mut record = HourRecord { format_version: HISTORY_FORMAT, nonce: Ulid::generate().to_string(), entries };
+    loop {
+        let text = serde_json::to_string(&record).expect("it holds only texts and numbers");
+        let count = record.entries.len();
+        if text.len() <= HISTORY_BYTES_AN_HOUR || count <= 1 {
+            return text;
+        }
+        record.entries.drain(..count.div_ceil(4));
+    }
+}
+
 fn read(record: &Versioned) -> Result<Vec<Entry>, Error> {
     let wrong = |why: String| Error::Record { key: record.key.clone(), why };
     let hour: HourRecord = serde_json::from_str(&record.value).map_err(|error| wrong(error.to_string()))?;
@@ -131,4 +159,21 @@ fn read(record: &Versioned) -> Result<Vec<Entry>, Error> {
         return Err(wrong(format!("it has format version {}", hour.format_version)));
     }
     Ok(hour.entries)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::history::Served;
+
+    #[test]
+    fn an_hour_of_long_entries_keeps_the_newest() {
+        let at = |second| DateTime::UNIX_EPOCH + chrono::Duration::seconds(second);
+        let entry = |second| Entry::of_slot(at(second), at(second), Served::Failed, "x".repeat(4_000), "h".to_owned());
+        let text = text_of((0..1_000).map(entry).collect());
+        let record: HourRecord = serde_json::from_str(&text).unwrap();
+        assert!(text.len() <= HISTORY_BYTES_AN_HOUR && record.entries.len() > 350, "{}", record.entries.len());
+        assert_eq!(record.entries.last().unwrap().at, at(999));
+        assert_eq!(text_of(vec![entry(1)]).len(), text_of(vec![entry(2)]).len());
+    }
 }

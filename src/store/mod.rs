@@ -22,5 +22,6 @@ pub(crate) use history::Snapshots;
 pub(crate) use open::{Store, open_unrepeated};
 pub(crate) use probe::{Probed, probe_conditions};
 pub(crate) use publish::Current;
+pub(crate) use reader::sas_end;
 pub(crate) use stage::{Spool, Spooled};
 pub(crate) use sweep::{Notes, Removed, Sweeping, Swept};

@@ -65,12 +65,9 @@ impl Store {
     /// Opens the job's folder. `options` are object_store's, by name; nothing is written.
     pub(crate) fn open(place: &Place, job: &str, options: Vec<(String, String)>) -> Result<Self, Error> {
         match place {
-            Place::Local(folder) => {
-                let folder = folder.join(job);
-                Ok(Store::new(folder.display().to_string(), Backend::Local(folder), None))
-            }
+            Place::Local(folder) => Ok(Store::new(Self::shown_at(place, job), Backend::Local(folder.join(job)), None)),
             Place::Remote(url) => {
-                let shown = format!("{}/{job}", url.as_str().trim_end_matches('/'));
+                let shown = Self::shown_at(place, job);
                 let wrong = |why: String| Error::Open { place: shown.clone(), why };
                 check_endpoints(&options).map_err(wrong)?;
                 let (store, prefix) = open_remote(url, options.clone()).map_err(|error| wrong(error.to_string()))?;
@@ -78,6 +75,14 @@ impl Store {
                 let opening = Some(Arc::new(Opening { url: url.clone(), options }));
                 Ok(Store::new(shown, Backend::Remote { store, prefix }, opening))
             }
+        }
+    }
+
+    /// What `shown` says of a job's folder, without opening it.
+    pub(crate) fn shown_at(place: &Place, job: &str) -> String {
+        match place {
+            Place::Local(folder) => folder.join(job).display().to_string(),
+            Place::Remote(url) => format!("{}/{job}", url.as_str().trim_end_matches('/')),
         }
     }
 

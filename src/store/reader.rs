@@ -1,6 +1,6 @@
 //! What readers need to know of a store: under which address they find the files, and how long what opens it is good.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 
 use super::open::Store;
 
@@ -28,19 +28,21 @@ impl Store {
     /// When the SAS that opens the store expires. `None` = no SAS, or one that a stored policy ends.
     pub(crate) fn share_until(&self) -> Option<DateTime<Utc>> {
         let (_, options) = self.opened_with()?;
-        let names = ["sas_token", "sas_key", "azure_storage_sas_token", "azure_storage_sas_key"];
-        let (_, token) = options.iter().find(|(name, _)| names.contains(&name.as_str()))?;
-        expiry_of(token)
+        options.iter().filter_map(|(_, value)| sas_end(value)).min()
     }
 }
 
-/// The `se` of a SAS.
-fn expiry_of(token: &str) -> Option<DateTime<Utc>> {
-    let fields = url::form_urlencoded::parse(token.trim_start_matches('?').as_bytes());
-    let (_, text) = fields.into_iter().find(|(name, _)| name == "se")?;
-    let instant = DateTime::parse_from_rfc3339(&text).map(|at| at.to_utc());
-    // The day alone means its first instant.
-    instant.or_else(|_| format!("{text}T00:00:00Z").parse()).ok()
+/// The end of a shared access signature, its parameter `se`
+/// (<https://learn.microsoft.com/rest/api/storageservices/create-service-sas>). `None` = it is none, or its end stands in a
+/// stored policy.
+pub(crate) fn sas_end(text: &str) -> Option<DateTime<Utc>> {
+    let query = text.trim_start_matches('?');
+    let pairs = || url::form_urlencoded::parse(query.as_bytes());
+    pairs().find(|(name, _)| name == "sig")?;
+    let (_, end) = pairs().find(|(name, _)| name == "se")?;
+    let day = |text: &str| Some(text.parse::<NaiveDate>().ok()?.and_time(NaiveTime::MIN).and_utc());
+    let minutes = |text: &str| format!("{}:00Z", text.strip_suffix('Z')?).parse().ok();
+    end.parse().ok().or_else(|| minutes(&end)).or_else(|| day(&end))
 }
 
 #[cfg(test)]
@@ -49,14 +51,19 @@ mod tests {
     use crate::model::plan::Place;
 
     #[test]
-    fn a_sas_says_when_it_expires() {
-        let check = |token: &str, expect: Option<&str>| {
-            assert_eq!(expiry_of(token), expect.map(|text| text.parse().expect("an instant")), "{token}");
+    fn the_end_of_a_sas_is_found_in_its_spellings() {
+        let check = |text: &str, expect: Option<&str>| {
+            let expect = expect.map(|end| end.parse().unwrap());
+            assert_eq!(sas_end(text), expect, "{text}");
         };
-        check("sv=2024-11-04&se=2027-01-31T12%3A00%3A00Z&sr=c&sp=rl&sig=x", Some("2027-01-31T12:00:00Z"));
-        check("?se=2027-01-31&sig=x", Some("2027-01-31T00:00:00Z"));
-        check("sv=2024-11-04&si=readers&sig=x", None);
-        check("se=soon", None);
+        check("sv=2022-11-02&sp=rw&se=2027-01-31T10:20:30Z&sig=x", Some("2027-01-31T10:20:30Z"));
+        check("?sig=x&se=2027-01-31T10%3A20%3A30Z", Some("2027-01-31T10:20:30Z"));
+        check("sig=x&se=2027-01-31T10:20Z", Some("2027-01-31T10:20:00Z"));
+        check("sig=x&se=2027-01-31", Some("2027-01-31T00:00:00Z"));
+        check("sig=x&si=policy", None);
+        check("sig=x&se=soon", None);
+        check("c2VjcmV0a2V5", None);
+        check("se=2027-01-31", None);
     }
 
     #[test]

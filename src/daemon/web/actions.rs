@@ -56,9 +56,9 @@ pub(super) async fn discard(State(site): TheSite, Path(path): Path<(String, Stri
 }
 
 async fn decided(site: &Site, (job, run): (String, String), decision: Decision) -> Result<Response, Problem> {
-    let (seat, books) = site.open(&job)?;
+    let (seat, store) = site.open_store(&job)?;
     let observations = Observations::new(&site.web.settings.local_folder);
-    let decided = decide(&seat.job, &books.store, &site.web.records, &observations, Some(&run), decision).await;
+    let decided = decide(&seat.job, &store, &site.web.records, &observations, Some(&run), decision).await;
     decided.map_err(|error| Problem::conflict(crate::engine::text_of(&error)))?;
     order(site, &job, Order::Look)
 }

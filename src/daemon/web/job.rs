@@ -12,10 +12,11 @@ use super::session::Visitor;
 use super::view::{Problem, TheSite, instant, page as show};
 use super::{Site, chart};
 use crate::clock::Clock;
-use crate::daemon::board::{Books, Seat};
+use crate::daemon::board::Seat;
 use crate::engine::{find_unfinished, text_of};
 use crate::model::amounts::{count, size};
 use crate::model::manifest::Manifest;
+use crate::store::Store;
 
 /// Slots to come that are shown.
 const NEXT_SLOTS: usize = 5;
@@ -29,9 +30,9 @@ pub(super) async fn page(
 ) -> Result<Response, Problem> {
     let seat = site.seat(&name)?;
     let (now, zone) = (Clock.now(), zone_of(&seat));
-    let waiting = match &seat.books {
-        Some(books) => of_store(&site, &seat, books, now).await,
-        None => json!({}),
+    let waiting = match &seat.store {
+        Ok(store) => of_store(&site, &seat, store, now).await,
+        Err(why) => json!({ "wrong": [format!("the destination cannot be opened: {why}")] }),
     };
     let credential = credential_of(&site, &seat, now).await;
     let health = seat.health();
@@ -52,7 +53,7 @@ pub(super) async fn page(
         "entries": seat.entries.iter().map(|entry| entry_of(entry, now, zone)).collect::<Vec<_>>(),
         "durations": chart::durations(&seat.entries, CHART_RUNS, (480, 64)),
         "rows": chart::rows(&seat.entries, CHART_RUNS, (480, 64)),
-        "destination": seat.books.as_ref().map(|books| books.store.shown()),
+        "destination": seat.store.as_ref().ok().map(|store| store.shown()),
         "waiting": waiting,
         "credential": credential,
         "is_live": seat.going.is_some(),
@@ -73,11 +74,11 @@ fn slots(seat: &Seat, now: DateTime<Utc>) -> Vec<Value> {
 }
 
 /// What the destination and the record store say: the tables, held runs, an unfinished one.
-async fn of_store(site: &Site, seat: &Seat, books: &Books, now: DateTime<Utc>) -> Value {
+async fn of_store(site: &Site, seat: &Seat, store: &Store, now: DateTime<Utc>) -> Value {
     let zone = zone_of(seat);
-    let current = books.store.load_current().await;
-    let held = books.store.list_held().await;
-    let unfinished = find_unfinished(&site.web.settings, &site.web.records, &seat.job, &books.store).await;
+    let current = store.load_current().await;
+    let held = store.list_held().await;
+    let unfinished = find_unfinished(&site.web.settings, &site.web.records, &seat.job, store).await;
     let mut wrong: Vec<String> = Vec::new();
     let tables = match &current {
         Ok(current) => current.as_ref().map(|current| tables(&current.manifest)),

@@ -162,7 +162,7 @@ async fn expiries(site: &Site, seats: &[Seat], registry: &Registry) -> Result<()
     let vault = site.vault().await.ok();
     for seat in seats {
         let label = [seat.job.name.as_str()];
-        if let Some(until) = seat.books.as_ref().and_then(|books| books.store.share_until()) {
+        if let Some(until) = seat.store.as_ref().ok().and_then(|store| store.share_until()) {
             share.with_label_values(&label).set(until.timestamp() as f64);
         }
         let (Some(vault), Ok(Some(issuer))) = (vault, issuer_of(&seat.job)) else { continue };

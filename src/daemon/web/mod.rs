@@ -34,6 +34,7 @@ use crate::auth::Vault;
 use crate::engine::{Settings, text_of};
 use crate::limits::{PREVIEWS_AT_ONCE, WEB_SHUTDOWN_MAX};
 use crate::state::RecordStore;
+use crate::store::Store;
 
 /// What the page works with.
 pub(crate) struct Web {
@@ -116,16 +117,20 @@ impl Site {
         self.web.board.seat(job).ok_or_else(|| Problem::not_found(format!("There is no job “{job}”.")))
     }
 
-    /// A job with its store and records.
+    /// A job with its records.
     fn open(&self, job: &str) -> Result<(Seat, Arc<Books>), Problem> {
         let seat = self.seat(job)?;
-        match &seat.books {
-            Some(books) => Ok((seat.clone(), Arc::clone(books))),
-            None => Err(Problem::not_now(match &seat.trouble {
-                Some(why) => format!("The destination of “{job}” cannot be opened: {why}."),
-                None => format!("“{job}” is being opened."),
-            })),
-        }
+        let books = seat.books.clone().ok_or_else(|| Problem::not_now(format!("“{job}” is being opened.")))?;
+        Ok((seat, books))
+    }
+
+    /// A job with its destination.
+    fn open_store(&self, job: &str) -> Result<(Seat, Arc<Store>), Problem> {
+        let seat = self.seat(job)?;
+        let store = seat.store.clone();
+        let store =
+            store.map_err(|why| Problem::not_now(format!("The destination of “{job}” cannot be opened: {why}.")))?;
+        Ok((seat, store))
     }
 
     async fn vault(&self) -> Result<&Arc<Vault>, String> {

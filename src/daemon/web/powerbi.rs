@@ -16,8 +16,8 @@ pub(super) async fn page(
     Extension(visitor): Extension<Visitor>,
     Path(job): Path<String>,
 ) -> Result<Response, Problem> {
-    let (seat, books) = site.open(&job)?;
-    let current = books.store.load_current().await.map_err(|error| Problem::failed(&error))?;
+    let (seat, store) = site.open_store(&job)?;
+    let current = store.load_current().await.map_err(|error| Problem::failed(&error))?;
     let (now, zone) = (Clock.now(), zone_of(&seat));
     let tables: Vec<Value> = current
         .iter()
@@ -30,17 +30,17 @@ pub(super) async fn page(
                 "rows": count(table.rows),
                 "bytes": size(table.bytes),
                 "file": file,
-                "query": query(&books.store.reader_address(), &file, is_parquet),
+                "query": query(&store.reader_address(), &file, is_parquet),
             })
         })
         .collect();
     let content = json!({
         "job": job,
-        "destination": books.store.shown(),
-        "is_remote": books.store.reader_address().is_some(),
+        "destination": store.shown(),
+        "is_remote": store.reader_address().is_some(),
         "has_alias": seat.job.alias,
         "published": current.as_ref().map(|current| instant(current.manifest.published_at, now, zone)),
-        "share_until": books.store.share_until().map(|until| instant(until, now, zone)),
+        "share_until": store.share_until().map(|until| instant(until, now, zone)),
         "tables": tables,
     });
     let title = format!("{job} in Power BI");

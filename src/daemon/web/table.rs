@@ -21,14 +21,15 @@ pub(super) async fn page(
     Path((job, name)): Path<(String, String)>,
 ) -> Result<Response, Problem> {
     let (seat, books) = site.open(&job)?;
-    let current = books.store.load_current().await.map_err(|error| Problem::failed(&error))?;
+    let (_, store) = site.open_store(&job)?;
+    let current = store.load_current().await.map_err(|error| Problem::failed(&error))?;
     let Some((current, table)) =
         current.as_ref().and_then(|current| Some((current, current.manifest.tables.get(&name)?)))
     else {
         return Err(Problem::not_found(format!("Readers see no table “{name}” of “{job}”.")));
     };
     let place = site.previews.acquire().await;
-    let rows = first_rows(&books.store, &name, table, PREVIEW_ROWS).await.map_err(|error| Problem::failed(&error))?;
+    let rows = first_rows(&store, &name, table, PREVIEW_ROWS).await.map_err(|error| Problem::failed(&error))?;
     drop(place);
     let (now, zone) = (Clock.now(), zone_of(&seat));
     let columns: Vec<Value> = table

@@ -346,7 +346,12 @@ fn folder_of(local_folder: &Path, job: &Job, store: &Store) -> PathBuf {
 
 /// A job writing elsewhere is another one.
 pub(super) fn name_of(job: &Job, store: &Store) -> String {
-    format!("{}-{}", job.name, hex(store.shown().as_bytes(), 8))
+    name_at(job, store.shown())
+}
+
+/// The same by what the store shows of itself.
+pub(super) fn name_at(job: &Job, shown: &str) -> String {
+    format!("{}-{}", job.name, hex(shown.as_bytes(), 8))
 }
 
 /// `None` = there is no unfinished run that this haul can read.

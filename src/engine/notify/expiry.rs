@@ -1,0 +1,42 @@
+//! Credentials that end: the refresh token of the source, and a SAS of the destination.
+
+use std::time::Duration;
+
+use super::standing::Expiring;
+use crate::auth::{CredentialState, Summary};
+use crate::engine::context::store_options;
+use crate::model::plan::Job;
+use crate::store::sas_end;
+
+/// A refresh token that every use makes new is told of when so much of its idle time is left: haul uses it when half of it is
+/// left, so something keeps it from that.
+const IDLE_SHARE: u32 = 4;
+
+/// What ends, whenever that is. An end that cannot be found out is none.
+pub(super) fn expiring(job: &Job, summary: Option<&Summary>) -> Vec<Expiring> {
+    let of_source = summary.and_then(of_refresh_token);
+    let options = store_options(job).unwrap_or_default();
+    let ends = options.iter().filter_map(|(_, value)| sas_end(value)).min();
+    let of_destination = ends.map(|expires_at| Expiring {
+        name: "the SAS of the destination".to_owned(),
+        expires_at,
+        within_max: Duration::MAX,
+        hint: "make a new SAS, and set it where haul runs".to_owned(),
+    });
+    of_source.into_iter().chain(of_destination).collect()
+}
+
+fn of_refresh_token(summary: &Summary) -> Option<Expiring> {
+    if !summary.has_refresh_token || summary.state == CredentialState::Reauth {
+        return None;
+    }
+    let expires_at = summary.refresh_token_void_at?;
+    let idle = (expires_at - summary.refreshed_at?).to_std().ok()?;
+    Some(Expiring {
+        name: format!("the refresh token for {}", summary.bound_to),
+        expires_at,
+        within_max: idle / IDLE_SHARE,
+        hint: "`haul credentials test JOBFILE --new` uses and renews it; when it has ended, `haul login JOBFILE`"
+            .to_owned(),
+    })
+}
