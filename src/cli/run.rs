@@ -12,7 +12,7 @@ use super::progress::telemetry;
 use super::signals::{interrupted, until_signalled};
 use crate::clock::Clock;
 use crate::daemon::due_slot;
-use crate::engine::{self, Backfill, Context, Ended, Memory, Purpose, Reads, Resuming, RunOptions, run_job};
+use crate::engine::{self, Backfill, Context, Ended, Meeting, Memory, Purpose, Reads, Resuming, RunOptions, run_job};
 use crate::job::load;
 use crate::model::report::{MergeCounts, Outcome, RunReport, SchemaChange, SweepCounts, TableOutcome, TableReport};
 
@@ -49,11 +49,16 @@ pub(super) async fn run(around: Surroundings, args: RunArgs) -> Result<Exit, Fai
         resuming,
         reads: Reads::Source,
         slot: due.as_ref().map(|(slot, _)| *slot),
+        meeting: if args.takeover { Meeting::Watch } else { Meeting::Leave },
     };
     let ended = until_signalled(around.output, &cancel, run_job(Arc::new(ctx), options)).await?;
-    // A run that was stopped leaves its slot to the next call.
-    if let Some((slot, slots)) = due.filter(|_| ended.report.outcome != Outcome::Interrupted) {
-        slots.end(slot).await.map_err(engine::Error::from)?;
+    if let Some((slot, slots)) = due {
+        // A run that was stopped leaves its slot to the next call.
+        let done = match ended.report.outcome {
+            Outcome::Interrupted => slots.give_back(slot).await,
+            _ => slots.end(slot).await,
+        };
+        done.map_err(engine::Error::from)?;
     }
     Ok(show(around.output, &ended))
 }

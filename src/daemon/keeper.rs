@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 use super::{Note, Tell};
 use crate::clock::Clock;
 use crate::engine::{
-    self, Class, Context, Ended, Purpose, RunOptions, Settings, history_of, host_name, open_store, run_job, slots_of,
-    text_of,
+    self, Class, Context, Ended, Meeting, Purpose, RunOptions, Settings, history_of, host_name, open_store, run_job,
+    slots_of, text_of,
 };
 use crate::limits::{SCHEDULE_LOOK_EVERY, SCHEDULE_RETRY_WAIT};
 use crate::model::history::{Entry, Served};
@@ -161,7 +161,8 @@ impl Keeper {
             let telemetry = Telemetry::new(|_| {});
             let ctx = Context::open(job, &settings, Purpose::Run, stop, telemetry).await;
             let ctx = ctx.map_err(|error| text_of(&error))?;
-            let options = RunOptions { slot: Some(slot), ..RunOptions::default() };
+            // A daemon has the time to be sure, and after a kill it may be in another container.
+            let options = RunOptions { slot: Some(slot), meeting: Meeting::Watch, ..RunOptions::default() };
             Ok(run_job(Arc::new(ctx), options).await)
         };
         // A thread of its own, and none of the runtime's: these are bounded, and the run's own work waits for them.
@@ -186,7 +187,8 @@ impl Keeper {
                 }
             }
         }
-        if !is_stopped && let Err(error) = books.slots.end(slot).await {
+        let done = if is_stopped { books.slots.give_back(slot).await } else { books.slots.end(slot).await };
+        if let Err(error) = done {
             (self.tell)(Note::Trouble { job, why: text_of(&error) });
         }
     }

@@ -40,6 +40,7 @@ pub(crate) use cursors::{CursorChange, Cursors, change_cursors, load_cursors};
 pub(crate) use error::{Class, Error};
 pub(crate) use gates::held::{Decision, decide};
 pub(crate) use history::{history_of, host_name, slots_of};
+pub(crate) use leased::Meeting;
 pub(crate) use outlook::{Outlook, StreamOutlook};
 pub(crate) use place::{Said, StatePlace};
 pub(crate) use preview::{Preview, preview};

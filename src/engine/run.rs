@@ -14,7 +14,7 @@ use super::error::{Class, Error};
 use super::gates::held::discard_overtaken;
 use super::gates::held_back;
 use super::history::{history_of, host_name};
-use super::leased::{LeasedRun, keep_lease, lease_of, process_of};
+use super::leased::{LeasedRun, Meeting, keep_lease, lease_or_watch, process_of};
 use super::merge::deletes::Listed;
 use super::parents::{ParentRows, fields_needed};
 use super::publication::{Finished, finish, keep_feeds};
@@ -45,6 +45,8 @@ pub(crate) struct RunOptions {
     pub reads: Reads,
     /// The scheduled instant that it serves. Absent = it was started by hand.
     pub slot: Option<DateTime<Utc>>,
+    /// Where another run of the job seems to be going on.
+    pub meeting: Meeting,
 }
 
 /// What the tables are made of.
@@ -131,7 +133,7 @@ pub(crate) async fn run_job(ctx: Arc<Context>, options: RunOptions) -> Ended {
 
 async fn run_leased(ctx: &Arc<Context>, options: &RunOptions, report: &mut RunReport) -> Result<Outcome, Error> {
     let streams = chosen(ctx, &options.streams)?;
-    let lease = match lease_of(&ctx.job, &ctx.store, &ctx.records, &ctx.observations).await? {
+    let lease = match lease_or_watch(ctx, options.meeting).await? {
         LeasedRun::Leased(lease) => Arc::new(lease),
         LeasedRun::Held(held) => {
             report.error = Some(format!("another run of this job is going on ({})", process_of(&held)));

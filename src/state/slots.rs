@@ -2,7 +2,8 @@
 //! slot belongs to whoever moved the record past it, so each is served once.
 //!
 //! Format version 1, under `slots/<job>`: `{"format_version":1,"nonce":ULID,"last":instant,"serving":{"slot":instant,
-//! "holder":{…}}}`. It holds no secret. Where it is missing, the slots from now on are served.
+//! "holder":{…}}}`, without `holder` where a run was stopped and left its slot. It holds no secret. Where it is missing, the
+//! slots from now on are served.
 
 use std::sync::Arc;
 
@@ -32,7 +33,21 @@ struct SlotsRecord {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Serving {
     slot: DateTime<Utc>,
-    holder: Holder,
+    /// Absent = it was stopped and gave the slot back: whoever looks next serves it, on whatever host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    holder: Option<Holder>,
+}
+
+impl Serving {
+    /// A slot that this process serves.
+    fn ours(slot: DateTime<Utc>) -> Self {
+        Serving { slot, holder: Some(Holder::current()) }
+    }
+
+    /// Whether it was given back, or its process is gone for certain.
+    fn is_left(&self) -> bool {
+        self.holder.as_ref().is_none_or(Holder::is_dead)
+    }
 }
 
 /// The served slots of one job.
@@ -46,7 +61,7 @@ pub(crate) struct Slots {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SlotsSeen {
     pub last: DateTime<Utc>,
-    /// A slot whose process is gone without having ended it. Absent = there is none that is known to be.
+    /// A slot that was given back, or whose process is gone without having ended it. Absent = there is none that is known to be.
     pub left: Option<DateTime<Utc>>,
 }
 
@@ -60,7 +75,7 @@ impl Slots {
     pub(crate) async fn look(&self, now: DateTime<Utc>) -> Result<SlotsSeen, Error> {
         for _ in 0..RECORD_SWAPS_MAX {
             if let Some((record, _)) = self.read().await? {
-                let left = record.serving.filter(|serving| serving.holder.is_dead()).map(|serving| serving.slot);
+                let left = record.serving.filter(Serving::is_left).map(|serving| serving.slot);
                 return Ok(SlotsSeen { last: record.last, left });
             }
             self.records.create(&self.key, &text(now, None)).await?;
@@ -75,15 +90,15 @@ impl Slots {
 
     /// Takes a slot to serve it. `false` = somebody was faster.
     pub(crate) async fn begin(&self, slot: DateTime<Utc>) -> Result<bool, Error> {
-        let serving = Serving { slot, holder: Holder::current() };
+        let serving = Serving::ours(slot);
         self.change(|record| (record.last < slot).then(|| (slot, Some(serving.clone())))).await
     }
 
-    /// Takes a slot whose process is gone. `false` = somebody was faster.
+    /// Takes a slot that was left. `false` = somebody was faster.
     pub(crate) async fn begin_again(&self, slot: DateTime<Utc>) -> Result<bool, Error> {
-        let serving = Serving { slot, holder: Holder::current() };
+        let serving = Serving::ours(slot);
         self.change(|record| {
-            let is_left = record.serving.as_ref().is_some_and(|left| left.slot == slot && left.holder.is_dead());
+            let is_left = record.serving.as_ref().is_some_and(|left| left.slot == slot && left.is_left());
             is_left.then(|| (record.last, Some(serving.clone())))
         })
         .await
@@ -94,6 +109,18 @@ impl Slots {
         self.change(|record| {
             let is_ours = record.serving.as_ref().is_some_and(|serving| serving.slot == slot);
             is_ours.then_some((record.last, None))
+        })
+        .await
+        .map(|_| ())
+    }
+
+    /// Gives a slot back whose run was stopped. Only so another host, or another container of this one, serves it: whether
+    /// we still live, it cannot see.
+    pub(crate) async fn give_back(&self, slot: DateTime<Utc>) -> Result<(), Error> {
+        let ours = Serving::ours(slot);
+        self.change(|record| {
+            let is_ours = record.serving.as_ref() == Some(&ours);
+            is_ours.then(|| (record.last, Some(Serving { slot, holder: None })))
         })
         .await
         .map(|_| ())
@@ -141,7 +168,7 @@ mod tests {
     #[tokio::test]
     async fn a_slot_belongs_to_one_and_what_a_dead_process_left_to_the_next() {
         let folder = tempfile::tempdir().expect("a folder");
-        let records = Arc::new(RecordStore::open_folder(folder.path()).expect("records"));
+        let records = Arc::new(RecordStore::open_folder(&folder.path().join("state")).expect("records"));
         let slots = Slots::new(&records, "sales");
         let at = |hour: i64| DateTime::from_timestamp(hour * 3600, 0).expect("an instant");
         assert_eq!(slots.look(at(5)).await.expect("records"), SlotsSeen { last: at(5), left: None });
@@ -150,12 +177,31 @@ mod tests {
         assert!(!slots.begin(at(6)).await.expect("records") && !slots.pass(at(6)).await.expect("records"));
         assert_eq!(slots.look(at(7)).await.expect("records").left, None, "this process lives");
         // Another one that died.
-        let gone = Serving { slot: at(7), holder: Holder { pid: u32::MAX, ..Holder::current() } };
+        let gone = Serving { slot: at(7), holder: Some(Holder { pid: u32::MAX, ..Holder::current() }) };
         assert!(slots.change(|_| Some((at(7), Some(gone.clone())))).await.expect("records"));
         assert_eq!(slots.look(at(8)).await.expect("records").left, Some(at(7)));
         assert!(slots.begin_again(at(7)).await.expect("records"));
         assert!(!slots.begin_again(at(7)).await.expect("records"));
         slots.end(at(7)).await.expect("records");
         assert_eq!(slots.look(at(8)).await.expect("records"), SlotsSeen { last: at(7), left: None });
+    }
+
+    #[tokio::test]
+    async fn a_slot_that_was_given_back_is_served_by_another_container() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let records = Arc::new(RecordStore::open_folder(&folder.path().join("state")).expect("records"));
+        let slots = Slots::new(&records, "sales");
+        let at = |hour: i64| DateTime::from_timestamp(hour * 3600, 0).expect("an instant");
+        slots.look(at(5)).await.expect("records");
+        let elsewhere = Serving { slot: at(6), holder: Some(Holder { host: "pod-1".into(), ..Holder::current() }) };
+        assert!(slots.change(|_| Some((at(6), Some(elsewhere.clone())))).await.expect("records"));
+        assert_eq!(slots.look(at(7)).await.expect("records").left, None, "whether it lives is not seen from here");
+        slots.give_back(at(6)).await.expect("records");
+        assert_eq!(slots.look(at(7)).await.expect("records").left, None, "it is not ours to give back");
+        assert!(slots.begin(at(7)).await.expect("records"));
+        slots.give_back(at(7)).await.expect("records");
+        assert_eq!(slots.look(at(8)).await.expect("records"), SlotsSeen { last: at(7), left: Some(at(7)) });
+        assert!(slots.begin_again(at(7)).await.expect("records"));
+        assert!(!slots.begin_again(at(7)).await.expect("records"));
     }
 }
