@@ -120,7 +120,7 @@ impl Slots {
         let ours = Serving::ours(slot);
         self.change(|record| {
             let is_ours = record.serving.as_ref() == Some(&ours);
-            is_ours.then(|| (record.last, Some(Serving { slot, holder: None })))
+            is_ours.then_some((record.last, Some(Serving { slot, holder: None })))
         })
         .await
         .map(|_| ())
