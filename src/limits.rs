@@ -235,6 +235,9 @@ pub(crate) const RECORD_SWAPS_MAX: u32 = 20;
 pub(crate) const CATCHUP_SLOTS_MAX: usize = 100;
 /// A run's lease without renewal; a holder on the same host that died is noticed at once.
 pub(crate) const RUN_LEASE: Duration = Duration::from_secs(120);
+/// How long to look away from a lease of another host that may be dead: a living holder renews it meanwhile, every third of
+/// `RUN_LEASE`.
+pub(crate) const LEASE_WATCH_STEP: Duration = Duration::from_secs(45);
 /// Attempts to take a lease that others change meanwhile; each of them saw it free.
 pub(crate) const LEASE_TRIES_MAX: usize = 10;
 /// A refresh holds its credential for so many times the wait for one token request: the first, its replays, and room.

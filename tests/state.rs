@@ -126,3 +126,73 @@ fn a_local_folder_of_the_environment_does_not_matter_to_a_state_folder() {
     place.haul(&["credentials"]).expect_code(0);
     assert!(place.path("state/vault.key").exists() && !place.path("elsewhere").exists());
 }
+
+/// The lease of a run that was killed, as another container left it; it lives for two seconds without renewal.
+fn left_lease(place: &Workplace, file: &str, listener: &std::net::TcpListener) -> rusqlite::Connection {
+    let mut running = place.command(&["run", file, "--quiet"]).spawn().expect("haul starts");
+    let _asked = listener.accept().expect("the run has its lease and asks");
+    running.kill().expect("a signal");
+    running.wait().expect("it ends");
+    let state = rusqlite::Connection::open(place.path("state/state.db")).expect("a store");
+    let (key, value): (String, String) = state
+        .query_row("SELECT key, value FROM records WHERE key LIKE 'lease/run/%'", [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .expect("one lease");
+    let mut lease: serde_json::Value = serde_json::from_str(&value).expect("JSON");
+    lease["holder"]["host"] = "pod-1/boot/pid:[1]".into();
+    lease["time_to_live_secs"] = 2.into();
+    let changed = state
+        .execute("UPDATE records SET value = ?1, version = version + 1 WHERE key = ?2", [&lease.to_string(), &key])
+        .expect("changed");
+    assert_eq!(changed, 1);
+    state
+}
+
+#[test]
+fn a_container_that_remembers_nothing_takes_over_from_a_dead_one_and_leaves_a_living_one_alone() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let place = Workplace::new();
+    let file = place.file("job.yaml", &support::job(&url, "", ""));
+    let state = left_lease(&place, &file, &listener);
+
+    let state = std::sync::Mutex::new(state);
+    // Renewed meanwhile, as a living process does: left alone, and not after the whole time.
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let (state, is_over) = (&state, &is_over);
+        scope.spawn(move || {
+            while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                let renew = "UPDATE records SET version = version + 1 WHERE key LIKE 'lease/run/%'";
+                assert_eq!(state.lock().expect("a store").execute(renew, []).expect("changed"), 1);
+                std::thread::sleep(std::time::Duration::from_millis(200));
+            }
+        });
+        let done = place.haul(&["run", &file, "--takeover"]);
+        is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+        done.expect_code(6).expect_says(&["seems to be going on", "another run of this job is going on"]);
+    });
+
+    // Nothing is remembered, as in a new container, and without the option nothing is decided.
+    std::fs::remove_dir_all(place.path("state/observed")).expect("a folder");
+    place.haul(&["run", &file]).expect_code(6);
+    std::fs::remove_dir_all(place.path("state/observed")).expect("a folder");
+    let mut running = place.command(&["run", &file, "--takeover", "--quiet"]).spawn().expect("haul starts");
+    let _asked = listener.accept().expect("it took over and asks");
+    terminate(running.id(), "-TERM");
+    assert_eq!(running.wait().expect("it ends").code(), Some(143));
+
+    // A signal ends the watching.
+    drop(state);
+    let _state = left_lease(&place, &file, &listener);
+    let _ = std::fs::remove_dir_all(place.path("state/observed"));
+    let mut watching =
+        place.command(&["run", &file, "--takeover"]).stderr(std::process::Stdio::piped()).spawn().expect("haul starts");
+    let mut line = String::new();
+    let mut said = std::io::BufReader::new(watching.stderr.take().expect("a pipe"));
+    std::io::BufRead::read_line(&mut said, &mut line).expect("a line");
+    assert!(line.contains("seems to be going on"), "{line}");
+    terminate(watching.id(), "-TERM");
+    assert_eq!(watching.wait().expect("it ends").code(), Some(143));
+}

@@ -157,6 +157,10 @@ pub(super) struct RunArgs {
     /// Run only if a slot of the job's schedule is due that nobody served; for crontabs and containers beside each other
     #[arg(long, conflicts_with_all = ["streams", "full", "from", "until"])]
     pub due: bool,
+    /// Where a run on another host or in another container seems to be going on, watch it for up to 150 s and replace it if it
+    /// is dead, instead of leaving that to a later run; for containers that keep no files
+    #[arg(long)]
+    pub takeover: bool,
     /// Forget the column types that earlier runs found, and read everything anew
     #[arg(long)]
     pub full: bool,

@@ -13,7 +13,7 @@ use super::signals::{interrupted, until_signalled};
 use crate::clock::Clock;
 use crate::daemon::due_slot;
 use crate::engine::{
-    self, Backfill, Context, Ended, Memory, Purpose, Reads, Resuming, RunOptions, leave_unopened, run_job, text_of,
+    self, Backfill, Context, Ended, Meeting, Memory, Purpose, Reads, Resuming, RunOptions, leave_unopened, run_job, text_of,
 };
 use crate::job::load;
 use crate::model::report::{MergeCounts, Outcome, RunReport, SweepCounts, TableOutcome, TableReport};
@@ -68,6 +68,7 @@ pub(super) async fn run(around: Surroundings, args: RunArgs) -> Result<Exit, Fai
         resuming,
         reads: Reads::Source,
         slot: due.as_ref().map(|(slot, _)| *slot),
+        meeting: if args.takeover { Meeting::Watch } else { Meeting::Leave },
     };
     let ended = until_signalled(around.output, &cancel, run_job(Arc::new(ctx), options)).await?;
     // A run that was stopped leaves its slot to the next call.

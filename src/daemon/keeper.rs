@@ -13,7 +13,7 @@ use super::due::{moment, unserved, why_missed, why_paused};
 use super::{Note, Order, Tell};
 use crate::clock::Clock;
 use crate::engine::{
-    Chronicle, Class, Context, Ended, Purpose, RunOptions, Settings, history_at, open_store, run_job, slots_of, text_of,
+    Chronicle, Class, Context, Ended, Meeting, Purpose, RunOptions, Settings, history_at, open_store, run_job, slots_of, text_of,
 };
 use crate::limits::{BOARD_ENTRIES, BOARD_REFRESH, SCHEDULE_LOOK_EVERY, SCHEDULE_RETRY_WAIT};
 use crate::model::history::{Entry, Served};
@@ -245,7 +245,8 @@ impl Keeper {
             });
             let ctx = Context::open((*job).clone(), &settings, Purpose::Run, stop, telemetry).await;
             let ctx = ctx.map_err(|error| text_of(&error))?;
-            let options = RunOptions { slot, ..RunOptions::default() };
+            // A daemon has the time to be sure, and after a kill it may be in another container.
+            let options = RunOptions { slot, meeting: Meeting::Watch, ..RunOptions::default() };
             Ok(run_job(Arc::new(ctx), options).await)
         };
         // A thread of its own, and none of the runtime's: these are bounded, and the run's own work waits for them.

@@ -1,17 +1,20 @@
 //! The right to write a job's dataset: one run at a time, on whatever host.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::context::Context;
 use super::error::Error;
 use super::run::hex;
 use crate::clock::Clock;
-use crate::limits::RUN_LEASE;
+use crate::limits::{LEASE_WATCH_STEP, RUN_LEASE};
 use crate::model::plan::Job;
 use crate::state::lease::{Acquired, Held, Lease};
 use crate::state::{Observations, RecordStore};
 use crate::store::Store;
+use crate::telemetry::Event;
 
 /// The right to write a job's dataset.
 pub(super) enum LeasedRun {
@@ -34,6 +37,44 @@ pub(super) async fn lease_of(
         Acquired::Lease(lease) => LeasedRun::Leased(lease),
         Acquired::Held(held) => LeasedRun::Held(held),
     })
+}
+
+/// What a run does where another one of its job seems to be going on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Meeting {
+    /// It leaves at once, and remembers in the local folder what it saw; a later run decides.
+    #[default]
+    Leave,
+    /// It stays until it is sure whether the other one lives, and goes on in the place of a dead one. For containers that
+    /// forget their local folder: none of their runs would ever see the same lease twice.
+    Watch,
+}
+
+/// Takes the lease of a job, or says who has it, after watching that process for as long as `Meeting` wants.
+pub(super) async fn lease_or_watch(ctx: &Context, meeting: Meeting) -> Result<LeasedRun, Error> {
+    let take = || lease_of(&ctx.job, &ctx.store, &ctx.records, &ctx.observations);
+    let (mut lacking, other) = match (take().await?, meeting) {
+        (LeasedRun::Held(held), Meeting::Watch) => (held.lapses_in, process_of(&held)),
+        (found, _) => return Ok(found),
+    };
+    let what = format!(
+        "another run of this job seems to be going on ({other}); watched for up to {} s, and replaced if it is dead",
+        lacking.as_secs() + 1
+    );
+    ctx.telemetry.tell(Event::Warned { what });
+    // Ends: each look finds less time lacking, or is the last one.
+    loop {
+        // A little more than what lacks, because the store rounds to milliseconds.
+        let wait = (lacking + Duration::from_millis(100)).min(LEASE_WATCH_STEP);
+        tokio::select! {
+            () = ctx.cancel.cancelled() => return Err(Error::Interrupted),
+            () = tokio::time::sleep(wait) => {}
+        }
+        match take().await? {
+            LeasedRun::Held(held) if held.lapses_in < lacking => lacking = held.lapses_in,
+            found => return Ok(found),
+        }
+    }
 }
 
 /// Does something with a job's dataset under its lease, which is kept alive meanwhile.

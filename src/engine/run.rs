@@ -14,7 +14,7 @@ use super::error::{Class, Error};
 use super::gates::held::discard_overtaken;
 use super::gates::held_back;
 use super::history::{history_of, host_name};
-use super::leased::{LeasedRun, keep_lease, lease_of, process_of};
+use super::leased::{LeasedRun, Meeting, keep_lease, lease_or_watch, process_of};
 use super::merge::deletes::Listed;
 use super::notify::{Chronicle, Failure, tell_start};
 use super::parents::{ParentRows, fields_needed};
@@ -47,6 +47,8 @@ pub(crate) struct RunOptions {
     pub reads: Reads,
     /// The scheduled instant that it serves. Absent = it was started by hand.
     pub slot: Option<DateTime<Utc>>,
+    /// Where another run of the job seems to be going on.
+    pub meeting: Meeting,
 }
 
 /// What the tables are made of.
@@ -151,7 +153,7 @@ async fn keep(ctx: &Context, slot: Option<DateTime<Utc>>, report: &RunReport) ->
 
 async fn run_leased(ctx: &Arc<Context>, options: &RunOptions, report: &mut RunReport) -> Result<Outcome, Error> {
     let streams = chosen(ctx, &options.streams)?;
-    let lease = match lease_of(&ctx.job, &ctx.store, &ctx.records, &ctx.observations).await? {
+    let lease = match lease_or_watch(ctx, options.meeting).await? {
         LeasedRun::Leased(lease) => Arc::new(lease),
         LeasedRun::Held(held) => {
             report.error = Some(format!("another run of this job is going on ({})", process_of(&held)));

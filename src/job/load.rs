@@ -188,6 +188,15 @@ impl Environment {
             .map(|(name, value)| (name.to_ascii_lowercase(), value))
             .collect();
         options.sort();
+        // Where Container Apps and Functions give the tokens of a managed identity. The library knows the name, but looks for it
+        // only when it reads the environment itself; an option of the operator comes later and wins. The header that goes
+        // with it the library reads by itself.
+        if url.scheme() == "az"
+            && let Some(endpoint) = Self::get("IDENTITY_ENDPOINT")
+        {
+            drop(Self::get("IDENTITY_HEADER").map(Secret::new));
+            options.insert(0, ("identity_endpoint".to_owned(), endpoint));
+        }
         for (_, value) in options.iter().filter(|(name, _)| is_secret_option(name)) {
             // Known to the mask from here on.
             drop(Secret::new(value.clone()));

@@ -102,9 +102,12 @@ impl Store {
         (layout::folder_of(&known.path) == layout::folder_of(path)).then_some(known)
     }
 
-    /// What tells it from other stores, hashed into names of records: where it is, and at which endpoint and account.
+    /// What tells it from other stores, hashed into names of records: where it is, and at which endpoint and account. Where the
+    /// platform gives tokens is no part of it: that may be another port in every container.
     pub(crate) fn identity(&self) -> String {
-        let is_place = |name: &str| name.ends_with("endpoint") || name.ends_with("account_name");
+        let gives_tokens = |name: &str| name.ends_with("identity_endpoint") || name.ends_with("msi_endpoint");
+        let is_place =
+            |name: &str| (name.ends_with("endpoint") && !gives_tokens(name)) || name.ends_with("account_name");
         let options = self.opening.iter().flat_map(|opening| &opening.options).filter(|(name, _)| is_place(name));
         options.fold(self.shown.clone(), |identity, (name, value)| format!("{identity}\n{name}={value}"))
     }

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -87,6 +87,19 @@ pub fn output_of(program: &str, args: &[&str]) -> String {
     let output = command(program).args(args).stdin(Stdio::null()).output().expect("the command starts");
     assert!(output.status.success(), "{program} {args:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("UTF-8").trim().to_owned()
+}
+
+/// Runs one of the rigs' checkers (a script of theirs, or a program that came with their Python packages), whatever it says.
+pub fn outcome_of(program: &str, args: &[&str]) -> Output {
+    let mut command = if program.ends_with(".py") { command(program) } else { tool(program) };
+    command.args(args).stdin(Stdio::null()).output().expect("the checker starts")
+}
+
+/// A program that came with the rigs' Python packages.
+fn tool(program: &str) -> Command {
+    let file = folder().join(".venv/bin").join(program);
+    assert!(file.exists(), "`{program}` is not installed: run `tests/rigs/install`");
+    Command::new(file)
 }
 
 /// Rows that DuckDB reads; `sas` is added to every URL of the query by the reader.
