@@ -257,3 +257,13 @@ pub(crate) const PIECE_BYTES: usize = 2 * 1024 * 1024;
 pub(crate) const WALK_BYTES_MAX: u64 = 1 << 42;
 /// One walk with all its waits; an extraction may take days, and none takes a month.
 pub(crate) const WALK_TIME_MAX: Duration = Duration::from_secs(30 * 86_400);
+/// Tries of one request while somebody waits to hear how an unknown API is read.
+pub(crate) const GUESS_TRIES_MAX: usize = 3;
+/// Requests to find out how one stream is paged; the likeliest guesses come first, and an API has its own limits.
+pub(crate) const GUESS_REQUESTS_MAX: u64 = 60;
+/// Entity sets or connections of a service that are tried one by one; all are written down.
+pub(crate) const GUESS_SETS_TRIED_MAX: usize = 25;
+/// Records in which a key is looked for.
+pub(crate) const GUESS_RECORDS_MAX: u64 = 2_000;
+/// Questions that are asked again because the answer does not fit.
+pub(crate) const QUESTION_TRIES_MAX: usize = 5;

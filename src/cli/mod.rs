@@ -6,6 +6,7 @@ mod check;
 mod credentials;
 mod demo;
 mod failure;
+mod init;
 mod login;
 mod manual;
 mod output;
@@ -85,6 +86,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Failure> {
     let surroundings =
         || -> Result<Surroundings, Failure> { Ok(Surroundings { output: *output, settings: settings(&cli.global)? }) };
     match cli.verb {
+        Verb::Init(args) => in_runtime(output, init::run(surroundings()?, *args)),
         Verb::Run(args) => in_runtime(output, run::run(surroundings()?, args)),
         Verb::Serve(args) => in_runtime(output, serve::run(surroundings()?, args)),
         Verb::Schedule(args) => schedule::run(output, &args),

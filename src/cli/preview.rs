@@ -106,7 +106,7 @@ fn cells(column: &arrow::array::ArrayRef) -> Vec<Option<String>> {
     (0..column.len()).map(|row| (!column.is_null(row)).then(|| formatter.value(row).to_string())).collect()
 }
 
-fn document(preview: &Preview) -> Value {
+pub(super) fn document(preview: &Preview) -> Value {
     let columns: Vec<Value> =
         preview.columns.iter().map(|column| json!({ "name": column.name, "type": column.kind })).collect();
     let rows = preview.rows.as_ref().map(rows_of).unwrap_or_default();

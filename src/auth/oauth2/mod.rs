@@ -14,5 +14,6 @@ pub(crate) use assertion::SigningKey;
 pub(super) use client::{Authorization, Sender};
 pub(crate) use client::{HeldGrant, Oauth2Client, Statement};
 pub(crate) use device::DeviceLogin;
+pub(crate) use discovery::{Server, describe, protected};
 pub(crate) use proof::Proof;
 pub(super) use wire::{answered, sealed_answer};
