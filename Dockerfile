@@ -15,6 +15,8 @@ RUN mkdir src && echo 'fn main() {}' > src/main.rs && touch src/lib.rs \
     && rm -rf src
 # What is compiled in besides the sources; a test compares these lines with what the sources include.
 COPY config/providers.yaml config/job.schema.json config/
+COPY jobs/business-central.yaml jobs/exact-online.yaml jobs/github.yaml jobs/hubspot.yaml \
+     jobs/odata-oauth2.yaml jobs/rest-next-link.yaml jobs/shopify.yaml jobs/stripe.yaml jobs/
 COPY src src
 # Cargo compares times, and a copied file may be older than the empty one it replaces.
 RUN touch src/main.rs src/lib.rs && cargo build --release --locked \

@@ -326,3 +326,13 @@ pub(crate) const PREVIEW_ROWS: usize = 50;
 pub(crate) const PREVIEW_CELL_CHARS: usize = 120;
 /// Newest runs that are searched for changes of a table's columns.
 pub(crate) const SCHEMA_CHANGE_RUNS: usize = 500;
+/// Tries of one request while somebody waits to hear how an unknown API is read.
+pub(crate) const GUESS_TRIES_MAX: usize = 3;
+/// Requests to find out how one stream is paged; the likeliest guesses come first, and an API has its own limits.
+pub(crate) const GUESS_REQUESTS_MAX: u64 = 60;
+/// Entity sets or connections of a service that are tried one by one; all are written down.
+pub(crate) const GUESS_SETS_TRIED_MAX: usize = 25;
+/// Records in which a key is looked for.
+pub(crate) const GUESS_RECORDS_MAX: u64 = 2_000;
+/// Questions that are asked again because the answer does not fit.
+pub(crate) const QUESTION_TRIES_MAX: usize = 5;

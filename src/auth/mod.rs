@@ -25,7 +25,9 @@ pub(crate) use entra::{EntraClient, EntraWay, ManagedIdentity};
 pub(crate) use error::Error;
 pub(crate) use issuer::{Issuer, WayIn};
 pub(crate) use login::Login;
-pub(crate) use oauth2::{DeviceLogin, HeldGrant, Oauth2Client, Proof, SignIn, SigningIn, SigningKey, Statement};
+pub(crate) use oauth2::{
+    DeviceLogin, HeldGrant, Oauth2Client, Proof, Server, SignIn, SigningIn, SigningKey, Statement, describe, protected,
+};
 pub(crate) use protocol::{CredentialState, HeldBecause};
 pub(crate) use record::Summary;
 pub(crate) use refresh::{is_something_spent, until_nothing_is_spent};

@@ -10,6 +10,8 @@ use url::Url;
 use crate::limits::GRACE_DEFAULT;
 use crate::model::log::Level;
 
+use super::init::InitArgs;
+
 const EXIT_CODES: &str = "\
 Exit codes:
   0    published, or done
@@ -85,6 +87,8 @@ impl LogLevel {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
+    /// Write the first job file: asks for an address or a profile, tries it, guesses the rest and shows the first rows
+    Init(Box<InitArgs>),
     /// Run a job once: read every stream whole and publish all tables together
     Run(RunArgs),
     /// Run the jobs of a folder by their schedules, until stopped
@@ -649,7 +653,7 @@ fn count(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|count| (1..=10_000).contains(count)).ok_or_else(|| "a number from 1 to 10000".to_owned())
 }
 
-fn setting(text: &str) -> Result<(String, String), String> {
+pub(super) fn setting(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("a setting is written NAME=VALUE")?;
     if name.trim().is_empty() {
         return Err("the name of the setting is missing".to_owned());

@@ -18,26 +18,32 @@ use crate::model::plan::Job;
 
 pub(super) async fn login(around: Surroundings, args: LoginArgs) -> Result<Exit, Failure> {
     let job = load(&args.job.file, &args.job.set)?;
-    let (issuer, vault) = open(&around, &job).await?;
+    let file = args.job.file.display().to_string();
+    let issuer = log_in(&around, &job, &file, &args).await?;
+    done(around.output, &issuer, "logged in", &format!("logged in; `haul run {file}` uses it from now on"));
+    Ok(Exit::Done)
+}
+
+/// Logs in for a job that stands, or will stand, in this file.
+pub(super) async fn log_in(
+    around: &Surroundings,
+    job: &Job,
+    file: &str,
+    args: &LoginArgs,
+) -> Result<Arc<Issuer>, Failure> {
+    let (issuer, vault) = open(around, job).await?;
     match issuer.way_in() {
         WayIn::Unneeded => {
             return Err(Failure::usage(format!("job `{}` buys its tokens by itself: it needs no login", job.name)));
         }
         WayIn::Import => {
-            let file = args.job.file.display();
             return Err(Failure::usage(format!("job `{}` uses a refresh token from elsewhere", job.name))
                 .hint(format!("bring it in with `haul credentials import {file}`")));
         }
-        WayIn::Browser if !args.device => log_in_by_browser(around.output, &issuer, &vault, &args).await?,
+        WayIn::Browser if !args.device => log_in_by_browser(around.output, &issuer, &vault, args).await?,
         WayIn::Browser | WayIn::Device => log_in_by_device(around.output, &issuer, &vault).await?,
     }
-    done(
-        around.output,
-        &issuer,
-        "logged in",
-        &format!("logged in; `haul run {}` uses it from now on", args.job.file.display()),
-    );
-    Ok(Exit::Done)
+    Ok(issuer)
 }
 
 async fn log_in_by_browser(output: Output, issuer: &Issuer, vault: &Vault, args: &LoginArgs) -> Result<(), Failure> {
@@ -68,7 +74,7 @@ async fn log_in_by_browser(output: Output, issuer: &Issuer, vault: &Vault, args:
 
 fn ask_to_log_in(output: Output, login: &Login<'_>) {
     output.note("Log in with your browser at this address:");
-    output.note(format!("\n  {}\n", login.url()));
+    output.address(login.url());
 }
 
 async fn log_in_by_device(output: Output, issuer: &Issuer, vault: &Vault) -> Result<(), Failure> {

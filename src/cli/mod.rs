@@ -6,6 +6,7 @@ mod check;
 mod credentials;
 mod demo;
 mod failure;
+mod init;
 mod log;
 mod login;
 mod manual;
@@ -90,6 +91,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Failure> {
     let surroundings =
         || -> Result<Surroundings, Failure> { Ok(Surroundings { output: *output, settings: settings(&cli.global)? }) };
     match cli.verb {
+        Verb::Init(args) => in_runtime(output, init::run(surroundings()?, *args)),
         Verb::Run(args) => in_runtime(output, run::run(surroundings()?, args)),
         Verb::Serve(args) => in_runtime(output, serve::run(surroundings()?, args)),
         Verb::Schedule(args) => in_small_runtime(output, schedule::run(surroundings()?, args)),

@@ -60,6 +60,23 @@ impl Output {
         write_line(&mut std::io::stderr().lock(), text.as_ref());
     }
 
+    /// An address that a person opens. Not masked: it must arrive whole, the client's id in it included, which may stand in
+    /// the environment and is no secret (RFC 6749 section 2.2).
+    pub(super) fn address(self, url: &url::Url) {
+        // A closed pipe is the reader's choice.
+        let _ = writeln!(std::io::stderr().lock(), "\n  {url}\n");
+    }
+
+    /// A question; what is typed stands behind it.
+    pub(super) fn ask(self, text: &str) {
+        let mut stderr = std::io::stderr().lock();
+        // A closed pipe is the reader's choice.
+        let _ = write!(stderr, "{} ", mask(text)).and_then(|()| stderr.flush());
+        if !std::io::stdin().is_terminal() {
+            let _ = writeln!(stderr);
+        }
+    }
+
     /// Whether progress is drawn, written in lines, or left out.
     pub(super) fn is_terminal(self) -> bool {
         std::io::stderr().is_terminal()

@@ -99,7 +99,7 @@ fn cut(rows: &RecordBatch) -> RecordBatch {
     RecordBatch::try_new(std::sync::Arc::new(Schema::new(fields)), texts).expect("columns of equal length")
 }
 
-fn document(preview: &Preview) -> Value {
+pub(super) fn document(preview: &Preview) -> Value {
     let columns: Vec<Value> =
         preview.columns.iter().map(|column| json!({ "name": column.name, "type": column.kind })).collect();
     let rows = preview.rows.as_ref().map(rows_of).unwrap_or_default();

@@ -13,7 +13,8 @@ use super::signals::{interrupted, until_signalled};
 use crate::clock::Clock;
 use crate::daemon::due_slot;
 use crate::engine::{
-    self, Backfill, Context, Ended, Meeting, Memory, Purpose, Reads, Resuming, RunOptions, leave_unopened, run_job, text_of,
+    self, Backfill, Context, Ended, Meeting, Memory, Purpose, Reads, Resuming, RunOptions, leave_unopened, run_job,
+    text_of,
 };
 use crate::job::load;
 use crate::model::report::{MergeCounts, Outcome, RunReport, SweepCounts, TableOutcome, TableReport};

@@ -13,7 +13,8 @@ use super::due::{moment, unserved, why_missed, why_paused};
 use super::{Note, Order, Tell};
 use crate::clock::Clock;
 use crate::engine::{
-    Chronicle, Class, Context, Ended, Meeting, Purpose, RunOptions, Settings, history_at, open_store, run_job, slots_of, text_of,
+    Chronicle, Class, Context, Ended, Meeting, Purpose, RunOptions, Settings, history_at, open_store, run_job,
+    slots_of, text_of,
 };
 use crate::limits::{BOARD_ENTRIES, BOARD_REFRESH, SCHEDULE_LOOK_EVERY, SCHEDULE_RETRY_WAIT};
 use crate::model::history::{Entry, Served};

@@ -16,6 +16,7 @@ use crate::auth::{self, Access, Kind, Vault, VaultKey, add_key, drop_former_keys
 use crate::clock::Clock;
 use crate::http::{self, Client, Connections, Origin, Pace, Player, Recorder, Tape};
 use crate::job::load::{Environment, SecretError, Secrets};
+use crate::limits::{ATTEMPTS_MAX, GUESS_TRIES_MAX};
 use crate::model::credential::{SessionToken, TokenPlace};
 use crate::model::plan::{Auth, Job, KeyPlace};
 use crate::secret::Secret;
@@ -73,6 +74,8 @@ pub(crate) struct Context {
 pub(crate) enum Purpose {
     /// To read the source and publish where the job says.
     Run,
+    /// To find out how the source is read, while somebody waits.
+    Try,
     /// To keep the exchange on this tape; what is read is thrown away.
     Record(PathBuf),
     /// To read from a tape instead of the source, into a local folder.
@@ -191,8 +194,11 @@ impl Context {
         let log = Arc::new(RunLog::default());
         let telemetry = log.watch(telemetry);
         let mut started_at = Clock.now();
+        let tries_max = if matches!(purpose, Purpose::Try) { GUESS_TRIES_MAX } else { ATTEMPTS_MAX };
         let (kind, quota, tape) = match purpose {
-            Purpose::Run => (open_kind(&job, settings, &records).await?, quota_of(&job, &records), Tape::Off),
+            Purpose::Run | Purpose::Try => {
+                (open_kind(&job, settings, &records).await?, quota_of(&job, &records), Tape::Off)
+            }
             Purpose::Rebuild => (Kind::Anonymous, None, Tape::Off),
             Purpose::Record(path) => {
                 let kind = open_kind(&job, settings, &records).await?;
@@ -226,7 +232,9 @@ impl Context {
         Ok(Context {
             run: Ulid::generate().to_string(),
             started_at,
-            source: Arc::new(Source::new(client, Access::new(kind), job.source.network.page_bytes_max)),
+            source: Arc::new(
+                Source::new(client, Access::new(kind), job.source.network.page_bytes_max).with_tries(tries_max),
+            ),
             store,
             observations: Observations::new(&settings.local_folder),
             cancel,

@@ -9,6 +9,7 @@ mod cursors;
 mod error;
 mod follow;
 mod gates;
+pub(crate) mod guide;
 mod history;
 mod leased;
 mod log;

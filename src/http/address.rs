@@ -47,6 +47,13 @@ pub(crate) enum AddressKind {
     Metadata,
 }
 
+impl AddressKind {
+    /// Whether a job may say that it means such an address.
+    pub(crate) fn may_be_allowed(self) -> bool {
+        matches!(self, AddressKind::Private | AddressKind::Shared | AddressKind::UniqueLocal)
+    }
+}
+
 impl fmt::Display for AddressKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

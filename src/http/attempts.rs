@@ -24,6 +24,7 @@ pub(crate) enum Contact {
 pub(crate) struct Attempts {
     waits: ExponentialBackoff,
     made: usize,
+    made_max: usize,
     pause_max: Duration,
 }
 
@@ -37,7 +38,12 @@ impl Attempts {
             .with_jitter()
             .with_max_times(ATTEMPTS_MAX)
             .build();
-        Attempts { waits, made: 0, pause_max }
+        Attempts { waits, made: 0, made_max: ATTEMPTS_MAX, pause_max }
+    }
+
+    /// The same, and no more than so many tries: somebody waits for the answer.
+    pub(crate) fn at_most(self, tries: usize) -> Self {
+        Attempts { made_max: tries.min(ATTEMPTS_MAX), ..self }
     }
 
     /// The wait before the next try, or the error when there is none.
@@ -84,7 +90,7 @@ impl Attempts {
             | Error::Waited
             | Error::Interrupted => return Err(error),
         }
-        if self.made >= ATTEMPTS_MAX {
+        if self.made >= self.made_max {
             return Err(error);
         }
         // What the server asks for is waited at the gate, by all requests of the source; meanwhile our own back-off runs,
@@ -95,7 +101,7 @@ impl Attempts {
     /// The wait before the next try after an answer that the job's rules want asked for again. `None` = there is none.
     pub(crate) fn after_rule(&mut self) -> Option<Duration> {
         self.made += 1;
-        if self.made >= ATTEMPTS_MAX {
+        if self.made >= self.made_max {
             return None;
         }
         self.waits.next()

@@ -115,6 +115,14 @@ pub(crate) fn load(file: &Path, set: &[(String, String)]) -> Result<Job, LoadErr
         .map_err(LoadError::Problems)
 }
 
+/// Checks the text of a job file that is not written yet; `shown` is what messages call it.
+pub(crate) fn load_text(shown: &str, text: &str) -> Result<Job, LoadError> {
+    let file = Path::new(shown);
+    let base = std::env::current_dir().map_err(|source| LoadError::Unreadable { file: file.to_path_buf(), source })?;
+    let folder = base.join(file.parent().unwrap_or(Path::new("")));
+    job_from_text(&JobText { file: shown, text, base: &base, folder: &folder }, &[]).map_err(LoadError::Problems)
+}
+
 fn read_file(file: &Path) -> Result<String, LoadError> {
     let wrong = |source| LoadError::Unreadable { file: file.to_path_buf(), source };
     if std::fs::metadata(file).map_err(wrong)?.is_dir() {
@@ -244,6 +252,19 @@ impl Secrets {
             }
         }
         digest.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The environment variables that a job refers to, each once.
+    pub(crate) fn variables(job: &Job) -> Vec<String> {
+        let mut names = Vec::new();
+        for (_, source) in sources(job) {
+            if let SecretSource::Environment(name) = source
+                && !names.contains(name)
+            {
+                names.push(name.clone());
+            }
+        }
+        names
     }
 
     /// The secrets of a job that a run on this machine would miss, all of them.

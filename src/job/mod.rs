@@ -22,6 +22,7 @@ mod check_schedule;
 mod check_session;
 mod check_slices;
 mod check_stream;
+pub(crate) mod draft;
 mod known;
 pub(crate) mod load;
 mod problem;
@@ -42,6 +43,6 @@ mod tests;
 mod value;
 mod yaml;
 
-pub(crate) use load::{LoadError, load};
+pub(crate) use load::{LoadError, load, load_text};
 pub(crate) use problem::Problem;
 pub(crate) use schema::schema_text;

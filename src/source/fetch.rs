@@ -1,19 +1,23 @@
 //! One page at a time from the API: the credential at the moment of use, another try where it helps, one refresh after
 //! a 401.
 
+use std::io::Read as _;
 use std::time::Duration;
 
-use ::http::StatusCode;
+use ::http::header::ACCEPT;
+use ::http::{HeaderValue, StatusCode};
 use url::Url;
 
+use super::decode;
 use super::error::Error;
+use super::guess::Seen;
 use super::page::{Page, PageReading, Trust, open_page};
 use super::request::Endpoint;
 use super::rules;
 use crate::auth::{Access, Use};
 use crate::http::attempts::Attempts;
 use crate::http::{self, Body, BodyBound, Client, Reply, Request};
-use crate::limits::{METADATA_BYTES_MAX, PAGE_REREADS_MAX, RETRY_WAIT_MIN};
+use crate::limits::{ATTEMPTS_MAX, METADATA_BYTES_MAX, PAGE_REREADS_MAX, RETRY_WAIT_MIN};
 use crate::model::answer::AnswerFormat;
 use crate::model::request::{ResponseRule, Verdict};
 use crate::paging::walk::PageToken;
@@ -23,6 +27,7 @@ pub(crate) struct Source {
     client: Client,
     access: Access,
     page_bytes_max: u64,
+    tries_max: usize,
 }
 
 /// What came of asking for a page.
@@ -44,7 +49,12 @@ enum Read {
 
 impl Source {
     pub(crate) fn new(client: Client, access: Access, page_bytes_max: u64) -> Self {
-        Source { client, access, page_bytes_max }
+        Source { client, access, page_bytes_max, tries_max: ATTEMPTS_MAX }
+    }
+
+    /// The same for somebody who waits for the answer: no more than so many tries of a request.
+    pub(crate) fn with_tries(self, tries_max: usize) -> Self {
+        Source { tries_max, ..self }
     }
 
     pub(crate) fn client(&self) -> &Client {
@@ -94,6 +104,26 @@ impl Source {
         self.read_page(endpoint, &token, None, &reading).await
     }
 
+    /// Reads the answer to the first request of a stream as it comes, whatever it is. The description of an OData
+    /// service is XML, which is asked for by name.
+    pub(crate) async fn look(&self, endpoint: &Endpoint) -> Result<Seen, Error> {
+        let mut request = endpoint.request(&PageToken::First, None)?;
+        if request.url.path().ends_with("$metadata") {
+            request.headers.insert(ACCEPT, HeaderValue::from_static("application/xml"));
+        }
+        let Reply { status, url, headers, body } = self.read_once(request).await?;
+        let body = match body {
+            Body::Memory(body) => body,
+            Body::File(mut file) => {
+                let mut whole = Vec::new();
+                // Bounded when it was received.
+                tokio::task::block_in_place(|| file.read_to_end(&mut whole)).map_err(decode::Error::from)?;
+                whole.into()
+            }
+        };
+        Ok(Seen { url, status, headers, body })
+    }
+
     /// Reads an answer that is no page.
     pub(super) async fn read_once(&self, request: Request) -> Result<Reply, Error> {
         let bound = BodyBound { bytes_max: self.page_bytes_max, limit: "`source.network.page_mib`" };
@@ -113,7 +143,7 @@ impl Source {
     }
 
     async fn read(&self, request: &Request, bound: BodyBound, rules: &[ResponseRule]) -> Result<Read, Error> {
-        let mut attempts = Attempts::new(self.client.pause_max());
+        let mut attempts = Attempts::new(self.client.pause_max()).at_most(self.tries_max);
         let mut refused: Option<Use> = None;
         loop {
             let mut sent = request.clone();

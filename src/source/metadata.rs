@@ -16,17 +16,46 @@ struct Model {
     sets: BTreeMap<String, String>,
 }
 
+/// What can be read of a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct EntitySet {
+    /// As it stands in an address.
+    pub name: String,
+    /// Properties that identify an entity. Empty = not known.
+    pub key: Vec<String>,
+}
+
 #[derive(Debug, Default)]
 struct EntityType {
     /// Absent = derives from nothing.
     base: Option<String>,
     properties: Vec<(String, Option<ColumnType>)>,
+    /// Empty = that of its base.
+    key: Vec<String>,
 }
 
 /// Properties of an entity set that have a type of ours, in the service's order. Empty when the document does not
 /// describe the set: the columns are inferred then.
 pub(crate) fn fetched_columns(xml: &[u8], entity_set: &str) -> Result<Vec<(String, ColumnType)>, Error> {
     let model = read(xml)?;
+    let chain = chain_of(&model, entity_set)?;
+    let properties = chain.iter().rev().flat_map(|entity_type| &entity_type.properties);
+    Ok(properties.filter_map(|(name, kind)| kind.map(|kind| (name.clone(), kind))).collect())
+}
+
+/// All entity sets with their keys, by name.
+pub(super) fn entity_sets(xml: &[u8]) -> Result<Vec<EntitySet>, Error> {
+    let model = read(xml)?;
+    let set = |name: &String| {
+        let chain = chain_of(&model, name)?;
+        let key = chain.into_iter().map(|entity_type| &entity_type.key).find(|key| !key.is_empty());
+        Ok(EntitySet { name: name.clone(), key: key.cloned().unwrap_or_default() })
+    };
+    model.sets.keys().map(set).collect()
+}
+
+/// The type of an entity set and those that it derives from.
+fn chain_of<'m>(model: &'m Model, entity_set: &str) -> Result<Vec<&'m EntityType>, Error> {
     let mut chain = Vec::new();
     let mut next = model.sets.get(entity_set).cloned();
     while let Some(name) = next {
@@ -38,8 +67,7 @@ pub(crate) fn fetched_columns(xml: &[u8], entity_set: &str) -> Result<Vec<(Strin
         chain.push(entity_type);
         next = entity_type.base.clone();
     }
-    let properties = chain.iter().rev().flat_map(|entity_type| &entity_type.properties);
-    Ok(properties.filter_map(|(name, kind)| kind.map(|kind| (name.clone(), kind))).collect())
+    Ok(chain)
 }
 
 fn read(xml: &[u8]) -> Result<Model, Error> {
@@ -56,13 +84,18 @@ fn read(xml: &[u8]) -> Result<Model, Error> {
                 b"EntityType" | b"ComplexType" => {
                     let name = attribute(&element, "Name")?.unwrap_or_default();
                     let base = attribute(&element, "BaseType")?.map(|base| local(&base));
-                    model.entity_types.insert(name.clone(), EntityType { base, properties: Vec::new() });
+                    model.entity_types.insert(name.clone(), EntityType { base, ..EntityType::default() });
                     current = is_open.then_some(name);
                 }
                 b"Property" => {
                     if let Some(entity_type) = current.as_ref().and_then(|name| model.entity_types.get_mut(name)) {
                         let name = attribute(&element, "Name")?.unwrap_or_default();
                         entity_type.properties.push((name, column_type(&element)?));
+                    }
+                }
+                b"PropertyRef" => {
+                    if let Some(entity_type) = current.as_ref().and_then(|name| model.entity_types.get_mut(name)) {
+                        entity_type.key.extend(attribute(&element, "Name")?);
                     }
                 }
                 b"EntitySet" => {
@@ -162,6 +195,8 @@ mod tests {
         ];
         assert_eq!(text, expect);
         assert_eq!(fetched_columns(V4.as_bytes(), "Nothing").expect("metadata"), []);
+        let sets = entity_sets(V4.as_bytes()).expect("metadata");
+        assert_eq!(sets, [EntitySet { name: "Orders".into(), key: vec!["Id".into()] }]);
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod expressions;
 mod fetch;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
+pub(crate) mod guess;
 mod metadata;
 mod page;
 mod records;
@@ -24,7 +25,7 @@ mod tests;
 pub(crate) use error::Error;
 pub(crate) use expressions::Expressions;
 pub(crate) use fetch::{Answer, Source};
-pub(crate) use metadata::fetched_columns;
+pub(crate) use metadata::{EntitySet, fetched_columns};
 pub(crate) use page::{KeptTrace, Page, PageReading, PageTrace};
 pub(crate) use report::ReportSteps;
 pub(crate) use request::Endpoint;

@@ -36,7 +36,7 @@ fn is_rel_next(param: &str) -> bool {
 }
 
 /// Scalars outside the records by their plain name: `next_page`, `nextPage` and `@odata.nextPage` differ in taste alone.
-fn plain_names(envelope: &Envelope) -> impl Iterator<Item = (String, &[String], &Scalar)> {
+pub(super) fn plain_names(envelope: &Envelope) -> impl Iterator<Item = (String, &[String], &Scalar)> {
     let plain = |name: &str| name.to_ascii_lowercase().replace(['_', '-', '@', '.', '$'], "");
     envelope.scalars.iter().filter_map(move |(path, scalar)| {
         let name = plain(path.last()?);

@@ -19,11 +19,84 @@ pub(super) struct Metadata {
     /// Every answer of a login brings `iss` (RFC 9207).
     #[serde(default)]
     pub authorization_response_iss_parameter_supported: bool,
+    #[serde(default)]
+    grant_types_supported: Vec<String>,
+    #[serde(default)]
+    scopes_supported: Vec<String>,
+}
+
+/// An authorization server as it describes itself, for whoever writes a job.
+#[derive(Debug, Clone)]
+pub(crate) struct Server {
+    pub issuer: String,
+    /// Whether people log in with a browser.
+    pub has_login: bool,
+    pub has_device_codes: bool,
+    /// Whether a client gets a token for itself; assumed where the server does not list its grants.
+    pub has_client_credentials: bool,
+    pub scopes: Vec<String>,
+}
+
+/// What a service says of its authorization (RFC 9728).
+#[derive(Debug, Clone, Default, Deserialize)]
+pub(crate) struct Protected {
+    pub resource: String,
+    #[serde(default)]
+    pub authorization_servers: Vec<String>,
+    #[serde(default)]
+    pub scopes_supported: Vec<String>,
+}
+
+/// Asks an authorization server what it can do. Nothing secret is sent. `told_by` is the API that named it; an API must
+/// not lead where it could not be itself. `None` = the user named it.
+pub(crate) async fn describe(
+    issuer: &str,
+    told_by: Option<&Url>,
+    allow_http: bool,
+    channel: &TokenChannel,
+) -> Result<Server, Error> {
+    let metadata = metadata_told_by(told_by, issuer, allow_http, channel).await?;
+    let grants = &metadata.grant_types_supported;
+    Ok(Server {
+        issuer: metadata.issuer,
+        has_login: metadata.authorization_endpoint.is_some(),
+        has_device_codes: metadata.device_authorization_endpoint.is_some(),
+        has_client_credentials: metadata.token_endpoint.is_some()
+            && (grants.is_empty() || grants.iter().any(|grant| grant == "client_credentials")),
+        scopes: metadata.scopes_supported,
+    })
+}
+
+/// Asks a service what it says of its authorization, at an address on its own origin. `None` = it says nothing that speaks
+/// of itself.
+pub(crate) async fn protected(resource: &Url, at: &Url, channel: &TokenChannel) -> Option<Protected> {
+    if at.origin() != resource.origin() {
+        return None;
+    }
+    let mut request = http::Request::new(Vec::new());
+    *request.uri_mut() = at.as_str().parse().ok()?;
+    request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
+    let answer = channel.send(request, resource).await.ok()?;
+    let told: Protected = serde_json::from_slice(answer.body()).ok().filter(|_| answer.status() == StatusCode::OK)?;
+    // It must speak of the address that was asked for, or one above it (section 3.3).
+    let named: Url = told.resource.parse().ok()?;
+    let is_above = named.origin() == resource.origin() && resource.path().starts_with(named.path());
+    is_above.then_some(told)
 }
 
 /// Asks for the metadata at both well-known places. The document must name this very issuer: one that names another
 /// could lead a login astray (RFC 8414 section 3.3).
 pub(super) async fn metadata_of(issuer: &str, allow_http: bool, channel: &TokenChannel) -> Result<Metadata, Error> {
+    metadata_told_by(None, issuer, allow_http, channel).await
+}
+
+/// The same for an issuer that another address named: where it may lead is measured by that one.
+async fn metadata_told_by(
+    told_by: Option<&Url>,
+    issuer: &str,
+    allow_http: bool,
+    channel: &TokenChannel,
+) -> Result<Metadata, Error> {
     let wrong = |why: String| Error::Discovery { issuer: issuer.to_owned(), why };
     let url: Url = issuer.parse().map_err(|error: url::ParseError| wrong(error.to_string()))?;
     let mut answers = Vec::new();
@@ -31,7 +104,7 @@ pub(super) async fn metadata_of(issuer: &str, allow_http: bool, channel: &TokenC
         let mut request = http::Request::new(Vec::new());
         *request.uri_mut() = place.as_str().parse().map_err(|_| wrong("its address is too long".to_owned()))?;
         request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
-        let answer = channel.send(request, &url).await?;
+        let answer = channel.send(request, told_by.unwrap_or(&url)).await?;
         if answer.status() != StatusCode::OK {
             answers.push(format!("{place} answered {}", answer.status()));
             continue;

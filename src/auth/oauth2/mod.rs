@@ -15,6 +15,7 @@ pub(crate) use assertion::SigningKey;
 pub(super) use client::{Authorization, Sender};
 pub(crate) use client::{HeldGrant, Oauth2Client, Statement};
 pub(crate) use device::DeviceLogin;
+pub(crate) use discovery::{Server, describe, protected};
 pub(crate) use proof::Proof;
 pub(crate) use sign_in::{SignIn, SigningIn};
 pub(super) use wire::{answered, sealed_answer};
