@@ -23,6 +23,17 @@ struct Lines {
     /// When something last happened, and until when nothing will by intent.
     moved_at: Option<tokio::time::Instant>,
     paused_until: Option<DateTime<Utc>>,
+    spans: Vec<StreamSpan>,
+}
+
+/// When a stream was read.
+#[derive(Debug, Clone)]
+pub(super) struct StreamSpan {
+    pub name: String,
+    pub began_at: DateTime<Utc>,
+    /// Absent = it was stopped with the run.
+    pub ended_at: Option<DateTime<Utc>>,
+    pub is_failed: bool,
 }
 
 impl RunLog {
@@ -42,6 +53,7 @@ impl RunLog {
             Event::Paused { until, .. } => Some(*until),
             _ => None,
         };
+        lines.span(event);
         if event.level() > Level::Debug {
             lines.push(line_of(Clock.now(), event));
         }
@@ -51,6 +63,11 @@ impl RunLog {
     pub(super) fn read(&self) -> (Vec<LogLine>, u64) {
         let lines = self.lines();
         (lines.first.iter().chain(&lines.last).cloned().collect(), lines.left_out)
+    }
+
+    /// When each stream was read, in the order in which they began.
+    pub(super) fn spans(&self) -> Vec<StreamSpan> {
+        self.lines().spans.clone()
     }
 
     /// How long nothing happened since `began`, pauses left out.
@@ -66,6 +83,20 @@ impl RunLog {
 }
 
 impl Lines {
+    fn span(&mut self, event: &Event) {
+        let Some(name) = event.stream() else { return };
+        if matches!(event, Event::StreamBegan { .. }) {
+            let name = name.to_owned();
+            self.spans.push(StreamSpan { name, began_at: Clock.now(), ended_at: None, is_failed: false });
+            return;
+        }
+        let is_failed = matches!(event, Event::StreamFailed { .. });
+        let is_over = is_failed || matches!(event, Event::StreamSealed { .. });
+        if let Some(span) = self.spans.iter_mut().rev().find(|span| span.name == name).filter(|_| is_over) {
+            (span.ended_at, span.is_failed) = (Some(Clock.now()), is_failed);
+        }
+    }
+
     fn push(&mut self, line: LogLine) {
         if self.first.len() < LOG_LINES_MAX / 2 {
             self.first.push(line);

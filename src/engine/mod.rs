@@ -35,6 +35,7 @@ mod slices;
 mod stream;
 mod sweep;
 mod tables;
+mod trace;
 mod watch;
 mod watchdog;
 mod write;

@@ -24,6 +24,7 @@ use super::resume::{Resume, Resuming};
 use super::slices::Backfill;
 use super::stream::{Pages, Reading};
 use super::tables::{failed_report, table_manifests, table_reports};
+use super::trace::send_trace;
 use super::watchdog::watch_over;
 use crate::clock::Clock;
 use crate::model::deletes::Deletes;
@@ -132,6 +133,7 @@ pub(crate) async fn run_job(ctx: Arc<Context>, options: RunOptions) -> Ended {
         let is_typed = failure == Some(Class::Usage) && !options.streams.is_empty();
         let is_news = !is_typed && options.reads == Reads::Source;
         chronicle.add_run(&ctx, options.slot, failed.as_ref(), is_news, &mut report).await;
+        report.warnings.extend(send_trace(&ctx, &report, options.slot).await);
         if let Err(error) = keep(&ctx, options.slot, &report).await {
             report.warnings.push(format!("the report of the run is not kept: {}", text_of(&error)));
         }

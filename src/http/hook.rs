@@ -206,6 +206,16 @@ impl Hook {
         }
     }
 
+    /// Sends once, for at most `NOTICE_TRY_MAX`: what nobody needs is not worth a wait.
+    pub(crate) async fn send_once_only(
+        &self,
+        method: &Method,
+        headers: &HeaderMap,
+        body: Option<Bytes>,
+    ) -> Result<(), HookError> {
+        self.send_once(method, headers, body).await.map_err(|error| HookError::of(&error))
+    }
+
     async fn send_once(&self, method: &Method, headers: &HeaderMap, body: Option<Bytes>) -> Result<(), Error> {
         let asked = SafeUrl::new(self.url.clone());
         let mut request = self.inner.request(method.clone(), self.url.clone()).headers(headers.clone());
