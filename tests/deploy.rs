@@ -568,7 +568,7 @@ fn the_daemon_reads_a_mounted_configmap_once() {
         std::os::unix::fs::symlink(format!("..data/{name}"), place.path(&format!("jobs/{name}"))).expect("a link");
         place.haul(&["check", &format!("jobs/{name}")]).expect_code(0);
     }
-    let mut daemon = place.command(&["serve", "jobs", "--json"]);
+    let mut daemon = place.command(&["serve", "jobs", "--json", "--no-web"]);
     let mut daemon = daemon.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("haul starts");
     let mut line = String::new();
     let mut notes = std::io::BufReader::new(daemon.stdout.take().expect("a pipe"));

@@ -227,6 +227,9 @@ pub(super) struct ServeArgs {
     /// /metrics, too [env: HAUL_WEB_TOKEN holds the token itself]
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
+    /// Answer /metrics without a login: names of jobs and counts are then shown to whoever reaches the port
+    #[arg(long)]
+    pub open_metrics: bool,
     /// Address by which people reach the page, where a proxy stands before it
     #[arg(long, value_name = "URL")]
     pub public_url: Option<Url>,

@@ -107,8 +107,8 @@ impl History {
     /// The newest entries, the newest first.
     pub(crate) async fn newest(&self, count: usize, now: DateTime<Utc>) -> Result<Vec<Entry>, Error> {
         let mut newest = Vec::new();
-        // A clock that was ahead for a while left hours that are not yet.
-        let latest = self.hour(now + chrono::TimeDelta::days(1));
+        // A clock that was far ahead for a while left hours that are long not yet.
+        let latest = self.hour(now + chrono::TimeDelta::days(2));
         for hour in self.records.keys(&self.entries).await?.iter().rev().filter(|hour| **hour <= latest) {
             if newest.len() >= count {
                 break;

@@ -57,8 +57,8 @@ pub(super) async fn guard(State(site): State<Arc<Site>>, request: Request, next:
 
 /// Lets a request pass, with the visitor and the fields of its form at hand.
 async fn admit(site: &Site, path: &str, visitor: Option<&Visitor>, request: Request) -> Result<Request, Response> {
-    // Health checks come by address, and tell nothing.
-    if matches!(path, "/healthz" | "/readyz") {
+    // Health checks and scrapes come by address.
+    if matches!(path, "/healthz" | "/readyz") || path == "/metrics" && site.web.access.are_metrics_open {
         return Ok(request);
     }
     // A name that somebody else's page resolves to this machine is not ours (DNS rebinding).

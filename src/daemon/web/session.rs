@@ -36,6 +36,8 @@ pub(crate) struct Access {
     pub token: Option<Secret>,
     /// Whoever logs in there and is among the named may do everything.
     pub sign_in: Option<SignIn>,
+    /// /metrics asks for no login: names of jobs and counts are shown to whoever reaches the port.
+    pub are_metrics_open: bool,
 }
 
 /// Who asks.
@@ -319,6 +321,7 @@ mod tests {
             public: public.map(|url| url.parse().expect("a URL")),
             token: None,
             sign_in: None,
+            are_metrics_open: false,
         };
         for host in ["localhost:8733", "127.0.0.1:8733", "[::1]:8733", "localhost", "127.0.0.1"] {
             assert!(access(None).is_host(host), "{host}");
