@@ -11,10 +11,11 @@ use super::output::{Output, columns, count, counted, size};
 use super::progress::telemetry;
 use super::signals::{interrupted, until_signalled};
 use crate::clock::Clock;
-use crate::daemon::due_slot;
-use crate::engine::{self, Backfill, Context, Ended, Memory, Purpose, Reads, Resuming, RunOptions, run_job};
+use crate::daemon::{Due, due_slot, why_ahead};
+use crate::engine::{Backfill, Context, Ended, Memory, Purpose, Reads, Resuming, RunOptions, run_job, text_of};
 use crate::job::load;
 use crate::model::report::{MergeCounts, Outcome, RunReport, SchemaChange, SweepCounts, TableOutcome, TableReport};
+use crate::schedule::Overlap;
 
 pub(super) async fn run(around: Surroundings, args: RunArgs) -> Result<Exit, Failure> {
     let job = load(&args.job.file, &args.job.set)?;
@@ -24,17 +25,34 @@ pub(super) async fn run(around: Surroundings, args: RunArgs) -> Result<Exit, Fai
             Failure::usage(format!("job `{}` has no `schedule`, so nothing of it is ever due", job.name))
         })?;
         let records = around.settings.open_records().await?;
-        let Some(due) = due_slot(&job, &schedule, &records).await? else {
-            let next = schedule.next_after(Clock.now());
-            let next = next.map_or_else(String::new, |next| format!("; next {}", next.format("%Y-%m-%d %H:%M:%SZ")));
-            around.output.note(format!("nothing is due{next}"));
-            return Ok(Exit::Done);
-        };
-        Some(due)
+        match due_slot(&job, &schedule, &around.settings, &records).await? {
+            Due::Slot(taken) => Some((taken, schedule.overlap == Overlap::Queue)),
+            Due::Nothing => {
+                let next = schedule.next_after(Clock.now());
+                let next =
+                    next.map_or_else(String::new, |next| format!("; next {}", next.format("%Y-%m-%d %H:%M:%SZ")));
+                around.output.note(format!("nothing is due{next}"));
+                return Ok(Exit::Done);
+            }
+            Due::Queued { process } => {
+                around.output.note(format!("the slot waits: another run of this job is going on ({process})"));
+                return Ok(Exit::Skipped);
+            }
+            Due::Ahead { last } => return Err(Failure::failed(why_ahead(last))),
+        }
     } else {
         None
     };
-    let ctx = Context::open(job, &around.settings, Purpose::Run, cancel.clone(), telemetry(around.output)).await?;
+    let opened = Context::open(job, &around.settings, Purpose::Run, cancel.clone(), telemetry(around.output)).await;
+    let (ctx, due) = match (opened, due) {
+        (Ok(ctx), due) => (ctx, due),
+        (Err(error), None) => return Err(error.into()),
+        // The slot has had its turn; otherwise every call would try it again.
+        (Err(error), Some((taken, _))) => {
+            taken.fail(text_of(&error)).await?;
+            return Err(error.into());
+        }
+    };
     let memory = if args.full { Memory::Forgotten } else { Memory::Kept };
     let backfill = Backfill { from: args.from, until: args.until };
     let resuming = match (args.resume, args.no_resume) {
@@ -48,12 +66,16 @@ pub(super) async fn run(around: Surroundings, args: RunArgs) -> Result<Exit, Fai
         backfill,
         resuming,
         reads: Reads::Source,
-        slot: due.as_ref().map(|(slot, _)| *slot),
+        slot: due.as_ref().map(|(taken, _)| taken.slot),
+        is_queued: due.as_ref().is_some_and(|(_, is_queued)| *is_queued),
     };
     let ended = until_signalled(around.output, &cancel, run_job(Arc::new(ctx), options)).await?;
-    // A run that was stopped leaves its slot to the next call.
-    if let Some((slot, slots)) = due.filter(|_| ended.report.outcome != Outcome::Interrupted) {
-        slots.end(slot).await.map_err(engine::Error::from)?;
+    if let Some((taken, _)) = due {
+        match ended.report.outcome {
+            Outcome::Interrupted => taken.give_back().await?,
+            Outcome::Skipped => taken.end(false).await?,
+            Outcome::Published | Outcome::Unchanged | Outcome::Failed | Outcome::Held => taken.end(true).await?,
+        }
     }
     Ok(show(around.output, &ended))
 }

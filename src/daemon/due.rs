@@ -1,54 +1,164 @@
-//! The slot that a call from a crontab or container serves.
+//! The slot that a call from a crontab or container serves, and what the daemon has in common with it.
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
+use super::board::Books;
 use crate::clock::Clock;
-use crate::engine::{self, history_of, host_name, open_store, slots_of};
+use crate::engine::{self, Settings, going_on, history_of, host_name, open_store, slots_of};
+use crate::limits::{BOARD_ENTRIES, SLOTS_AHEAD_MAX};
 use crate::model::history::{Entry, Served};
 use crate::model::plan::Job;
-use crate::schedule::{Missed, Schedule};
-use crate::state::{Paused, RecordStore, Slots};
+use crate::schedule::{Missed, Overlap, Schedule};
+use crate::state::{self, Paused, RecordStore, SlotsSeen};
 
-/// The newest slot that is due, which is taken by this call; what passed before it is written down. `None` = nothing is due, or
-/// somebody else was faster.
+/// What a call finds due.
+pub(crate) enum Due {
+    Slot(Box<Taken>),
+    Nothing,
+    /// The slot stays for a later call: this process runs the job at the moment, and the job's slots queue.
+    Queued {
+        process: String,
+    },
+    /// Slots up to then were served by a clock that was ahead.
+    Ahead {
+        last: DateTime<Utc>,
+    },
+}
+
+/// A slot that belongs to this process from now on.
+pub(crate) struct Taken {
+    pub slot: DateTime<Utc>,
+    books: Books,
+    /// A slot that another process took before and did not end.
+    former: Option<DateTime<Utc>>,
+}
+
+/// The newest slot that is due, which is taken by this call; what passed before it is written down.
 pub(crate) async fn due_slot(
     job: &Job,
     schedule: &Schedule,
+    settings: &Settings,
     records: &Arc<RecordStore>,
-) -> Result<Option<(DateTime<Utc>, Slots)>, engine::OpenError> {
+) -> Result<Due, engine::OpenError> {
     let store = open_store(job)?;
-    let slots = slots_of(job, &store, records);
+    let (slots, history) = (slots_of(job, &store, records), history_of(job, &store, records));
+    let books = Books { store, slots, history };
+    Ok(find(job, schedule, settings, records, books).await.map_err(engine::Error::from)?)
+}
+
+async fn find(
+    job: &Job,
+    schedule: &Schedule,
+    settings: &Settings,
+    records: &Arc<RecordStore>,
+    books: Books,
+) -> Result<Due, state::Error> {
     let now = Clock.now();
-    let wrong = engine::Error::from;
-    let seen = slots.look(now).await.map_err(wrong)?;
-    if let Some(left) = seen.left
-        && slots.begin_again(left).await.map_err(wrong)?
+    let seen = books.slots.look(now).await?;
+    if let Some(last) = ahead(&seen, now) {
+        return Ok(Due::Ahead { last });
+    }
+    if let Some(left) = seen.left.filter(|_| seen.paused.is_none())
+        && books.take_left(left).await?
     {
-        return Ok(Some((left, slots)));
+        return Ok(Due::Slot(Box::new(Taken { slot: left, books, former: None })));
     }
     let due = schedule.due(seen.last, now);
-    let history = history_of(job, &store, records);
     let leave = async |slot: DateTime<Utc>, outcome: Served, why: String| {
-        if slots.pass(slot).await? {
-            history.add(&unserved(slot, outcome, why)).await?;
+        if books.slots.pass(slot).await? {
+            books.history.add(&unserved(slot, outcome, why)).await?;
         }
-        Ok::<_, crate::state::Error>(())
+        Ok::<_, state::Error>(())
     };
     if let Some(missed) = due.missed {
-        leave(missed.last, Served::Missed, why_missed(missed)).await.map_err(wrong)?;
+        leave(missed.last, Served::Missed, why_missed(missed)).await?;
     }
     for slot in due.served {
         if let Some(paused) = &seen.paused {
-            leave(slot, Served::Paused, why_paused(paused)).await.map_err(wrong)?;
-        } else if let Some(blackout) = schedule.blackout_at(slot) {
-            leave(slot, Served::Blackout, format!("within the blackout {blackout}")).await.map_err(wrong)?;
-        } else if slots.begin(slot).await.map_err(wrong)? {
-            return Ok(Some((slot, slots)));
+            leave(slot, Served::Paused, why_paused(paused)).await?;
+            continue;
+        }
+        if let Some(blackout) = schedule.blackout_at(slot) {
+            leave(slot, Served::Blackout, format!("within the blackout {blackout}")).await?;
+            continue;
+        }
+        if schedule.overlap == Overlap::Queue
+            && let Some(process) = going_on(job, &books.store, records, settings).await?
+        {
+            return Ok(Due::Queued { process });
+        }
+        if books.slots.begin(slot).await? {
+            let former = seen.serving.map(|(slot, _)| slot);
+            return Ok(Due::Slot(Box::new(Taken { slot, books, former })));
         }
     }
-    Ok(None)
+    Ok(Due::Nothing)
+}
+
+impl Taken {
+    /// The run is over, however that ended. `has_run` = it was not kept from it by another run of the job.
+    pub(crate) async fn end(self, has_run: bool) -> Result<(), engine::Error> {
+        if let Some(former) = self.former.filter(|_| has_run) {
+            self.books.settle(former).await?;
+        }
+        Ok(self.books.slots.end(self.slot).await?)
+    }
+
+    /// The run was stopped: the slot is left to whoever comes next.
+    pub(crate) async fn give_back(self) -> Result<(), engine::Error> {
+        Ok(self.books.slots.give_back(self.slot).await?)
+    }
+
+    /// The run could not even begin.
+    pub(crate) async fn fail(self, why: String) -> Result<(), engine::Error> {
+        self.books.history.add(&unserved(self.slot, Served::Failed, why)).await?;
+        self.end(false).await
+    }
+}
+
+impl Books {
+    /// Takes a slot that a process left, unless its run was over and only that was not written down any more.
+    pub(super) async fn take_left(&self, slot: DateTime<Utc>) -> Result<bool, state::Error> {
+        let is_over = self.entries_of(slot).await?.iter().any(|entry| entry.outcome != Served::Interrupted);
+        if is_over {
+            self.slots.end(slot).await?;
+            return Ok(false);
+        }
+        self.slots.begin_again(slot).await
+    }
+
+    /// A run went through while another process was taken to serve this slot: that process is gone, and where it left no entry
+    /// this is one.
+    pub(super) async fn settle(&self, slot: DateTime<Utc>) -> Result<Option<Entry>, state::Error> {
+        if !self.entries_of(slot).await?.is_empty() {
+            return Ok(None);
+        }
+        let why = "its process ended without a word".to_owned();
+        let entry = unserved(slot, Served::Interrupted, why);
+        self.history.add(&entry).await?;
+        Ok(Some(entry))
+    }
+
+    async fn entries_of(&self, slot: DateTime<Utc>) -> Result<Vec<Entry>, state::Error> {
+        let mut entries = self.history.newest(BOARD_ENTRIES, Clock.now()).await?;
+        entries.retain(|entry| entry.slot == Some(slot));
+        Ok(entries)
+    }
+}
+
+/// Up to when a clock that was ahead had slots served. `None` = it was not.
+pub(super) fn ahead(seen: &SlotsSeen, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let most = TimeDelta::from_std(SLOTS_AHEAD_MAX).unwrap_or(TimeDelta::MAX);
+    (seen.last - now > most).then_some(seen.last)
+}
+
+pub(crate) fn why_ahead(last: DateTime<Utc>) -> String {
+    let last = moment(last);
+    format!(
+        "a clock that was ahead had the slots up to {last} served: nothing is due before, unless `haul schedule resume` says so"
+    )
 }
 
 /// The entry of a slot that no run serves.
@@ -56,10 +166,11 @@ pub(super) fn unserved(slot: DateTime<Utc>, outcome: Served, why: String) -> Ent
     Entry { slot: Some(slot), at: Clock.now(), outcome, why: Some(why), host: host_name(), run: None }
 }
 
-pub(super) fn why_missed(Missed { first, last, count }: Missed) -> String {
+pub(super) fn why_missed(Missed { first, last, count, is_more }: Missed) -> String {
+    let more = if is_more { "more than " } else { "" };
     match count {
         1 => "nothing ran at its time".to_owned(),
-        _ => format!("nothing ran at the time of {count} slots from {} to {}", moment(first), moment(last)),
+        _ => format!("nothing ran at the time of {more}{count} slots from {} to {}", moment(first), moment(last)),
     }
 }
 

@@ -9,15 +9,16 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::board::{Board, Books};
-use super::due::{moment, unserved, why_missed, why_paused};
+use super::due::{ahead, moment, unserved, why_ahead, why_missed, why_paused};
 use super::{Note, Order, Tell};
 use crate::clock::Clock;
 use crate::engine::{
-    Class, Context, Ended, Purpose, RunOptions, Settings, history_of, open_store, run_job, slots_of, text_of,
+    Class, Context, Ended, Purpose, RunOptions, Settings, going_on, history_of, open_store, run_job, slots_of, text_of,
 };
-use crate::limits::{BOARD_ENTRIES, BOARD_REFRESH, SCHEDULE_LOOK_EVERY, SCHEDULE_RETRY_WAIT};
+use crate::limits::{BOARD_ENTRIES, BOARD_REFRESH, QUEUE_LOOK_EVERY, SCHEDULE_LOOK_EVERY, SCHEDULE_RETRY_WAIT};
 use crate::model::history::{Entry, Served};
 use crate::model::plan::Job;
+use crate::model::report::Outcome;
 use crate::schedule::{Overlap, Schedule};
 use crate::state::{RecordStore, SlotsSeen};
 use crate::telemetry::Telemetry;
@@ -45,13 +46,24 @@ struct Memory {
     going: Option<Going>,
     /// When the history was read, and up to which slot.
     read: Option<(Instant, DateTime<Utc>)>,
+    /// What was told and is still so.
+    trouble: Option<String>,
 }
 
 /// A run that is going on.
 struct Going {
     slot: Option<DateTime<Utc>>,
+    /// A slot that another process took before and did not end.
+    former: Option<DateTime<Utc>>,
     cancel: CancellationToken,
     ended: oneshot::Receiver<Result<Ended, String>>,
+}
+
+/// One that is over.
+struct Over {
+    slot: Option<DateTime<Utc>>,
+    former: Option<DateTime<Utc>>,
+    ended: Result<Ended, String>,
 }
 
 /// What to do about the slots.
@@ -67,10 +79,12 @@ impl Keeper {
         let mut memory = Memory::default();
         while !self.is_over.is_cancelled() {
             let wait = match self.look(&mut memory).await {
-                Ok(wait) => wait.min(SCHEDULE_LOOK_EVERY),
+                Ok(wait) => {
+                    memory.trouble = None;
+                    wait.min(SCHEDULE_LOOK_EVERY)
+                }
                 Err(why) => {
-                    self.board.change(&self.job, |seat| seat.trouble = Some(why.clone()));
-                    (self.tell)(Note::Trouble { job: self.job.name.clone(), why });
+                    self.trouble(&mut memory, why);
                     SCHEDULE_RETRY_WAIT
                 }
             };
@@ -95,9 +109,18 @@ impl Keeper {
         self.board.leave(&self.job);
     }
 
+    /// Tells of it once, however often it is met.
+    fn trouble(&self, memory: &mut Memory, why: String) {
+        self.board.change(&self.job, |seat| seat.trouble = Some(why.clone()));
+        if memory.trouble.as_ref() != Some(&why) {
+            (self.tell)(Note::Trouble { job: self.job.name.clone(), why: why.clone() });
+        }
+        memory.trouble = Some(why);
+    }
+
     fn obey(&self, order: Order, memory: &mut Memory) {
         match (order, &memory.going) {
-            (Order::RunNow, None) => memory.going = Some(self.begin(None)),
+            (Order::RunNow, None) => memory.going = Some(self.begin(None, None)),
             (Order::Stop, Some(going)) => going.cancel.cancel(),
             (Order::Look, _) => memory.read = None,
             // It is what it should be.
@@ -139,9 +162,12 @@ impl Keeper {
         going: &mut Option<Going>,
     ) -> Result<Look, String> {
         let unread = |error: crate::state::Error| text_of(&error);
-        if let Some(left) = seen.left.filter(|_| going.is_none()) {
-            if books.slots.begin_again(left).await.map_err(unread)? {
-                *going = Some(self.begin(Some(left)));
+        if let Some(last) = ahead(seen, now) {
+            return Err(why_ahead(last));
+        }
+        if let Some(left) = seen.left.filter(|_| going.is_none() && seen.paused.is_none()) {
+            if books.take_left(left).await.map_err(unread)? {
+                *going = Some(self.begin(Some(left), None));
             }
             return Ok(Look::Again);
         }
@@ -167,9 +193,15 @@ impl Keeper {
             return Ok(Look::In(wait));
         }
         match (&*going, schedule.overlap) {
-            (None, _) => {
+            (None, overlap) => {
+                if overlap == Overlap::Queue
+                    && going_on(&self.job, &books.store, &self.records, &self.settings).await.map_err(unread)?.is_some()
+                {
+                    return Ok(Look::In(QUEUE_LOOK_EVERY));
+                }
                 if books.slots.begin(slot).await.map_err(unread)? {
-                    *going = Some(self.begin(Some(slot)));
+                    let former = seen.serving.as_ref().map(|(slot, _)| *slot);
+                    *going = Some(self.begin(Some(slot), former));
                 }
                 Ok(Look::Again)
             }
@@ -219,13 +251,15 @@ impl Keeper {
         Ok(())
     }
 
-    fn begin(&self, slot: Option<DateTime<Utc>>) -> Going {
+    fn begin(&self, slot: Option<DateTime<Utc>>, former: Option<DateTime<Utc>>) -> Going {
         (self.tell)(Note::Began { job: self.job.name.clone(), slot });
         self.board.change(&self.job, |seat| seat.began(slot));
         let cancel = CancellationToken::new();
         let (job, settings, stop) = (Arc::clone(&self.job), Arc::clone(&self.settings), cancel.clone());
         let (room, runtime) = (Arc::clone(&self.room), Handle::current());
         let (board, tell) = (Arc::clone(&self.board), Arc::clone(&self.tell));
+        // A person who starts a run is told at once that another one is going on.
+        let is_queued = slot.is_some() && self.job.schedule.as_ref().is_some_and(|own| own.overlap == Overlap::Queue);
         let (done, ended) = oneshot::channel();
         let work = async move || {
             let _place = tokio::select! {
@@ -239,7 +273,7 @@ impl Keeper {
             });
             let ctx = Context::open((*job).clone(), &settings, Purpose::Run, stop, telemetry).await;
             let ctx = ctx.map_err(|error| text_of(&error))?;
-            let options = RunOptions { slot, ..RunOptions::default() };
+            let options = RunOptions { slot, is_queued, ..RunOptions::default() };
             Ok(run_job(Arc::new(ctx), options).await)
         };
         // A thread of its own, and none of the runtime's: these are bounded, and the run's own work waits for them.
@@ -247,11 +281,11 @@ impl Keeper {
             // Nobody waits for it any more when the daemon was stopped twice.
             let _ = done.send(runtime.block_on(work()));
         });
-        Going { slot, cancel, ended }
+        Going { slot, former, cancel, ended }
     }
 
     /// A run is over. One that was stopped with the daemon leaves its slot to whoever starts next.
-    async fn close(&self, memory: &mut Memory, (slot, ended): (Option<DateTime<Utc>>, Result<Ended, String>)) {
+    async fn close(&self, memory: &mut Memory, Over { slot, former, ended }: Over) {
         let Some(books) = memory.books.clone() else { return };
         let job = self.job.name.clone();
         let is_left = self.is_stopped.is_cancelled()
@@ -260,6 +294,7 @@ impl Keeper {
                 Err(_) => true,
             };
         let report = ended.as_ref().ok().map(|ended| ended.report.clone());
+        let has_run = report.as_ref().is_some_and(|report| report.outcome != Outcome::Skipped);
         self.board.change(&self.job, |seat| seat.ended(report.as_ref()));
         match ended {
             Ok(ended) => {
@@ -275,9 +310,20 @@ impl Keeper {
                 }
             }
         }
-        if let Some(slot) = slot.filter(|_| !is_left)
-            && let Err(error) = books.slots.end(slot).await
-        {
+        let Some(slot) = slot else { return };
+        let closed = async {
+            if is_left {
+                return books.slots.give_back(slot).await;
+            }
+            if let Some(former) = former.filter(|_| has_run)
+                && let Some(entry) = books.settle(former).await?
+            {
+                self.board.change(&self.job, |seat| seat.entered(entry.clone()));
+                (self.tell)(Note::NotServed { job: job.clone(), entry: Box::new(entry) });
+            }
+            books.slots.end(slot).await
+        };
+        if let Err(error) = closed.await {
             (self.tell)(Note::Trouble { job, why: text_of(&error) });
         }
     }
@@ -299,10 +345,10 @@ impl Keeper {
 }
 
 /// Waits for the end of the run that is going on; for ever where there is none.
-async fn end_of(going: &mut Option<Going>) -> (Option<DateTime<Utc>>, Result<Ended, String>) {
+async fn end_of(going: &mut Option<Going>) -> Over {
     let Some(run) = going else { return std::future::pending().await };
     let ended = (&mut run.ended).await.unwrap_or_else(|_| Err("the run ended without a word".to_owned()));
-    let slot = run.slot;
+    let over = Over { slot: run.slot, former: run.former, ended };
     *going = None;
-    (slot, ended)
+    over
 }

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use super::context::Settings;
 use super::error::Error;
 use super::run::hex;
 use crate::clock::Clock;
 use crate::limits::RUN_LEASE;
 use crate::model::plan::Job;
 use crate::state::lease::{Acquired, Held, Lease};
-use crate::state::{Observations, RecordStore};
+use crate::state::{self, Observations, RecordStore};
 use crate::store::Store;
 
 /// The right to write a job's dataset.
@@ -29,11 +30,25 @@ pub(super) async fn lease_of(
     observations: &Observations,
 ) -> Result<LeasedRun, Error> {
     prove(store, records).await?;
-    let name = format!("run/{}/{}", job.name, hex(store.shown().as_bytes(), 8));
-    Ok(match Lease::acquire(records, observations, &name, RUN_LEASE).await? {
+    Ok(match Lease::acquire(records, observations, &name_of(job, store), RUN_LEASE).await? {
         Acquired::Lease(lease) => LeasedRun::Leased(lease),
         Acquired::Held(held) => LeasedRun::Held(held),
     })
+}
+
+fn name_of(job: &Job, store: &Store) -> String {
+    format!("run/{}/{}", job.name, hex(store.shown().as_bytes(), 8))
+}
+
+/// The process whose run of the job is going on, for a message. `None` = none is.
+pub(crate) async fn going_on(
+    job: &Job,
+    store: &Store,
+    records: &RecordStore,
+    settings: &Settings,
+) -> Result<Option<String>, state::Error> {
+    let observations = Observations::new(&settings.local_folder);
+    Ok(Lease::look(records, &observations, &name_of(job, store)).await?.as_ref().map(process_of))
 }
 
 /// Does something with a job's dataset under its lease, which is kept alive meanwhile.

@@ -42,6 +42,7 @@ pub(crate) use cursors::{CursorChange, Cursors, change_cursors, load_cursors};
 pub(crate) use error::{Class, Error};
 pub(crate) use gates::held::{Decision, decide};
 pub(crate) use history::{history_of, host_name, slots_of};
+pub(crate) use leased::going_on;
 pub(crate) use log::line_of;
 pub(crate) use outlook::{Outlook, StreamOutlook};
 pub(crate) use place::{Said, StatePlace};

@@ -25,6 +25,7 @@ use super::stream::{Pages, Reading};
 use super::tables::{failed_report, table_manifests, table_reports};
 use super::watchdog::watch_over;
 use crate::clock::Clock;
+use crate::limits::QUEUE_LOOK_EVERY;
 use crate::model::deletes::Deletes;
 use crate::model::history::{Entry, HISTORY_FORMAT, RunDocument};
 use crate::model::manifest::{FORMAT_VERSION, Status, StatusTable};
@@ -46,6 +47,8 @@ pub(crate) struct RunOptions {
     pub reads: Reads,
     /// The scheduled instant that it serves. Absent = it was started by hand.
     pub slot: Option<DateTime<Utc>>,
+    /// Whether it waits for the end of another run of the job, instead of being skipped.
+    pub is_queued: bool,
 }
 
 /// What the tables are made of.
@@ -145,16 +148,24 @@ async fn keep(ctx: &Context, report: &RunReport, entry: Entry) -> Result<(), Err
 
 async fn run_leased(ctx: &Arc<Context>, options: &RunOptions, report: &mut RunReport) -> Result<Outcome, Error> {
     let streams = chosen(ctx, &options.streams)?;
-    let lease = match lease_of(&ctx.job, &ctx.store, &ctx.records, &ctx.observations).await? {
-        LeasedRun::Leased(lease) => Arc::new(lease),
-        LeasedRun::Held(held) => {
-            report.error = Some(format!("another run of this job is going on ({})", process_of(&held)));
-            report.hint = Some(format!(
-                "should that process be gone without a word, a run after {} s takes over",
-                held.lapses_in.as_secs() + 1
-            ));
-            return Ok(Outcome::Skipped);
+    let lease = loop {
+        let held = match lease_of(&ctx.job, &ctx.store, &ctx.records, &ctx.observations).await? {
+            LeasedRun::Leased(lease) => break Arc::new(lease),
+            LeasedRun::Held(held) => held,
+        };
+        // As long as that run takes, which may be days: whoever queues wants that. Should its process die, its lease lapses.
+        if options.is_queued {
+            tokio::select! {
+                () = ctx.cancel.cancelled() => return Err(Error::Interrupted),
+                () = tokio::time::sleep(QUEUE_LOOK_EVERY) => continue,
+            }
         }
+        report.error = Some(format!("another run of this job is going on ({})", process_of(&held)));
+        report.hint = Some(format!(
+            "should that process be gone without a word, a run after {} s takes over",
+            held.lapses_in.as_secs() + 1
+        ));
+        return Ok(Outcome::Skipped);
     };
     let is_stopped = CancellationToken::new();
     let heartbeat = tokio::spawn(keep_lease(Arc::clone(&lease), is_stopped.clone()));

@@ -135,6 +135,16 @@ impl Lease {
         Err(Error::Record { key, why: format!("it changed {LEASE_TRIES_MAX} times while it was to be taken") })
     }
 
+    /// Who holds the lease at the moment. `None` = it may be taken.
+    pub(crate) async fn look(
+        store: &RecordStore,
+        observations: &Observations,
+        name: &str,
+    ) -> Result<Option<Held>, Error> {
+        let Some(found) = store.get(&format!("lease/{name}")).await? else { return Ok(None) };
+        is_held(&found, &read_record(&found)?, observations)
+    }
+
     /// How often `renew` must be called.
     pub(crate) fn renewal_interval(&self) -> Duration {
         self.time_to_live / 3
