@@ -73,8 +73,9 @@ pub(super) async fn run(around: Surroundings, args: RunArgs) -> Result<Exit, Fai
     if let Some((taken, _)) = due {
         match ended.report.outcome {
             Outcome::Interrupted => taken.give_back().await?,
-            Outcome::Skipped => taken.end(false).await?,
-            Outcome::Published | Outcome::Unchanged | Outcome::Failed | Outcome::Held => taken.end(true).await?,
+            Outcome::Published | Outcome::Unchanged | Outcome::Failed | Outcome::Held | Outcome::Skipped => {
+                taken.end(&ended).await?;
+            }
         }
     }
     Ok(show(around.output, &ended))

@@ -38,8 +38,18 @@ pub(super) async fn run(around: Surroundings, args: ServeArgs) -> Result<Exit, F
     };
     let (serving, reload, reloads, is_stopped) = work.await?;
     let hangups = tokio::spawn(hangups(reload));
-    let served = until_signalled(output, &is_stopped, serve(serving, reloads)).await?;
+    let served = until_signalled(output, &is_stopped, serve(serving, reloads)).await;
     hangups.abort();
+    let served = match served {
+        // A document a line, this one too.
+        Err(failure) if output.is_json => {
+            output.json_line(
+                &json!({ "at": Clock.now(), "note": "stopped", "why": failure.error, "hint": failure.hint }),
+            );
+            return Ok(failure.exit);
+        }
+        served => served?,
+    };
     served.map_err(|error| {
         Failure::usage(format!("the folder {} cannot be read", args.folder.display())).cause(&error)
     })?;

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::board::Books;
 use crate::clock::Clock;
-use crate::engine::{self, Settings, going_on, history_of, host_name, open_store, slots_of};
+use crate::engine::{self, Ended, Settings, going_on, history_of, host_name, open_store, slots_of};
 use crate::limits::{BOARD_ENTRIES, SLOTS_AHEAD_MAX};
 use crate::model::history::{Entry, Served};
 use crate::model::plan::Job;
@@ -98,9 +98,9 @@ async fn find(
 }
 
 impl Taken {
-    /// The run is over, however that ended. `has_run` = it was not kept from it by another run of the job.
-    pub(crate) async fn end(self, has_run: bool) -> Result<(), engine::Error> {
-        if let Some(former) = self.former.filter(|_| has_run) {
+    /// The run is over, however that ended.
+    pub(crate) async fn end(self, ended: &Ended) -> Result<(), engine::Error> {
+        if let Some(former) = self.former.filter(|_| ended.has_taken_over) {
             self.books.settle(former).await?;
         }
         Ok(self.books.slots.end(self.slot).await?)
@@ -114,7 +114,7 @@ impl Taken {
     /// The run could not even begin.
     pub(crate) async fn fail(self, why: String) -> Result<(), engine::Error> {
         self.books.history.add(&unserved(self.slot, Served::Failed, why)).await?;
-        self.end(false).await
+        Ok(self.books.slots.end(self.slot).await?)
     }
 }
 
@@ -129,8 +129,7 @@ impl Books {
         self.slots.begin_again(slot).await
     }
 
-    /// A run went through while another process was taken to serve this slot: that process is gone, and where it left no entry
-    /// this is one.
+    /// The process that served this slot is gone; where it left no entry this is one.
     pub(super) async fn settle(&self, slot: DateTime<Utc>) -> Result<Option<Entry>, state::Error> {
         if !self.entries_of(slot).await?.is_empty() {
             return Ok(None);

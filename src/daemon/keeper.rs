@@ -18,7 +18,6 @@ use crate::engine::{
 use crate::limits::{BOARD_ENTRIES, BOARD_REFRESH, QUEUE_LOOK_EVERY, SCHEDULE_LOOK_EVERY, SCHEDULE_RETRY_WAIT};
 use crate::model::history::{Entry, Served};
 use crate::model::plan::Job;
-use crate::model::report::Outcome;
 use crate::schedule::{Overlap, Schedule};
 use crate::state::{RecordStore, SlotsSeen};
 use crate::telemetry::Telemetry;
@@ -294,7 +293,7 @@ impl Keeper {
                 Err(_) => true,
             };
         let report = ended.as_ref().ok().map(|ended| ended.report.clone());
-        let has_run = report.as_ref().is_some_and(|report| report.outcome != Outcome::Skipped);
+        let has_taken_over = ended.as_ref().is_ok_and(|ended| ended.has_taken_over);
         self.board.change(&self.job, |seat| seat.ended(report.as_ref()));
         match ended {
             Ok(ended) => {
@@ -315,7 +314,7 @@ impl Keeper {
             if is_left {
                 return books.slots.give_back(slot).await;
             }
-            if let Some(former) = former.filter(|_| has_run)
+            if let Some(former) = former.filter(|_| has_taken_over)
                 && let Some(entry) = books.settle(former).await?
             {
                 self.board.change(&self.job, |seat| seat.entered(entry.clone()));

@@ -73,6 +73,8 @@ pub(crate) enum Memory {
 pub(crate) struct Ended {
     pub report: RunReport,
     pub failure: Option<Class>,
+    /// Whether another process had begun a run and is gone without a word.
+    pub has_taken_over: bool,
 }
 
 /// Runs the job once.
@@ -95,7 +97,8 @@ pub(crate) async fn run_job(ctx: Arc<Context>, options: RunOptions) -> Ended {
         warnings: Vec::new(),
     };
     let began = tokio::time::Instant::now();
-    let ended = run_leased(&ctx, &options, &mut report).await;
+    let mut has_taken_over = false;
+    let ended = run_leased(&ctx, &options, &mut report, &mut has_taken_over).await;
     let counters = ctx.source.client().counters();
     let read = |counter: &std::sync::atomic::AtomicU64| counter.load(std::sync::atomic::Ordering::Relaxed);
     report.source = SourceReport {
@@ -130,7 +133,7 @@ pub(crate) async fn run_job(ctx: Arc<Context>, options: RunOptions) -> Ended {
             report.warnings.push(format!("the run is not in the history: {}", text_of(&error)));
         }
     }
-    Ended { report, failure }
+    Ended { report, failure, has_taken_over }
 }
 
 /// Writes the run into the history; of one that did something, its report and log as well.
@@ -146,7 +149,12 @@ async fn keep(ctx: &Context, report: &RunReport, entry: Entry) -> Result<(), Err
     Ok(history.keep(&ctx.run, &document).await?)
 }
 
-async fn run_leased(ctx: &Arc<Context>, options: &RunOptions, report: &mut RunReport) -> Result<Outcome, Error> {
+async fn run_leased(
+    ctx: &Arc<Context>,
+    options: &RunOptions,
+    report: &mut RunReport,
+    has_taken_over: &mut bool,
+) -> Result<Outcome, Error> {
     let streams = chosen(ctx, &options.streams)?;
     let lease = loop {
         let held = match lease_of(&ctx.job, &ctx.store, &ctx.records, &ctx.observations).await? {
@@ -167,6 +175,7 @@ async fn run_leased(ctx: &Arc<Context>, options: &RunOptions, report: &mut RunRe
         ));
         return Ok(Outcome::Skipped);
     };
+    *has_taken_over = lease.is_taken_over();
     let is_stopped = CancellationToken::new();
     let heartbeat = tokio::spawn(keep_lease(Arc::clone(&lease), is_stopped.clone()));
     let watchdog = tokio::spawn(watch_over(Arc::clone(ctx), is_stopped.clone()));
