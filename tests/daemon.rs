@@ -335,3 +335,69 @@ fn a_clock_that_was_far_ahead_is_told_of_and_put_right() {
     assert!(ended["slot"].as_str().is_some_and(|slot| slot < "2063"), "{ended}");
     assert_eq!(daemon.stop(), 0);
 }
+
+#[test]
+fn a_daemon_makes_up_for_what_passed_while_nothing_ran() {
+    let check = |catchup: &str, expect: &[&str], requests: usize| {
+        let (server, place) = (source(), Workplace::new());
+        // Slots far apart: none comes while the test goes on.
+        let schedule = format!("cron: '0 5 * * *', timezone: Europe/Amsterdam, catchup: {catchup}");
+        let file = place.file("jobs/one.yaml", &scheduled(&server.url, &schedule));
+        let serve = |at: &str, is_done: &dyn Fn(&Daemon)| {
+            let daemon = Daemon::start_at(&place, &["serve", "jobs", "--json"], &Time::From(at.to_owned(), 1));
+            is_done(&daemon);
+            assert_eq!(daemon.stop(), 0);
+        };
+        let keeping = |daemon: &Daemon| drop(daemon.wait("keeping"));
+        let looked = || place.path("state/state.db").exists();
+        serve("2026-03-26 12:00:00", &|daemon| {
+            keeping(daemon);
+            support::scene::wait_until(looked);
+            std::thread::sleep(Duration::from_millis(500));
+        });
+        serve("2026-03-29 12:00:00", &|daemon| {
+            for _ in 0..requests {
+                assert_eq!(daemon.ended()["report"]["outcome"], "published");
+            }
+            if requests == 0 {
+                daemon.wait("not_served");
+            }
+        });
+        // Once is enough.
+        serve("2026-03-29 13:00:00", &|daemon| {
+            keeping(daemon);
+            std::thread::sleep(Duration::from_millis(500));
+        });
+        assert_eq!(server.asked().len(), requests, "{catchup}");
+        let mut command = place.command(&["runs", &file, "--json"]);
+        Time::From("2026-03-29 14:00:00".to_owned(), 1).apply(&mut command);
+        let shown = support::Done::of(command.output().expect("haul starts")).expect_code(0).json();
+        let entries = shown["history"].as_array().expect("entries").clone();
+        assert_each_once(&entries);
+        assert_eq!(outcomes(&entries), expect, "{catchup}");
+    };
+    check("latest", &["missed", "published"], 1);
+    check("none", &["missed"], 0);
+    check("{ all: 10 }", &["published", "published", "published"], 3);
+    check("{ all: 2 }", &["missed", "published", "published"], 2);
+}
+
+#[test]
+fn a_slot_that_was_left_long_ago_is_overtaken_by_the_newest() {
+    let ((server, gate), place) = (gated(), Workplace::new());
+    let file = place.file("jobs/one.yaml", &scheduled(&server.url, "every: 1h, timezone: UTC"));
+    let start = |at: &str| Daemon::start_at(&place, &["serve", "jobs", "--json"], &Time::From(at.to_owned(), 1));
+    let daemon = start("2026-03-26 11:59:58");
+    assert_eq!(daemon.wait("began")["slot"], "2026-03-26T12:00:00Z");
+    support::scene::wait_until(|| server.asked().len() == 1);
+    assert_eq!(daemon.stop(), 0);
+    gate.open();
+    let daemon = start("2026-03-26 17:30:00");
+    assert_eq!(daemon.ended()["slot"], "2026-03-26T17:00:00Z");
+    assert_eq!(daemon.stop(), 0);
+    let mut command = place.command(&["runs", &file, "--json"]);
+    Time::From("2026-03-26 18:00:00".to_owned(), 1).apply(&mut command);
+    let shown = support::Done::of(command.output().expect("haul starts")).expect_code(0).json();
+    let entries = shown["history"].as_array().expect("entries").clone();
+    assert_eq!(outcomes(&entries), ["interrupted", "missed", "published"], "{entries:#?}");
+}

@@ -166,6 +166,59 @@ fn each_slot_runs_once(place: &Workplace, container: &Workplace, count: usize) {
     assert!(by_daemon.min(by_crontab).min(by_container) >= count / 50, "{by_daemon} {by_crontab} {by_container}");
 }
 
+/// A source whose first page waits until the flag is set, and the clock of a job that is seen for the first time.
+fn stopped(place: &Workplace, signal: &str) -> (Server, SharedClock, String, String) {
+    let is_open = std::sync::Arc::new(AtomicBool::new(false));
+    let open = std::sync::Arc::clone(&is_open);
+    let source = Server::start(move |_, before| {
+        while !open.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        ok(json!([{ "id": before }]).to_string())
+    });
+    let out = place.path("out").to_string_lossy().into_owned();
+    let text = job(&source.url, "", "key: [id]\n").replace("url: out", &format!("url: {out}"));
+    let text = format!("{text}schedule: {{ every: 1h, timezone: UTC }}\n");
+    let file = place.file("job.yaml", &text);
+    let mut clock = SharedClock { file: place.path("clock"), ahead: 0.0 };
+    clock.set(0.0);
+    let first = call(place, Host::Crontab, &clock.file, &["run", &file, "--due"]).output().expect("haul starts");
+    Done::of(first).expect_code(0).expect_says(&["nothing is due"]);
+    clock.set(3600.0);
+    let mut child = call(place, Host::Crontab, &clock.file, &["run", &file, "--due", "--quiet"]);
+    let mut child = child.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("haul starts");
+    support::scene::wait_until(|| source.asked().len() == 1);
+    support::terminate(child.id(), signal);
+    child.wait().expect("it ends");
+    is_open.store(true, Ordering::SeqCst);
+    (source, clock, file, text)
+}
+
+#[test]
+fn a_slot_of_a_run_that_was_stopped_is_anybodys_and_one_of_a_dead_process_this_hosts() {
+    for (signal, goes_on) in [("-TERM", true), ("-KILL", false)] {
+        let place = Workplace::new();
+        let container = Workplace::new().env("HAUL_STATE", &place.path("state").to_string_lossy());
+        let (source, clock, file, text) = stopped(&place, signal);
+        let of_container = container.file("job.yaml", &text);
+        let due = |place: &Workplace, host, file: &str| {
+            Done::of(call(place, host, &clock.file, &["run", file, "--due", "--json"]).output().expect("it starts"))
+        };
+        let other = due(&container, Host::Container, &of_container).expect_code(0);
+        assert_eq!(other.stdout.is_empty(), !goes_on, "{signal}: {other:?}");
+        // On its own host it is known to be dead.
+        let own = due(&place, Host::Crontab, &file).expect_code(0);
+        assert_eq!(own.stdout.is_empty(), goes_on, "{signal}: {own:?}");
+        due(&place, Host::Crontab, &file).expect_code(0).expect_says(&["nothing is due"]);
+        assert_eq!(source.asked().len(), 2, "{signal}");
+        let shown = call(&place, Host::Crontab, &clock.file, &["runs", &file, "--json"]).output();
+        let shown = Done::of(shown.expect("haul starts")).expect_code(0).json();
+        let entries = shown["history"].as_array().expect("entries").clone();
+        assert_each_once(&entries);
+        assert!(entries.iter().all(|entry| entry["slot"] == entries[0]["slot"]), "{entries:#?}");
+    }
+}
+
 struct EndOf<'a>(&'a AtomicBool);
 
 impl Drop for EndOf<'_> {

@@ -10,7 +10,7 @@ use crate::engine::{self, Ended, Settings, going_on, history_of, host_name, open
 use crate::limits::{BOARD_ENTRIES, SLOTS_AHEAD_MAX};
 use crate::model::history::{Entry, Served};
 use crate::model::plan::Job;
-use crate::schedule::{Missed, Overlap, Schedule};
+use crate::schedule::{self, Catchup, Missed, Overlap, Schedule};
 use crate::state::{self, Paused, RecordStore, SlotsSeen};
 
 /// What a call finds due.
@@ -60,12 +60,14 @@ async fn find(
     if let Some(last) = ahead(&seen, now) {
         return Ok(Due::Ahead { last });
     }
-    if let Some(left) = seen.left.filter(|_| seen.paused.is_none())
-        && books.take_left(left).await?
-    {
-        return Ok(Due::Slot(Box::new(Taken { slot: left, books, former: None })));
-    }
     let due = schedule.due(seen.last, now);
+    if let Some(left) = seen.left.filter(|_| seen.paused.is_none()) {
+        if is_overtaken(schedule, &due) {
+            books.give_up(left).await?;
+        } else if books.take_left(left).await? {
+            return Ok(Due::Slot(Box::new(Taken { slot: left, books, former: None })));
+        }
+    }
     let leave = async |slot: DateTime<Utc>, outcome: Served, why: String| {
         if books.slots.pass(slot).await? {
             books.history.add(&unserved(slot, outcome, why)).await?;
@@ -103,7 +105,8 @@ impl Taken {
         if let Some(former) = self.former.filter(|_| ended.has_taken_over) {
             self.books.settle(former).await?;
         }
-        Ok(self.books.slots.end(self.slot).await?)
+        self.books.slots.end(self.slot).await?;
+        Ok(())
     }
 
     /// The run was stopped: the slot is left to whoever comes next.
@@ -114,7 +117,8 @@ impl Taken {
     /// The run could not even begin.
     pub(crate) async fn fail(self, why: String) -> Result<(), engine::Error> {
         self.books.history.add(&unserved(self.slot, Served::Failed, why)).await?;
-        Ok(self.books.slots.end(self.slot).await?)
+        self.books.slots.end(self.slot).await?;
+        Ok(())
     }
 }
 
@@ -127,6 +131,14 @@ impl Books {
             return Ok(false);
         }
         self.slots.begin_again(slot).await
+    }
+
+    /// Leaves a slot that a process left to the newer one that is due.
+    pub(super) async fn give_up(&self, slot: DateTime<Utc>) -> Result<(), state::Error> {
+        if self.slots.end(slot).await? {
+            self.settle(slot).await?;
+        }
+        Ok(())
     }
 
     /// The process that served this slot is gone; where it left no entry this is one.
@@ -145,6 +157,12 @@ impl Books {
         entries.retain(|entry| entry.slot == Some(slot));
         Ok(entries)
     }
+}
+
+/// Whether the run of a newer slot does for one that was left, as it does for all that were missed.
+pub(super) fn is_overtaken(schedule: &Schedule, due: &schedule::Due) -> bool {
+    let newest = due.served.last().filter(|slot| schedule.blackout_at(**slot).is_none());
+    newest.is_some() && !matches!(schedule.catchup, Catchup::All(_))
 }
 
 /// Up to when a clock that was ahead had slots served. `None` = it was not.

@@ -9,7 +9,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::board::{Board, Books};
-use super::due::{ahead, moment, unserved, why_ahead, why_missed, why_paused};
+use super::due::{ahead, is_overtaken, moment, unserved, why_ahead, why_missed, why_paused};
 use super::{Note, Order, Tell};
 use crate::clock::Clock;
 use crate::engine::{
@@ -54,6 +54,7 @@ struct Going {
     slot: Option<DateTime<Utc>>,
     /// A slot that another process took before and did not end.
     former: Option<DateTime<Utc>>,
+    began_at: DateTime<Utc>,
     cancel: CancellationToken,
     ended: oneshot::Receiver<Result<Ended, String>>,
 }
@@ -164,13 +165,15 @@ impl Keeper {
         if let Some(last) = ahead(seen, now) {
             return Err(why_ahead(last));
         }
+        let due = schedule.due(seen.last, now);
         if let Some(left) = seen.left.filter(|_| going.is_none() && seen.paused.is_none()) {
-            if books.take_left(left).await.map_err(unread)? {
+            if is_overtaken(schedule, &due) {
+                books.give_up(left).await.map_err(unread)?;
+            } else if books.take_left(left).await.map_err(unread)? {
                 *going = Some(self.begin(Some(left), None));
             }
             return Ok(Look::Again);
         }
-        let due = schedule.due(seen.last, now);
         if let Some(missed) = due.missed {
             return self.leave(books, missed.last, Served::Missed, why_missed(missed)).await;
         }
@@ -204,6 +207,8 @@ impl Keeper {
                 }
                 Ok(Look::Again)
             }
+            // It is not new: it passed while nothing ran, and is made up for when its turn comes.
+            (Some(other), _) if slot <= other.began_at => Ok(Look::In(SCHEDULE_LOOK_EVERY)),
             (Some(other), Overlap::Skip) => {
                 let which = match other.slot {
                     Some(slot) => format!("of slot {}", moment(slot)),
@@ -280,7 +285,7 @@ impl Keeper {
             // Nobody waits for it any more when the daemon was stopped twice.
             let _ = done.send(runtime.block_on(work()));
         });
-        Going { slot, former, cancel, ended }
+        Going { slot, former, began_at: Clock.now(), cancel, ended }
     }
 
     /// A run is over. One that was stopped with the daemon leaves its slot to whoever starts next.
@@ -320,7 +325,7 @@ impl Keeper {
                 self.board.change(&self.job, |seat| seat.entered(entry.clone()));
                 (self.tell)(Note::NotServed { job: job.clone(), entry: Box::new(entry) });
             }
-            books.slots.end(slot).await
+            books.slots.end(slot).await.map(|_| ())
         };
         if let Err(error) = closed.await {
             (self.tell)(Note::Trouble { job, why: text_of(&error) });

@@ -133,9 +133,9 @@ impl Slots {
         .await
     }
 
-    /// The slot is served, however that ended.
-    pub(crate) async fn end(&self, slot: DateTime<Utc>) -> Result<(), Error> {
-        self.change(|record| record.serving.take_if(|serving| serving.slot == slot).is_some()).await.map(|_| ())
+    /// The slot is served, however that ended. `false` = it was not being served.
+    pub(crate) async fn end(&self, slot: DateTime<Utc>) -> Result<bool, Error> {
+        self.change(|record| record.serving.take_if(|serving| serving.slot == slot).is_some()).await
     }
 
     /// A run that was stopped in order leaves its slot to whoever comes next, on whatever host.
