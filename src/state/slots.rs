@@ -227,7 +227,7 @@ mod tests {
     #[tokio::test]
     async fn a_slot_belongs_to_one_and_what_a_dead_process_left_to_the_next() {
         let folder = tempfile::tempdir().expect("a folder");
-        let records = Arc::new(RecordStore::open_folder(folder.path()).expect("records"));
+        let records = Arc::new(RecordStore::open_folder(&folder.path().join("state")).expect("records"));
         let slots = Slots::new(&records, "sales");
         let at = |hour: i64| DateTime::from_timestamp(hour * 3600, 0).expect("an instant");
         let seen = async |hour| slots.look(at(hour)).await.expect("records");
