@@ -231,6 +231,12 @@ pub(crate) const NOTICE_EMPTY_DEFAULT: u64 = 3;
 pub(crate) const NOTICE_EXPIRES_DEFAULT: Duration = Duration::from_secs(7 * 86_400);
 /// Tries to change a record that others change at the same time.
 pub(crate) const RECORD_SWAPS_MAX: u32 = 20;
+/// Slots that nobody serves any more and that are counted one by one: a week of minutes. A clock that was wrong by decades left more.
+pub(crate) const MISSED_COUNTED_MAX: usize = 10_080;
+/// How far the slots of a job may be served ahead of the clock without anybody being told: no zone's day is longer.
+pub(crate) const SLOTS_AHEAD_MAX: Duration = Duration::from_secs(26 * 3600);
+/// How often a slot in the queue looks whether another process's run of the job is over.
+pub(crate) const QUEUE_LOOK_EVERY: Duration = Duration::from_secs(2);
 /// Slots of a schedule that may be made up for after a time in which nothing ran.
 pub(crate) const CATCHUP_SLOTS_MAX: usize = 100;
 /// A run's lease without renewal; a holder on the same host that died is noticed at once.

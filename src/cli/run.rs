@@ -11,13 +11,13 @@ use super::output::{Output, columns, count, counted, size, span};
 use super::progress::telemetry;
 use super::signals::{interrupted, until_signalled};
 use crate::clock::Clock;
-use crate::daemon::due_slot;
+use crate::daemon::{Due, due_slot, why_ahead};
 use crate::engine::{
-    self, Backfill, Context, Ended, Meeting, Memory, Purpose, Reads, Resuming, RunOptions, leave_unopened, run_job,
-    text_of,
+    Backfill, Context, Ended, Meeting, Memory, Purpose, Reads, Resuming, RunOptions, leave_unopened, run_job, text_of,
 };
 use crate::job::load;
 use crate::model::report::{MergeCounts, Outcome, RunReport, SweepCounts, TableOutcome, TableReport};
+use crate::schedule::Overlap;
 
 pub(super) async fn run(around: Surroundings, args: RunArgs) -> Result<Exit, Failure> {
     let job = load(&args.job.file, &args.job.set)?;
@@ -27,13 +27,21 @@ pub(super) async fn run(around: Surroundings, args: RunArgs) -> Result<Exit, Fai
             Failure::usage(format!("job `{}` has no `schedule`, so nothing of it is ever due", job.name))
         })?;
         let records = around.settings.open_records().await?;
-        let Some(due) = due_slot(&job, &schedule, &records).await? else {
-            let next = schedule.next_after(Clock.now());
-            let next = next.map_or_else(String::new, |next| format!("; next {}", next.format("%Y-%m-%d %H:%M:%SZ")));
-            around.output.note(format!("nothing is due{next}"));
-            return Ok(Exit::Done);
-        };
-        Some(due)
+        match due_slot(&job, &schedule, &around.settings, &records).await? {
+            Due::Slot(taken) => Some((taken, schedule.overlap == Overlap::Queue)),
+            Due::Nothing => {
+                let next = schedule.next_after(Clock.now());
+                let next =
+                    next.map_or_else(String::new, |next| format!("; next {}", next.format("%Y-%m-%d %H:%M:%SZ")));
+                around.output.note(format!("nothing is due{next}"));
+                return Ok(Exit::Done);
+            }
+            Due::Queued { process } => {
+                around.output.note(format!("the slot waits: another run of this job is going on ({process})"));
+                return Ok(Exit::Skipped);
+            }
+            Due::Ahead { last } => return Err(Failure::failed(why_ahead(last))),
+        }
     } else {
         None
     };
@@ -42,13 +50,14 @@ pub(super) async fn run(around: Surroundings, args: RunArgs) -> Result<Exit, Fai
     let ctx = match opened.await {
         Ok(ctx) => ctx,
         Err(error) => {
-            let slot = due.as_ref().map(|(slot, _)| *slot);
+            let slot = due.as_ref().map(|(taken, _)| taken.slot);
             let left = leave_unopened(&job, &around.settings, slot, &error, &cancel);
             if let Some(warning) = until_signalled(around.output, &cancel, left).await? {
                 around.output.note(format!("warning: {warning}"));
             }
-            if let Some((slot, slots)) = due
-                && let Err(error) = slots.end(slot).await
+            // The slot has had its turn; otherwise every call would try it again.
+            if let Some((taken, _)) = due
+                && let Err(error) = taken.fail().await
             {
                 around.output.note(format!("warning: the slot stays open: {}", text_of(&error)));
             }
@@ -68,13 +77,21 @@ pub(super) async fn run(around: Surroundings, args: RunArgs) -> Result<Exit, Fai
         backfill,
         resuming,
         reads: Reads::Source,
-        slot: due.as_ref().map(|(slot, _)| *slot),
-        meeting: if args.takeover { Meeting::Watch } else { Meeting::Leave },
+        slot: due.as_ref().map(|(taken, _)| taken.slot),
+        meeting: match (&due, args.takeover) {
+            (Some((_, true)), _) => Meeting::Queue,
+            (_, true) => Meeting::Watch,
+            (_, false) => Meeting::Leave,
+        },
     };
     let ended = until_signalled(around.output, &cancel, run_job(Arc::new(ctx), options)).await?;
-    // A run that was stopped leaves its slot to the next call.
-    if let Some((slot, slots)) = due.filter(|_| ended.report.outcome != Outcome::Interrupted) {
-        slots.end(slot).await.map_err(engine::Error::from)?;
+    if let Some((taken, _)) = due {
+        match ended.report.outcome {
+            Outcome::Interrupted => taken.give_back().await?,
+            Outcome::Published | Outcome::Unchanged | Outcome::Failed | Outcome::Held | Outcome::Skipped => {
+                taken.end(&ended).await?;
+            }
+        }
     }
     Ok(show(around.output, &ended))
 }

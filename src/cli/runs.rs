@@ -62,12 +62,11 @@ fn show_document(output: Output, document: &RunDocument) {
     output.line(format!("{slot}, began {} on {}", moment(entry.at), entry.host));
     if let Some(run) = &entry.run {
         let requests = counted(run.requests, "request");
-        output.line(format!(
-            "{:.1} s, {requests}, {} of answers, {}",
-            run.seconds,
-            size(run.bytes),
-            counted(run.refreshes, "token")
-        ));
+        let tokens = match run.refreshes {
+            0 => String::new(),
+            refreshes => format!(", {}", counted(refreshes, "new token")),
+        };
+        output.line(format!("{:.1} s, {requests}, {} of answers{tokens}", run.seconds, size(run.bytes)));
         let line = |(name, table): (&String, &TableEntry)| {
             let changes = match table.schema_changes {
                 0 => String::new(),

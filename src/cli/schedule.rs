@@ -31,7 +31,7 @@ async fn pause(around: &Surroundings, args: &JobArgs, is_paused: bool) -> Result
     let by = format!("`haul schedule pause` on {}", host_name());
     let is_changed = match is_paused {
         true => slots.pause(&Paused { since: Clock.now(), by }).await,
-        false => slots.resume().await,
+        false => slots.resume(Clock.now()).await,
     };
     let is_changed = is_changed.map_err(engine::Error::from)?;
     if around.output.is_json {

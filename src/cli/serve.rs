@@ -58,7 +58,17 @@ pub(super) async fn run(around: Surroundings, args: ServeArgs) -> Result<Exit, F
         // The jobs were served; a page that broke on the way was told in its own answers.
         let _ = page.await;
     }
-    served?.map_err(|error| {
+    let served = match served {
+        // A document a line, this one too.
+        Err(failure) if output.is_json => {
+            output.json_line(
+                &json!({ "at": Clock.now(), "note": "stopped", "why": failure.error, "hint": failure.hint }),
+            );
+            return Ok(failure.exit);
+        }
+        served => served?,
+    };
+    served.map_err(|error| {
         Failure::usage(format!("the folder {} cannot be read", args.folder.display())).cause(&error)
     })?;
     Ok(Exit::Done)

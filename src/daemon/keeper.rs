@@ -9,14 +9,13 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::board::{Board, Books};
-use super::due::{moment, unserved, why_missed, why_paused};
+use super::due::{ahead, is_overtaken, moment, unserved, why_ahead, why_missed, why_paused};
 use super::{Note, Order, Tell};
 use crate::clock::Clock;
 use crate::engine::{
-    Chronicle, Class, Context, Ended, Meeting, Purpose, RunOptions, Settings, history_at, open_store, run_job,
-    slots_of, text_of,
+    Class, Context, Ended, Meeting, Purpose, RunOptions, Settings, going_on, open_store, run_job, text_of,
 };
-use crate::limits::{BOARD_ENTRIES, BOARD_REFRESH, SCHEDULE_LOOK_EVERY, SCHEDULE_RETRY_WAIT};
+use crate::limits::{BOARD_ENTRIES, BOARD_REFRESH, QUEUE_LOOK_EVERY, SCHEDULE_LOOK_EVERY, SCHEDULE_RETRY_WAIT};
 use crate::model::history::{Entry, Served};
 use crate::model::plan::Job;
 use crate::schedule::{Overlap, Schedule};
@@ -46,13 +45,25 @@ struct Memory {
     going: Option<Going>,
     /// When the history was read, and up to which slot.
     read: Option<(Instant, DateTime<Utc>)>,
+    /// What was told and is still so.
+    trouble: Option<String>,
 }
 
 /// A run that is going on.
 struct Going {
     slot: Option<DateTime<Utc>>,
+    /// A slot that another process took before and did not end.
+    former: Option<DateTime<Utc>>,
+    began_at: DateTime<Utc>,
     cancel: CancellationToken,
     ended: oneshot::Receiver<Result<Ended, String>>,
+}
+
+/// One that is over.
+struct Over {
+    slot: Option<DateTime<Utc>>,
+    former: Option<DateTime<Utc>>,
+    ended: Result<Ended, String>,
 }
 
 /// What to do about the slots.
@@ -68,10 +79,12 @@ impl Keeper {
         let mut memory = Memory::default();
         while !self.is_over.is_cancelled() {
             let wait = match self.look(&mut memory).await {
-                Ok(wait) => wait.min(SCHEDULE_LOOK_EVERY),
+                Ok(wait) => {
+                    memory.trouble = None;
+                    wait.min(SCHEDULE_LOOK_EVERY)
+                }
                 Err(why) => {
-                    self.board.change(&self.job, |seat| seat.trouble = Some(why.clone()));
-                    (self.tell)(Note::Trouble { job: self.job.name.clone(), why });
+                    self.trouble(&mut memory, why);
                     SCHEDULE_RETRY_WAIT
                 }
             };
@@ -96,9 +109,18 @@ impl Keeper {
         self.board.leave(&self.job);
     }
 
+    /// Tells of it once, however often it is met.
+    fn trouble(&self, memory: &mut Memory, why: String) {
+        self.board.change(&self.job, |seat| seat.trouble = Some(why.clone()));
+        if memory.trouble.as_ref() != Some(&why) {
+            (self.tell)(Note::Trouble { job: self.job.name.clone(), why: why.clone() });
+        }
+        memory.trouble = Some(why);
+    }
+
     fn obey(&self, order: Order, memory: &mut Memory) {
         match (order, &memory.going) {
-            (Order::RunNow, None) => memory.going = Some(self.begin(None)),
+            (Order::RunNow, None) => memory.going = Some(self.begin(None, None)),
             (Order::Stop, Some(going)) => going.cancel.cancel(),
             (Order::Look, _) => memory.read = None,
             // It is what it should be.
@@ -111,10 +133,7 @@ impl Keeper {
         let books = match &memory.books {
             Some(books) => Arc::clone(books),
             None => {
-                let slots = slots_of(&self.job, &self.records);
-                let history = history_at(&self.job, &self.records);
-                let chronicle = Chronicle::of(&self.job, &self.records);
-                let books = Arc::new(Books { slots, history, chronicle });
+                let books = Arc::new(Books::of(&self.job, &self.records));
                 // A run says it, too; slots are served all the same, and each failure is told.
                 let store = open_store(&self.job).map(Arc::new).map_err(|error| text_of(&error));
                 self.board.change(&self.job, |seat| (seat.books, seat.store) = (Some(Arc::clone(&books)), store));
@@ -142,13 +161,18 @@ impl Keeper {
         going: &mut Option<Going>,
     ) -> Result<Look, String> {
         let unread = |error: crate::state::Error| text_of(&error);
-        if let Some(left) = seen.left.filter(|_| going.is_none()) {
-            if books.slots.begin_again(left).await.map_err(unread)? {
-                *going = Some(self.begin(Some(left)));
+        if let Some(last) = ahead(seen, now) {
+            return Err(why_ahead(last));
+        }
+        let due = schedule.due(seen.last, now);
+        if let Some(left) = seen.left.filter(|_| going.is_none() && seen.paused.is_none()) {
+            if is_overtaken(schedule, &due) {
+                books.give_up(left).await.map_err(unread)?;
+            } else if books.take_left(left).await.map_err(unread)? {
+                *going = Some(self.begin(Some(left), None));
             }
             return Ok(Look::Again);
         }
-        let due = schedule.due(seen.last, now);
         if let Some(missed) = due.missed {
             return self.leave(books, missed.last, Served::Missed, why_missed(missed)).await;
         }
@@ -170,12 +194,20 @@ impl Keeper {
             return Ok(Look::In(wait));
         }
         match (&*going, schedule.overlap) {
-            (None, _) => {
+            (None, overlap) => {
+                if overlap == Overlap::Queue
+                    && going_on(&self.job, &self.records, &self.settings).await.map_err(unread)?.is_some()
+                {
+                    return Ok(Look::In(QUEUE_LOOK_EVERY));
+                }
                 if books.slots.begin(slot).await.map_err(unread)? {
-                    *going = Some(self.begin(Some(slot)));
+                    let former = seen.serving.as_ref().map(|(slot, _)| *slot);
+                    *going = Some(self.begin(Some(slot), former));
                 }
                 Ok(Look::Again)
             }
+            // It is not new: it passed while nothing ran, and is made up for when its turn comes.
+            (Some(other), _) if slot <= other.began_at => Ok(Look::In(SCHEDULE_LOOK_EVERY)),
             (Some(other), Overlap::Skip) => {
                 let which = match other.slot {
                     Some(slot) => format!("of slot {}", moment(slot)),
@@ -222,13 +254,15 @@ impl Keeper {
         Ok(())
     }
 
-    fn begin(&self, slot: Option<DateTime<Utc>>) -> Going {
+    fn begin(&self, slot: Option<DateTime<Utc>>, former: Option<DateTime<Utc>>) -> Going {
         (self.tell)(Note::Began { job: self.job.name.clone(), slot });
         self.board.change(&self.job, |seat| seat.began(slot));
         let cancel = CancellationToken::new();
         let (job, settings, stop) = (Arc::clone(&self.job), Arc::clone(&self.settings), cancel.clone());
         let (room, runtime) = (Arc::clone(&self.room), Handle::current());
         let (board, tell) = (Arc::clone(&self.board), Arc::clone(&self.tell));
+        // A person who starts a run is told at once that another one is going on.
+        let is_queued = slot.is_some() && self.job.schedule.as_ref().is_some_and(|own| own.overlap == Overlap::Queue);
         let (done, ended) = oneshot::channel();
         let work = async move || {
             let _place = tokio::select! {
@@ -247,7 +281,8 @@ impl Keeper {
             let ctx = Context::open((*job).clone(), &settings, Purpose::Run, stop, telemetry).await;
             let ctx = ctx.map_err(|error| text_of(&error))?;
             // A daemon has the time to be sure, and after a kill it may be in another container.
-            let options = RunOptions { slot, meeting: Meeting::Watch, ..RunOptions::default() };
+            let meeting = if is_queued { Meeting::Queue } else { Meeting::Watch };
+            let options = RunOptions { slot, meeting, ..RunOptions::default() };
             Ok(run_job(Arc::new(ctx), options).await)
         };
         // A thread of its own, and none of the runtime's: these are bounded, and the run's own work waits for them.
@@ -255,11 +290,11 @@ impl Keeper {
             // Nobody waits for it any more when the daemon was stopped twice.
             let _ = done.send(runtime.block_on(work()));
         });
-        Going { slot, cancel, ended }
+        Going { slot, former, began_at: Clock.now(), cancel, ended }
     }
 
     /// A run is over. One that was stopped with the daemon leaves its slot to whoever starts next.
-    async fn close(&self, memory: &mut Memory, (slot, ended): (Option<DateTime<Utc>>, Result<Ended, String>)) {
+    async fn close(&self, memory: &mut Memory, Over { slot, former, ended }: Over) {
         let Some(books) = memory.books.clone() else { return };
         let job = self.job.name.clone();
         let is_left = self.is_stopped.is_cancelled()
@@ -268,6 +303,7 @@ impl Keeper {
                 Err(_) => true,
             };
         let report = ended.as_ref().ok().map(|ended| ended.report.clone());
+        let has_taken_over = ended.as_ref().is_ok_and(|ended| ended.has_taken_over);
         self.board.change(&self.job, |seat| seat.ended(report.as_ref()));
         match ended {
             Ok(ended) => {
@@ -283,9 +319,20 @@ impl Keeper {
                 }
             }
         }
-        if let Some(slot) = slot.filter(|_| !is_left)
-            && let Err(error) = books.slots.end(slot).await
-        {
+        let Some(slot) = slot else { return };
+        let closed = async {
+            if is_left {
+                return books.slots.give_back(slot).await;
+            }
+            if let Some(former) = former.filter(|_| has_taken_over)
+                && let Some(entry) = books.settle(former).await?
+            {
+                self.board.change(&self.job, |seat| seat.entered(entry.clone()));
+                (self.tell)(Note::NotServed { job: job.clone(), entry: Box::new(entry) });
+            }
+            books.slots.end(slot).await.map(|_| ())
+        };
+        if let Err(error) = closed.await {
             (self.tell)(Note::Trouble { job, why: text_of(&error) });
         }
     }
@@ -299,7 +346,7 @@ impl Keeper {
     }
 
     async fn enter(&self, books: &Books, entry: Entry) -> Result<(), String> {
-        let added = books.chronicle.add(&entry, None, &self.is_stopped).await.map_err(|error| text_of(&error));
+        let added = books.enter(&entry, &self.is_stopped).await.map_err(|error| text_of(&error));
         self.board.change(&self.job, |seat| seat.entered(entry.clone()));
         (self.tell)(Note::NotServed { job: self.job.name.clone(), entry: Box::new(entry) });
         added
@@ -307,10 +354,10 @@ impl Keeper {
 }
 
 /// Waits for the end of the run that is going on; for ever where there is none.
-async fn end_of(going: &mut Option<Going>) -> (Option<DateTime<Utc>>, Result<Ended, String>) {
+async fn end_of(going: &mut Option<Going>) -> Over {
     let Some(run) = going else { return std::future::pending().await };
     let ended = (&mut run.ended).await.unwrap_or_else(|_| Err("the run ended without a word".to_owned()));
-    let slot = run.slot;
+    let over = Over { slot: run.slot, former: run.former, ended };
     *going = None;
-    (slot, ended)
+    over
 }

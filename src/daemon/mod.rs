@@ -16,7 +16,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 pub(crate) use self::board::Board;
-pub(crate) use self::due::due_slot;
+pub(crate) use self::due::{Due, due_slot, why_ahead};
 pub(crate) use self::serve::{Serving, serve};
 pub(crate) use self::web::{Access, Web, serve_web};
 use crate::engine::Ended;

@@ -34,6 +34,7 @@ pub(crate) struct Serving {
 
 /// A job that is kept.
 struct Kept {
+    name: String,
     config_hash: String,
     is_over: CancellationToken,
 }
@@ -76,7 +77,7 @@ fn apply(serving: &Serving, found: Vec<Found>, kept: &mut BTreeMap<PathBuf, Kept
             (serving.tell)(Note::NotLoaded { file: file.to_path_buf(), is_kept, why: why.to_owned() });
         };
         match job {
-            Ok(job) => match name_taken(&jobs, &job.name) {
+            Ok(job) => match name_taken(&jobs, kept, &job.name) {
                 Some(other) => {
                     let why = format!("its job `{}` is also in {}", job.name, other.display());
                     not_loaded(&file, false, &why);
@@ -110,9 +111,9 @@ fn apply(serving: &Serving, found: Vec<Found>, kept: &mut BTreeMap<PathBuf, Kept
             Some(schedule) => begun.push((job.name.clone(), schedule.next_after(now))),
             None => (serving.tell)(Note::Unscheduled { file: file.clone() }),
         }
-        let config_hash = job.config_hash.clone();
+        let (name, config_hash) = (job.name.clone(), job.config_hash.clone());
         let keeper = keeper(serving, &file, Arc::new(job));
-        kept.insert(file, Kept { config_hash, is_over: keeper.is_over.clone() });
+        kept.insert(file, Kept { name, config_hash, is_over: keeper.is_over.clone() });
         keepers.push(keeper.keep().boxed_local());
     }
     begun.sort();
@@ -120,8 +121,17 @@ fn apply(serving: &Serving, found: Vec<Found>, kept: &mut BTreeMap<PathBuf, Kept
     (serving.tell)(Note::Keeping { jobs: begun });
 }
 
-fn name_taken<'a>(jobs: &'a BTreeMap<PathBuf, Option<Job>>, name: &str) -> Option<&'a Path> {
-    jobs.iter().find(|(_, job)| job.as_ref().is_some_and(|job| job.name == name)).map(|(file, _)| file.as_path())
+/// The file of this folder that has a job of this name; one that is broken now has the job that is kept.
+fn name_taken<'a>(
+    jobs: &'a BTreeMap<PathBuf, Option<Job>>,
+    kept: &BTreeMap<PathBuf, Kept>,
+    name: &str,
+) -> Option<&'a Path> {
+    let name_of = |file: &PathBuf, job: &'a Option<Job>| match job {
+        Some(job) => job.name == name,
+        None => kept.get(file).is_some_and(|kept| kept.name == name),
+    };
+    jobs.iter().find(|(file, job)| name_of(file, job)).map(|(file, _)| file.as_path())
 }
 
 fn keeper(serving: &Serving, file: &Path, job: Arc<Job>) -> Keeper {

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::context::Context;
+use super::context::{Context, Settings};
 use super::error::Error;
 use super::run::hex;
 use crate::clock::Clock;
-use crate::limits::{LEASE_WATCH_STEP, RUN_LEASE};
+use crate::limits::{LEASE_WATCH_STEP, QUEUE_LOOK_EVERY, RUN_LEASE};
 use crate::model::plan::Job;
 use crate::state::lease::{Acquired, Held, Lease};
-use crate::state::{Observations, RecordStore};
+use crate::state::{self, Observations, RecordStore};
 use crate::store::Store;
 use crate::telemetry::Event;
 
@@ -32,8 +32,7 @@ pub(super) async fn lease_of(
     observations: &Observations,
 ) -> Result<LeasedRun, Error> {
     prove(store, records).await?;
-    let name = format!("run/{}/{}", job.name, hex(store.shown().as_bytes(), 8));
-    Ok(match Lease::acquire(records, observations, &name, RUN_LEASE).await? {
+    Ok(match Lease::acquire(records, observations, &name_of(job, store.shown()), RUN_LEASE).await? {
         Acquired::Lease(lease) => LeasedRun::Leased(lease),
         Acquired::Held(held) => LeasedRun::Held(held),
     })
@@ -48,6 +47,8 @@ pub(crate) enum Meeting {
     /// It stays until it is sure whether the other one lives, and goes on in the place of a dead one. For containers that
     /// forget their local folder: none of their runs would ever see the same lease twice.
     Watch,
+    /// It waits for the end of the other one, and goes on in the place of a dead one.
+    Queue,
 }
 
 /// Takes the lease of a job, or says who has it, after watching that process for as long as `Meeting` wants.
@@ -55,6 +56,7 @@ pub(super) async fn lease_or_watch(ctx: &Context, meeting: Meeting) -> Result<Le
     let take = || lease_of(&ctx.job, &ctx.store, &ctx.records, &ctx.observations);
     let (mut lacking, other) = match (take().await?, meeting) {
         (LeasedRun::Held(held), Meeting::Watch) => (held.lapses_in, process_of(&held)),
+        (LeasedRun::Held(_), Meeting::Queue) => return queue(ctx).await,
         (found, _) => return Ok(found),
     };
     let what = format!(
@@ -75,6 +77,36 @@ pub(super) async fn lease_or_watch(ctx: &Context, meeting: Meeting) -> Result<Le
             found => return Ok(found),
         }
     }
+}
+
+/// Waits for the lease as long as the other run takes, which may be days: whoever queues wants that. Should its process die, its
+/// lease lapses.
+async fn queue(ctx: &Context) -> Result<LeasedRun, Error> {
+    loop {
+        tokio::select! {
+            () = ctx.cancel.cancelled() => return Err(Error::Interrupted),
+            () = tokio::time::sleep(QUEUE_LOOK_EVERY) => {}
+        }
+        if let LeasedRun::Leased(lease) = lease_of(&ctx.job, &ctx.store, &ctx.records, &ctx.observations).await? {
+            return Ok(LeasedRun::Leased(lease));
+        }
+    }
+}
+
+/// What names the lease of a job: it belongs to what is written.
+fn name_of(job: &Job, shown: &str) -> String {
+    format!("run/{}/{}", job.name, hex(shown.as_bytes(), 8))
+}
+
+/// The process whose run of the job is going on, for a message. `None` = none is. The destination need not be open for that.
+pub(crate) async fn going_on(
+    job: &Job,
+    records: &RecordStore,
+    settings: &Settings,
+) -> Result<Option<String>, state::Error> {
+    let observations = Observations::new(&settings.local_folder);
+    let name = name_of(job, &Store::shown_at(&job.destination.place, &job.name));
+    Ok(Lease::look(records, &observations, &name).await?.as_ref().map(process_of))
 }
 
 /// Does something with a job's dataset under its lease, which is kept alive meanwhile.

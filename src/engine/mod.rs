@@ -46,7 +46,7 @@ pub(crate) use cursors::{CursorChange, Cursors, change_cursors, load_cursors};
 pub(crate) use error::{Class, Error};
 pub(crate) use gates::held::{Decision, decide};
 pub(crate) use history::{history_at, history_of, host_name, slots_of};
-pub(crate) use leased::Meeting;
+pub(crate) use leased::{Meeting, going_on};
 pub(crate) use log::line_of;
 pub(crate) use look::{cells, first_rows};
 pub(crate) use notify::{Chronicle, NotTold, leave_unopened, test_receivers};

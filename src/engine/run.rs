@@ -74,6 +74,8 @@ pub(crate) enum Memory {
 pub(crate) struct Ended {
     pub report: RunReport,
     pub failure: Option<Class>,
+    /// Whether another process had begun a run and is gone without a word.
+    pub has_taken_over: bool,
 }
 
 /// Runs the job once.
@@ -97,7 +99,8 @@ pub(crate) async fn run_job(ctx: Arc<Context>, options: RunOptions) -> Ended {
     };
     let began = tokio::time::Instant::now();
     ctx.telemetry.tell(Event::RunBegan { run: ctx.run.clone() });
-    let ended = run_leased(&ctx, &options, &mut report).await;
+    let mut has_taken_over = false;
+    let ended = run_leased(&ctx, &options, &mut report, &mut has_taken_over).await;
     let counters = ctx.source.client().counters();
     let read = |counter: &std::sync::atomic::AtomicU64| counter.load(std::sync::atomic::Ordering::Relaxed);
     report.source = SourceReport {
@@ -138,7 +141,7 @@ pub(crate) async fn run_job(ctx: Arc<Context>, options: RunOptions) -> Ended {
             report.warnings.push(format!("the report of the run is not kept: {}", text_of(&error)));
         }
     }
-    Ended { report, failure }
+    Ended { report, failure, has_taken_over }
 }
 
 /// Keeps the report and the log of a run that did something.
@@ -153,7 +156,12 @@ async fn keep(ctx: &Context, slot: Option<DateTime<Utc>>, report: &RunReport) ->
     Ok(history_of(&ctx.job, &ctx.store, &ctx.records).keep(&ctx.run, &document).await?)
 }
 
-async fn run_leased(ctx: &Arc<Context>, options: &RunOptions, report: &mut RunReport) -> Result<Outcome, Error> {
+async fn run_leased(
+    ctx: &Arc<Context>,
+    options: &RunOptions,
+    report: &mut RunReport,
+    has_taken_over: &mut bool,
+) -> Result<Outcome, Error> {
     let streams = chosen(ctx, &options.streams)?;
     let lease = match lease_or_watch(ctx, options.meeting).await? {
         LeasedRun::Leased(lease) => Arc::new(lease),
@@ -167,6 +175,7 @@ async fn run_leased(ctx: &Arc<Context>, options: &RunOptions, report: &mut RunRe
         }
     };
     let begun = tokio::spawn(start_told(Arc::clone(ctx), options.reads));
+    *has_taken_over = lease.is_taken_over();
     let is_stopped = CancellationToken::new();
     let heartbeat = tokio::spawn(keep_lease(Arc::clone(&lease), is_stopped.clone()));
     let watchdog = tokio::spawn(watch_over(Arc::clone(ctx), is_stopped.clone()));

@@ -16,7 +16,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 
 pub(crate) use self::blackout::Blackout;
-pub(crate) use self::due::Missed;
+pub(crate) use self::due::{Due, Missed};
 pub(crate) use self::fields::{Cron, parse};
 
 /// When a job is due.
@@ -65,7 +65,12 @@ impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Rule::Cron(cron) => f.write_str(cron.text()),
-            Rule::Every(span) => write!(f, "every {} s", span.as_secs()),
+            Rule::Every(span) => {
+                let seconds = span.as_secs();
+                let units = [(86_400, "d"), (3_600, "h"), (60, "m")];
+                let (unit, name) = units.into_iter().find(|(unit, _)| seconds % unit == 0).unwrap_or((1, "s"));
+                write!(f, "every {}{name}", seconds / unit)
+            }
         }
     }
 }

@@ -1,11 +1,17 @@
 //! Slots against an oracle that goes through time minute by minute and knows nothing of fields, crates and jumps.
 
+// How much was looked at is what a long look is for.
+#![allow(clippy::print_stdout)]
+
 use chrono::{DateTime, Datelike, Duration, NaiveDateTime, TimeZone, Timelike, Utc, Weekday};
 use chrono_tz::{TZ_VARIANTS, Tz};
 
 use super::*;
 
 type Matches = fn(NaiveDateTime) -> bool;
+
+/// A zone and the instants at which its clock is set.
+type Settings = (Tz, Vec<DateTime<Utc>>);
 
 /// Shapes of expressions, what they mean, and whether they name times.
 const SHAPES: [(&str, Matches, bool); 20] = [
@@ -119,8 +125,8 @@ fn check(zone: Tz, around: DateTime<Utc>, hours: i64) -> u64 {
 }
 
 /// Zones whose clocks are set at the same instants are one: the first of each.
-fn zones(days: usize) -> Vec<(Tz, Vec<DateTime<Utc>>)> {
-    let mut found: std::collections::BTreeMap<Vec<(i64, i64)>, (Tz, Vec<DateTime<Utc>>)> = Default::default();
+fn zones(days: usize) -> Vec<Settings> {
+    let mut found: std::collections::BTreeMap<Vec<(i64, i64)>, Settings> = Default::default();
     for zone in TZ_VARIANTS {
         let set = transitions(zone, days);
         let start = Utc.with_ymd_and_hms(2000, 1, 1, 0, 0, 0).unwrap();
@@ -131,36 +137,87 @@ fn zones(days: usize) -> Vec<(Tz, Vec<DateTime<Utc>>)> {
     found.into_values().collect()
 }
 
-/// `HAUL_SCHEDULE_STEP=1 cargo test --release --lib schedule -- --nocapture` looks around every transition of every zone.
+/// Every slot of the expressions that name times, from 2000 to 2040 without a gap: the oracle goes through all of the 21 million
+/// minutes and looks at its clock once for each. Whoever comes every few minutes is looked at around the settings of clocks.
+fn check_all_days(zone: Tz) -> u64 {
+    let rare: Vec<_> = SHAPES.iter().filter(|(_, _, is_fixed)| *is_fixed).collect();
+    let crons: Vec<_> = rare.iter().map(|(text, _, _)| parse(text).expect(text)).collect();
+    let minute = Duration::minutes(1);
+    let mut instant = Utc.with_ymd_and_hms(2000, 1, 1, 0, 0, 0).unwrap();
+    let until = Utc.with_ymd_and_hms(2041, 1, 1, 0, 0, 0).unwrap();
+    let mut expected = local(zone, instant);
+    let mut latest = expected - minute;
+    let mut last = vec![instant - Duration::seconds(1); rare.len()];
+    let mut checks = 0;
+    while instant < until {
+        let shown = local(zone, instant);
+        for (at, (text, matches, _)) in rare.iter().enumerate() {
+            let mut is_due = shown > latest && matches(shown);
+            let mut leapt = expected;
+            while leapt < shown {
+                is_due |= leapt > latest && matches(leapt);
+                leapt += minute;
+            }
+            if is_due {
+                assert_eq!(
+                    crons[at].next_after(last[at], zone),
+                    Some(instant),
+                    "`{text}` in {zone} after {}",
+                    last[at]
+                );
+                last[at] = instant;
+                checks += 1;
+            }
+        }
+        latest = latest.max(shown);
+        expected = shown + minute;
+        instant += minute;
+    }
+    checks
+}
+
+/// Does the work on two threads; returns the sum.
+fn sum_of<T: Sync>(work: &[T], check: impl Fn(&T) -> u64 + Sync) -> u64 {
+    let check = &check;
+    std::thread::scope(|scope| {
+        let half = |odd: usize| scope.spawn(move || work.iter().skip(odd).step_by(2).map(check).sum::<u64>());
+        [half(0), half(1)].map(|half| half.join().expect("no panic")).iter().sum()
+    })
+}
+
+/// `HAUL_SCHEDULE_STEP=1 cargo test --release --lib schedule -- --nocapture` looks around every setting of every zone's clock,
+/// and at every day of those whose clocks differ.
 #[test]
 fn slots_are_those_of_an_oracle_in_every_zone() {
-    let step: usize = std::env::var("HAUL_SCHEDULE_STEP").map_or(151, |text| text.parse().expect("a number"));
+    let step: usize = std::env::var("HAUL_SCHEDULE_STEP").map_or(97, |text| text.parse().expect("a number"));
     // Between two looks a clock may be set and set back; a whole look takes minutes without optimization.
     let zones = zones(if step == 1 { 1 } else { 20 });
-    let around: Vec<(Tz, DateTime<Utc>)> =
-        zones.iter().flat_map(|(zone, set)| set.iter().map(|at| (*zone, *at))).step_by(step).collect();
-    let quiet = zones.iter().enumerate().map(|(n, (zone, _))| {
-        let days = Duration::days((n as i64 * 7919) % 14_600);
-        (*zone, Utc.with_ymd_and_hms(2000, 1, 2, 11, 0, 0).unwrap() + days)
-    });
-    let work: Vec<_> =
-        around.iter().map(|(zone, at)| (*zone, *at, 27)).chain(quiet.map(|(zone, at)| (zone, at, 3))).collect();
-    let halves: Vec<u64> = std::thread::scope(|scope| {
-        let half = |odd: usize| {
-            let work = &work;
-            scope.spawn(move || {
-                work.iter().skip(odd).step_by(2).map(|(zone, at, hours)| check(*zone, *at, *hours)).sum()
-            })
-        };
-        [half(0), half(1)].map(|half| half.join().expect("no panic")).to_vec()
-    });
+    let mut around = Vec::new();
+    let mut settings = 0;
+    for (number, (zone, set)) in zones.iter().enumerate() {
+        // Of every zone at least one, and of all zones together each year's.
+        let first = if set.is_empty() { 0 } else { (number * 31) % set.len() };
+        around.extend(set.iter().cycle().skip(first).take(set.len()).step_by(step).map(|at| (*zone, *at, 27)));
+        settings += set.len();
+    }
+    let looked_at = around.len();
+    around.extend(zones.iter().enumerate().map(|(number, (zone, _))| {
+        let days = Duration::days((number as i64 * 7919) % 14_600);
+        (*zone, Utc.with_ymd_and_hms(2000, 1, 2, 11, 0, 0).unwrap() + days, 3)
+    }));
+    let checks = sum_of(&around, |(zone, at, hours)| check(*zone, *at, *hours));
     println!(
-        "{} zones, {} of them different from 2000 to 2040; around {} settings of a clock {} slots are as expected",
+        "{} zones, {} of them different from 2000 to 2040; {} expressions: {checks} slots are as expected around {looked_at} of {settings} \
+         settings of a clock, and on a day of each zone on which none is set",
         TZ_VARIANTS.len(),
         zones.len(),
-        around.len(),
-        halves.iter().sum::<u64>()
+        SHAPES.len(),
     );
+    if step == 1 {
+        let checks = sum_of(&zones, |(zone, _)| check_all_days(*zone));
+        println!("{checks} slots of all days from 2000 to 2040 are as expected");
+    }
+    assert!(zones.len() > 150 && looked_at > 150, "the zone data lacks zones");
 }
 
 #[test]

@@ -85,6 +85,7 @@ pub(crate) struct Lease {
     holder: Holder,
     epoch: u64,
     time_to_live: Duration,
+    is_taken_over: bool,
 }
 
 /// Who holds it instead.
@@ -93,6 +94,14 @@ pub(crate) struct Held {
     pub holder: Holder,
     /// A later attempt takes it over if its record does not change for this long.
     pub lapses_in: Duration,
+}
+
+/// What a lease is to those who want it.
+enum Seen {
+    Free,
+    /// Its holder did not renew it for so long that it is gone.
+    Lapsed,
+    Held(Held),
 }
 
 /// The answer to an attempt to acquire.
@@ -115,14 +124,23 @@ impl Lease {
         for _ in 0..LEASE_TRIES_MAX {
             let found = store.get(&key).await?;
             let former = found.as_ref().map(read_record).transpose()?;
-            if let (Some(found), Some(former)) = (&found, &former)
-                && let Some(held) = is_held(found, former, observations)?
-            {
-                return Ok(Acquired::Held(held));
-            }
+            let is_taken_over = match (&found, &former) {
+                (Some(found), Some(former)) => match see(found, former, observations)? {
+                    Seen::Held(held) => return Ok(Acquired::Held(held)),
+                    Seen::Lapsed => true,
+                    Seen::Free => false,
+                },
+                _ => false,
+            };
             let epoch = former.map_or(0, |record| record.epoch) + 1;
-            let lease =
-                Lease { store: Arc::clone(store), key: key.clone(), holder: holder.clone(), epoch, time_to_live };
+            let lease = Lease {
+                store: Arc::clone(store),
+                key: key.clone(),
+                holder: holder.clone(),
+                epoch,
+                time_to_live,
+                is_taken_over,
+            };
             let taken = match &found {
                 None => store.create(&key, &lease.record(Clock.now())).await?,
                 Some(record) => store.swap(&key, &record.version, &lease.record(Clock.now())).await?,
@@ -133,6 +151,24 @@ impl Lease {
             }
         }
         Err(Error::Record { key, why: format!("it changed {LEASE_TRIES_MAX} times while it was to be taken") })
+    }
+
+    /// Who holds the lease at the moment. `None` = it may be taken.
+    pub(crate) async fn look(
+        store: &RecordStore,
+        observations: &Observations,
+        name: &str,
+    ) -> Result<Option<Held>, Error> {
+        let Some(found) = store.get(&format!("lease/{name}")).await? else { return Ok(None) };
+        Ok(match see(&found, &read_record(&found)?, observations)? {
+            Seen::Held(held) => Some(held),
+            Seen::Free | Seen::Lapsed => None,
+        })
+    }
+
+    /// Whether its former holder is gone without having given it back.
+    pub(crate) fn is_taken_over(&self) -> bool {
+        self.is_taken_over
     }
 
     /// How often `renew` must be called.
@@ -178,21 +214,17 @@ fn read_record(found: &Versioned) -> Result<LeaseRecord, Error> {
         .map_err(|error| Error::Record { key: found.key.clone(), why: format!("it is no lease: {error}") })
 }
 
-/// `None` = it may be taken.
-fn is_held(found: &Versioned, lease: &LeaseRecord, observations: &Observations) -> Result<Option<Held>, Error> {
-    let Some(holder) = &lease.holder else { return Ok(None) };
-    if holder.is_dead() {
-        return Ok(None);
-    }
+fn see(found: &Versioned, lease: &LeaseRecord, observations: &Observations) -> Result<Seen, Error> {
+    let Some(holder) = lease.holder.as_ref().filter(|holder| !holder.is_dead()) else { return Ok(Seen::Free) };
     let time_to_live = Duration::from_secs(lease.time_to_live_secs);
     let seen = observations.recall(&found.key);
     let lapses_in = match judge(seen.as_ref(), found, &BootTime::now(), time_to_live) {
-        Judgement::Lapsed => return Ok(None),
+        Judgement::Lapsed => return Ok(Seen::Lapsed),
         Judgement::StillHeld(lacking) => lacking,
         Judgement::FirstSeen(sight) => {
             observations.remember(&found.key, &sight)?;
             patience(time_to_live)
         }
     };
-    Ok(Some(Held { holder: holder.clone(), lapses_in }))
+    Ok(Seen::Held(Held { holder: holder.clone(), lapses_in }))
 }

@@ -2,7 +2,8 @@
 //! slot belongs to whoever moved the record past it, so each is served once.
 //!
 //! Format version 1, under `slots/<job>`: `{"format_version":1,"nonce":ULID,"last":instant,"serving":{"slot":instant,
-//! "holder":{…}},"paused":{"since":instant,"by":text}}`. It holds no secret. Where it is missing, the slots from now on are served.
+//! "holder":{…}},"paused":{"since":instant,"by":text}}`. It holds no secret. Where it is missing, the slots from now on are
+//! served; a slot without a holder was left to whoever comes next.
 
 use std::sync::Arc;
 
@@ -43,7 +44,19 @@ pub(crate) struct Paused {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Serving {
     slot: DateTime<Utc>,
-    holder: Holder,
+    /// Absent = its process was stopped in order, and anybody may go on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    holder: Option<Holder>,
+}
+
+impl Serving {
+    fn by_us(slot: DateTime<Utc>) -> Self {
+        Serving { slot, holder: Some(Holder::current()) }
+    }
+
+    fn is_left(&self) -> bool {
+        self.holder.as_ref().is_none_or(Holder::is_dead)
+    }
 }
 
 /// The served slots of one job.
@@ -57,7 +70,7 @@ pub(crate) struct Slots {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SlotsSeen {
     pub last: DateTime<Utc>,
-    /// A slot whose process is gone without having ended it. Absent = there is none that is known to be.
+    /// A slot that was left, or whose process is gone without having ended it. Absent = there is none that is known to be.
     pub left: Option<DateTime<Utc>>,
     /// The slot that is served at the moment, and the name of the machine that does. Absent = none is.
     pub serving: Option<(DateTime<Utc>, String)>,
@@ -74,8 +87,11 @@ impl Slots {
     pub(crate) async fn look(&self, now: DateTime<Utc>) -> Result<SlotsSeen, Error> {
         let (record, _) = self.begun(now).await?;
         let (left, serving) = match record.serving {
-            Some(serving) if serving.holder.is_dead() => (Some(serving.slot), None),
-            Some(serving) => (None, Some((serving.slot, serving.holder.host_name().to_owned()))),
+            Some(serving) if serving.is_left() => (Some(serving.slot), None),
+            Some(Serving { slot, holder }) => {
+                let host = holder.map(|holder| holder.host_name().to_owned());
+                (None, Some((slot, host.unwrap_or_default())))
+            }
             None => (None, None),
         };
         Ok(SlotsSeen { last: record.last, left, serving, paused: record.paused })
@@ -93,7 +109,7 @@ impl Slots {
 
     /// Takes a slot to serve it. `false` = somebody was faster.
     pub(crate) async fn begin(&self, slot: DateTime<Utc>) -> Result<bool, Error> {
-        let serving = Serving { slot, holder: Holder::current() };
+        let serving = Serving::by_us(slot);
         self.change(|record| {
             let is_ours = record.last < slot;
             if is_ours {
@@ -104,11 +120,11 @@ impl Slots {
         .await
     }
 
-    /// Takes a slot whose process is gone. `false` = somebody was faster.
+    /// Takes a slot that was left. `false` = somebody was faster.
     pub(crate) async fn begin_again(&self, slot: DateTime<Utc>) -> Result<bool, Error> {
-        let serving = Serving { slot, holder: Holder::current() };
+        let serving = Serving::by_us(slot);
         self.change(|record| {
-            let is_left = record.serving.as_ref().is_some_and(|left| left.slot == slot && left.holder.is_dead());
+            let is_left = record.serving.as_ref().is_some_and(|left| left.slot == slot && left.is_left());
             if is_left {
                 record.serving = Some(serving.clone());
             }
@@ -117,9 +133,23 @@ impl Slots {
         .await
     }
 
-    /// The slot is served, however that ended.
-    pub(crate) async fn end(&self, slot: DateTime<Utc>) -> Result<(), Error> {
-        self.change(|record| record.serving.take_if(|serving| serving.slot == slot).is_some()).await.map(|_| ())
+    /// The slot is served, however that ended. `false` = it was not being served.
+    pub(crate) async fn end(&self, slot: DateTime<Utc>) -> Result<bool, Error> {
+        self.change(|record| record.serving.take_if(|serving| serving.slot == slot).is_some()).await
+    }
+
+    /// A run that was stopped in order leaves its slot to whoever comes next, on whatever host.
+    pub(crate) async fn give_back(&self, slot: DateTime<Utc>) -> Result<(), Error> {
+        let ours = Serving::by_us(slot);
+        self.change(|record| {
+            let is_ours = record.serving.as_ref() == Some(&ours);
+            if is_ours {
+                record.serving = Some(Serving { slot, holder: None });
+            }
+            is_ours
+        })
+        .await
+        .map(|_| ())
     }
 
     /// From now on no run begins by itself. `false` = that was so already.
@@ -133,9 +163,14 @@ impl Slots {
         .await
     }
 
-    /// Runs begin by themselves again. `false` = they did.
-    pub(crate) async fn resume(&self) -> Result<bool, Error> {
-        self.change(|record| record.paused.take().is_some()).await
+    /// Runs begin by themselves again, also where a clock that was ahead has the slots to come for served. `false` = they did.
+    pub(crate) async fn resume(&self, now: DateTime<Utc>) -> Result<bool, Error> {
+        self.change(|record| {
+            let is_ahead = record.last > now;
+            record.last = record.last.min(now);
+            record.paused.take().is_some() || is_ahead
+        })
+        .await
     }
 
     /// Changes the record if `change` says so.
@@ -204,7 +239,7 @@ mod tests {
         assert_eq!(seen(7).await.left, None, "this process lives");
         assert_eq!(seen(7).await.serving.expect("a slot").0, at(6));
         // Another one that died.
-        let gone = Serving { slot: at(7), holder: Holder { pid: u32::MAX, ..Holder::current() } };
+        let gone = Serving { slot: at(7), holder: Some(Holder { pid: u32::MAX, ..Holder::current() }) };
         let leave = |record: &mut SlotsRecord| {
             (record.last, record.serving) = (at(7), Some(gone.clone()));
             true
@@ -213,13 +248,23 @@ mod tests {
         assert_eq!(seen(8).await.left, Some(at(7)));
         assert!(slots.begin_again(at(7)).await.expect("records"));
         assert!(!slots.begin_again(at(7)).await.expect("records"));
+        // Given back, it is anybody's; what somebody else took meanwhile is not ours to give.
+        slots.give_back(at(7)).await.expect("records");
+        assert_eq!(seen(8).await.left, Some(at(7)));
+        assert!(slots.begin_again(at(7)).await.expect("records"));
+        slots.give_back(at(6)).await.expect("records");
+        assert_eq!(seen(8).await.left, None);
         slots.end(at(7)).await.expect("records");
         assert_eq!(seen(8).await, nothing(at(7)));
         let paused = Paused { since: at(8), by: "somebody".to_owned() };
         assert!(slots.pause(&paused).await.expect("records"));
         assert!(!slots.pause(&Paused { since: at(9), by: "another".to_owned() }).await.expect("records"));
         assert_eq!(seen(9).await.paused, Some(paused));
-        assert!(slots.resume().await.expect("records") && !slots.resume().await.expect("records"));
+        let resume = async |hour| slots.resume(at(hour)).await.expect("records");
+        assert!(resume(9).await && !resume(9).await);
         assert_eq!(seen(9).await, nothing(at(7)));
+        // A clock that was ahead is put right.
+        assert!(resume(3).await && !resume(3).await);
+        assert_eq!(seen(9).await, nothing(at(3)));
     }
 }

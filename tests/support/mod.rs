@@ -4,6 +4,7 @@
 #![allow(dead_code, missing_docs, unreachable_pub)]
 
 pub mod clock;
+pub mod daemon;
 pub mod dataset;
 pub mod faults;
 pub mod footer;

@@ -43,7 +43,7 @@ pub(super) async fn pause(
 
 pub(super) async fn resume(State(site): TheSite, Path(job): Path<String>) -> Result<Response, Problem> {
     let (_, books) = site.open(&job)?;
-    books.slots.resume().await.map_err(|error| Problem::failed(&error))?;
+    books.slots.resume(Clock.now()).await.map_err(|error| Problem::failed(&error))?;
     order(&site, &job, Order::Look)
 }
 
