@@ -37,9 +37,15 @@ pub(super) async fn run(around: Surroundings, args: ServeArgs) -> Result<Exit, F
         Ok::<_, Failure>((serving, reload, reloads, is_stopped))
     };
     let (serving, reload, reloads, is_stopped) = work.await?;
-    let hangups = tokio::spawn(hangups(reload));
-    let served = until_signalled(output, &is_stopped, serve(serving, reloads)).await;
-    hangups.abort();
+    let serving = async {
+        tokio::select! {
+            biased;
+            // First, so that a SIGHUP while the folder is read the first time ends nothing. It waits for ever.
+            () = hangups(reload) => Ok(()),
+            served = serve(serving, reloads) => served,
+        }
+    };
+    let served = until_signalled(output, &is_stopped, serving).await;
     let served = match served {
         // A document a line, this one too.
         Err(failure) if output.is_json => {
