@@ -11,11 +11,14 @@
 
 mod support;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use support::daemon::{Daemon, Time};
+use support::page::get;
 use support::server::{Server, ok};
 use support::{Done, Workplace, job};
 
@@ -71,6 +74,26 @@ fn two_hundred_jobs_run_every_minute_and_nothing_grows() {
     let daemon = Daemon::start_at(&place, &["serve", "jobs", "--json"], &time);
     let pid = daemon.child.id();
     let began = Instant::now();
+    // Somebody looks at the page all the time.
+    let url = daemon.url.clone();
+    let is_over = Arc::new(AtomicBool::new(false));
+    let watching = std::thread::spawn({
+        let is_over = Arc::clone(&is_over);
+        move || {
+            let mut times = Vec::new();
+            while !is_over.load(Ordering::Relaxed) {
+                for path in ["/", "/jobs/j007"] {
+                    let began = Instant::now();
+                    let page = get(&url, path);
+                    times.push(began.elapsed());
+                    assert_eq!(page.code, 200, "{page:?}");
+                }
+                std::thread::sleep(Duration::from_millis(100));
+            }
+            times.sort_unstable();
+            times
+        }
+    });
     let runs = |minute: u64| JOBS * minute as usize;
     let mut samples: Vec<Used> = Vec::new();
     let mut ended = 0;
@@ -82,11 +105,12 @@ fn two_hundred_jobs_run_every_minute_and_nothing_grows() {
         late = late.max((instant(&note["at"]) - instant(&note["slot"])).to_std().unwrap_or_default());
         ended += 1;
         if ended % (runs(1)) == 0 {
-            // The web page's answers are to be timed here, once a minute of the jobs' clock.
             samples.push(used(pid));
         }
     }
     let (took, processor) = (began.elapsed(), processor(pid));
+    is_over.store(true, Ordering::Relaxed);
+    let pages = watching.join().expect("pages were answered");
     assert_eq!(daemon.stop(), 0);
     // Every job has a slot each minute, without a gap, up to the last of them.
     let mut entries = 0;
@@ -114,7 +138,7 @@ fn two_hundred_jobs_run_every_minute_and_nothing_grows() {
     println!(
         "{JOBS} jobs, {minutes} minutes of their clock in {:.0} s: {entries} slots, none lost; {:.1} ms of processor time a run; \
          at most {:.1} s from a slot to the end of its run; memory {} MiB after a minute, {} in the middle, {} at the end; \
-         threads {}, {}, {}; open files {}, {}, {}",
+         threads {}, {}, {}; open files {}, {}, {}; {} pages in {:.1} ms at the median, {:.1} at the 95th percentile",
         took.as_secs_f64(),
         processor.as_secs_f64() * 1000.0 / ended as f64,
         late.as_secs_f64(),
@@ -127,6 +151,9 @@ fn two_hundred_jobs_run_every_minute_and_nothing_grows() {
         first.files,
         middle.files,
         last.files,
+        pages.len(),
+        pages[pages.len() / 2].as_secs_f64() * 1000.0,
+        pages[pages.len() * 95 / 100].as_secs_f64() * 1000.0,
     );
     // Where runs are going on at the moment of a sample, their threads and files count.
     assert!(last.kib < middle.kib + middle.kib / 5 + 16 * 1024, "memory grows: {samples:?}");

@@ -328,7 +328,8 @@ fn a_daemon_tells_as_well_also_where_the_destination_has_no_secret() {
         .expect("a file")
         .replace("url: out\n", "url: az://reports/x\n  options: { account_name: a, access_key: \"${NO_KEY}\" }\n");
     scene.place.file("jobs/one.yaml", &format!("{text}schedule: {{ every: 1s, timezone: UTC }}\n"));
-    let mut daemon = scene.place.command(&["serve", "jobs"]).stdout(Stdio::null()).spawn().expect("haul starts");
+    let mut daemon =
+        scene.place.command(&["serve", "jobs", "--no-web"]).stdout(Stdio::null()).spawn().expect("haul starts");
     let is_told = until(|| !scene.events("/hook").is_empty());
     terminate(daemon.id(), "-TERM");
     assert!(daemon.wait().expect("it ends").success());

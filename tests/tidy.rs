@@ -23,7 +23,7 @@ const FLOORS: &[(&str, u8, &[&str])] = &[
     ("format", 1, &["columns"]),
     ("store", 1, &[]),
     ("model", 0, &["paging", "schedule", "secret", "limits"]),
-    ("schedule", 0, &[]),
+    ("schedule", 0, &["limits"]),
     ("paging", 0, &["model", "limits"]),
     ("secret", 0, &[]),
     ("clock", 0, &[]),

@@ -4,96 +4,23 @@
 
 mod support;
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::io::Write;
+use std::net::TcpListener;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use support::daemon::{Daemon, Time};
 use support::rigs::{Rig, output_of};
 use support::scene::wait_until;
 use support::server::{Answer, Server, ok, status};
-use support::{Workplace, job, terminate};
+use support::{Workplace, job};
 
 const PAGES: usize = 40;
 
-/// A daemon with its page.
-struct Daemon {
-    child: Child,
-    url: String,
-}
-
-impl Daemon {
-    fn start(place: &Workplace, args: &[&str]) -> Self {
-        Self::start_with(place, &[&["serve", "jobs", "--json", "--listen", "127.0.0.1:0"], args].concat())
-    }
-
-    fn start_with(place: &Workplace, args: &[&str]) -> Self {
-        let mut child = place.command(args).stdout(Stdio::piped()).spawn().expect("haul starts");
-        let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines().map_while(Result::ok);
-        let first: Value = serde_json::from_str(&lines.next().expect("a line")).expect("JSON");
-        assert_eq!(first["note"], "listening", "{first}");
-        let url = format!("http://{}", first["address"].as_str().expect("an address"));
-        std::thread::spawn(move || lines.for_each(drop));
-        Daemon { child, url }
-    }
-
-    fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
-        let authority = self.url.trim_start_matches("http://");
-        let mut stream = TcpStream::connect(authority).expect("it listens");
-        stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a time-out");
-        let mut head = format!("{method} {path} HTTP/1.1\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
-        if !headers.iter().any(|(name, _)| *name == "host") {
-            head.push_str(&format!("host: {authority}\r\n"));
-        }
-        for (name, value) in headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
-        }
-        if !body.is_empty() {
-            head.push_str("content-type: application/x-www-form-urlencoded\r\n");
-        }
-        stream.write_all(format!("{head}\r\n{body}").as_bytes()).expect("sent");
-        let mut text = String::new();
-        stream.read_to_string(&mut text).expect("an answer");
-        let (head, body) = text.split_once("\r\n\r\n").expect("a head");
-        let code = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
-        Reply { code, head: head.to_owned(), body: body.to_owned() }
-    }
-
-    fn get(&self, path: &str) -> Reply {
-        self.ask("GET", path, &[], "")
-    }
-
-    fn stop(mut self) -> i32 {
-        terminate(self.child.id(), "-TERM");
-        self.child.wait().expect("it ends").code().unwrap_or(-1)
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-#[derive(Debug)]
-struct Reply {
-    code: u16,
-    head: String,
-    body: String,
-}
-
-impl Reply {
-    fn header(&self, name: &str) -> Option<&str> {
-        let fields = self.head.lines().filter_map(|line| line.split_once(": "));
-        fields.into_iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)
-    }
-
-    fn csrf(&self) -> String {
-        let (_, rest) = self.body.split_once("name=\"csrf\" value=\"").expect("a form");
-        rest.split('"').next().expect("a value").to_owned()
-    }
+/// The daemon with its page.
+fn start(place: &Workplace, args: &[&str]) -> Daemon {
+    Daemon::start_at(place, &[&["serve", "jobs", "--json"], args].concat(), &Time::Real)
 }
 
 /// Pages that come slowly, an API that fails, one that shrinks, and one behind a login.
@@ -146,7 +73,7 @@ fn write_jobs(place: &Workplace, oidc: &Rig) -> Vec<Box<dyn std::any::Any>> {
 fn a_person_sees_runs_watches_previews_connects_and_approves() {
     let (place, oidc) = (Workplace::new(), Rig::start("oidc.mjs", &[]));
     let _servers = write_jobs(&place, &oidc);
-    let daemon = Daemon::start(&place, &[]);
+    let daemon = start(&place, &[]);
     wait_until(|| daemon.get("/").body.contains("failing"));
     let pictures = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("page");
     let seen = output_of("page.mjs", &["--base", &daemon.url, "--out", &pictures.to_string_lossy()]);
@@ -167,7 +94,7 @@ const TOKEN: &str = "canary-token-of-the-page";
 fn a_form_of_another_page_changes_nothing() {
     let (place, server) = (Workplace::new(), source());
     place.file("jobs/one.yaml", &job(&server.url, "", "key: [id]\n"));
-    let daemon = Daemon::start(&place, &[]);
+    let daemon = start(&place, &[]);
     wait_until(|| daemon.get("/readyz").code == 200);
     let csrf = daemon.get("/jobs/test").csrf();
     let form = format!("csrf={csrf}");
@@ -216,7 +143,7 @@ fn nobody_enters_without_the_token() {
         .haul(&["serve", "jobs", "--listen", "127.0.0.1:0", "--token-file", &short])
         .expect_code(2)
         .expect_says(&["fewer than 16"]);
-    let daemon = Daemon::start(&place, &["--token-file", &token]);
+    let daemon = start(&place, &["--token-file", &token]);
     for path in ["/", "/jobs/test", "/credentials", "/metrics", "/live", "/jobs/test/powerbi", "/callback?state=x"] {
         let refused = daemon.get(path);
         assert_eq!(refused.code, 401, "{path}: {refused:?}");
@@ -272,7 +199,7 @@ fn people_log_in_at_the_openid_provider() {
     };
     for (who, is_let_in) in [("user@example.com", true), ("somebody.else@example.com", false)] {
         let args = args(who);
-        let daemon = Daemon::start_with(&place, &args.iter().map(String::as_str).collect::<Vec<_>>());
+        let daemon = Daemon::start_at(&place, &args.iter().map(String::as_str).collect::<Vec<_>>(), &Time::Real);
         assert_eq!(daemon.get("/").code, 401);
         let seen = output_of("enter.mjs", &["--base", &daemon.url]);
         match is_let_in {
@@ -291,7 +218,7 @@ fn people_log_in_at_the_openid_provider() {
 fn prometheus_own_linter_takes_the_metrics() {
     let (place, oidc) = (Workplace::new(), Rig::start("oidc.mjs", &[]));
     let _servers = write_jobs(&place, &oidc);
-    let daemon = Daemon::start(&place, &[]);
+    let daemon = start(&place, &[]);
     wait_until(|| daemon.get("/").body.contains("failing"));
     let csrf = format!("csrf={}", daemon.get("/").csrf());
     assert_eq!(daemon.ask("POST", "/jobs/slow/run", &[], &csrf).code, 303);

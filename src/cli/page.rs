@@ -35,7 +35,10 @@ pub(super) async fn open_page(args: &ServeArgs) -> Result<(TcpListener, Access),
     };
     let listener = TcpListener::bind(args.listen).await.map_err(wrong)?;
     let listens_on = listener.local_addr().map_err(wrong)?;
-    Ok((listener, Access { listens_on, public: args.public_url.clone(), token, sign_in, are_metrics_open: args.open_metrics }))
+    Ok((
+        listener,
+        Access { listens_on, public: args.public_url.clone(), token, sign_in, are_metrics_open: args.open_metrics },
+    ))
 }
 
 /// Where it is. On standard error: the notes of the jobs are the result.

@@ -39,7 +39,7 @@ pub(super) async fn run(around: Surroundings, args: ServeArgs) -> Result<Exit, F
             reload: reload.clone(),
             is_stopped: is_stopped.clone(),
         };
-        Some(tokio::spawn(serve_web(listener, web, is_over.clone())))
+        Some(serve_web(listener, web, is_over.clone()))
     };
     let serving = Serving {
         folder: args.folder.clone(),
@@ -50,9 +50,15 @@ pub(super) async fn run(around: Surroundings, args: ServeArgs) -> Result<Exit, F
         room: Arc::new(Semaphore::new(args.at_once)),
         is_stopped: is_stopped.clone(),
     };
-    let hangups = tokio::spawn(hangups(reload));
-    let served = until_signalled(output, &is_stopped, serve(serving, reloads)).await;
-    hangups.abort();
+    let serving = async {
+        tokio::select! {
+            biased;
+            // First, so that a SIGHUP while the folder is read the first time ends nothing. It waits for ever.
+            () = hangups(reload) => Ok(()),
+            served = serve(serving, reloads) => served,
+        }
+    };
+    let served = until_signalled(output, &is_stopped, serving).await;
     is_over.cancel();
     if let Some(page) = page {
         // The jobs were served; a page that broke on the way was told in its own answers.

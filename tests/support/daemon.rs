@@ -84,6 +84,8 @@ impl Time {
 /// A daemon, and the notes it tells.
 pub struct Daemon {
     pub child: Child,
+    /// Of its page.
+    pub url: String,
     notes: Receiver<Value>,
     /// All that were told so far.
     told: Mutex<Vec<Value>>,
@@ -94,12 +96,19 @@ impl Daemon {
         Self::start_at(place, &["serve", folder, "--json"], &Time::Real)
     }
 
+    /// On a free port, unless the arguments say otherwise.
     pub fn start_at(place: &Workplace, args: &[&str], time: &Time) -> Self {
-        let mut command = place.command(args);
+        let is_placed = args.contains(&"--listen");
+        let free = ["--listen", "127.0.0.1:0"];
+        let mut command = place.command(&[args, if is_placed { &[] } else { &free[..] }].concat());
         time.apply(&mut command);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("haul starts");
         let (told, notes) = channel();
-        let lines = BufReader::new(child.stdout.take().expect("its output")).lines();
+        let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
+        let first = lines.next().expect("it says where its page is").expect("a line");
+        let first: Value = serde_json::from_str(&first).expect("a document a line");
+        let address = first["address"].as_str().unwrap_or_else(|| panic!("it does not listen: {first}"));
+        let url = format!("http://{address}");
         std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
                 if told.send(serde_json::from_str(&line).expect("a document a line")).is_err() {
@@ -107,7 +116,7 @@ impl Daemon {
                 }
             }
         });
-        Daemon { child, notes, told: Mutex::default() }
+        Daemon { child, url, notes, told: Mutex::default() }
     }
 
     /// Waits for a note that is like that, and gives it.

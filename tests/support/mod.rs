@@ -9,6 +9,7 @@ pub mod dataset;
 pub mod faults;
 pub mod footer;
 pub mod one_page;
+pub mod page;
 pub mod provider;
 pub mod random;
 pub mod rigs;

@@ -23,6 +23,7 @@ use axum::Router;
 use axum::routing::{get, post};
 use tokio::net::TcpListener;
 use tokio::sync::{OnceCell, Semaphore, mpsc};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use self::connect::Logins;
@@ -61,8 +62,16 @@ struct Site {
     is_over: CancellationToken,
 }
 
-/// Answers until `is_over`.
-pub(crate) async fn serve_web(listener: TcpListener, web: Web, is_over: CancellationToken) -> std::io::Result<()> {
+/// Answers until `is_over`, beside the keepers of jobs and not between them.
+pub(crate) fn serve_web(
+    listener: TcpListener,
+    web: Web,
+    is_over: CancellationToken,
+) -> JoinHandle<std::io::Result<()>> {
+    tokio::spawn(answer(listener, web, is_over))
+}
+
+async fn answer(listener: TcpListener, web: Web, is_over: CancellationToken) -> std::io::Result<()> {
     let site = Arc::new(Site {
         web,
         sessions: Sessions::default(),
