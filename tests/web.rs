@@ -1,6 +1,6 @@
 //! The daemon's web page, its health checks and its metrics: in a real browser, with a real authorization server, and by hand.
 
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::print_stdout)]
 
 mod support;
 
