@@ -75,6 +75,7 @@ fn two_hundred_jobs_run_every_minute_and_nothing_grows() {
     let pid = daemon.child.id();
     let began = Instant::now();
     // Somebody looks at the page all the time.
+    daemon.wait("keeping");
     let url = daemon.url.clone();
     let is_over = Arc::new(AtomicBool::new(false));
     let watching = std::thread::spawn({

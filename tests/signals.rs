@@ -341,7 +341,7 @@ fn a_daemon_stopped_in_its_publication_leaves_the_old_or_the_new_dataset() {
     for (args, signals, expect) in [(vec![], 1, 0), (vec!["--grace", "2"], 1, 143), (vec![], 2, 143)] {
         scene.shut();
         let before = scene.seen();
-        let args = [&["serve", "jobs", "--json", "--no-web"], args.as_slice()].concat();
+        let args = [&["serve", "jobs", "--json"], args.as_slice()].concat();
         let mut daemon = Daemon::start_at(&scene.place, &args, &Time::Real);
         scene.gate.is_met();
         for _ in 0..signals {

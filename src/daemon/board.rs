@@ -231,12 +231,8 @@ impl Board {
         self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Something else changed that the page shows.
-    pub(super) fn touch(&self) {
-        self.changed();
-    }
-
-    fn changed(&self) {
+    /// Something changed that the page shows.
+    pub(super) fn changed(&self) {
         self.changes.send_modify(|number| *number += 1);
     }
 }

@@ -160,7 +160,7 @@ pub(super) async fn begin(State(site): TheSite, Path(job): Path<String>) -> Resu
     tokio::spawn(async move {
         let done = log_in(&issuer, &vault, told, received).await;
         *over.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(done);
-        changed.web.board.touch();
+        changed.web.board.changed();
     });
     let begun = match begun.await {
         Ok(begun) => begun,

@@ -10,6 +10,7 @@ use super::session::Visitor;
 use super::view::{Problem, TheSite, instant, page as show};
 use crate::clock::Clock;
 use crate::model::amounts::{count, size};
+use crate::store::Store;
 
 pub(super) async fn page(
     State(site): TheSite,
@@ -30,7 +31,7 @@ pub(super) async fn page(
                 "rows": count(table.rows),
                 "bytes": size(table.bytes),
                 "file": file,
-                "query": query(&store.reader_address(), &file, is_parquet),
+                "query": query(&store, &file, is_parquet),
             })
         })
         .collect();
@@ -49,19 +50,19 @@ pub(super) async fn page(
 
 /// A query in M. The base address is a literal and the fields of the SAS are given one by one: otherwise the Service refuses to
 /// refresh it.
-fn query(address: &Option<(String, String)>, file: &str, is_parquet: bool) -> String {
+fn query(store: &Store, file: &str, is_parquet: bool) -> String {
     let text = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
-    let content = match address {
+    let content = match store.reader_address() {
         Some((base, prefix)) => {
             let path = if prefix.is_empty() { file.to_owned() } else { format!("{prefix}/{file}") };
             let path = text(&path);
             format!(
                 "Binary.Buffer(Web.Contents(\n        {},\n        [RelativePath = {path}, Query = [sv = SasVersion, sr = \"c\", sp = \"r\", \
                  si = SasPolicy, sig = SasSignature]]\n    ))",
-                text(base)
+                text(&base)
             )
         }
-        None => format!("File.Contents({})", text(&format!("…\\{}", file.replace('/', "\\")))),
+        None => format!("File.Contents({})", text(&format!("{}/{file}", store.shown()))),
     };
     match is_parquet {
         true => format!("let\n    Source = Parquet.Document({content})\nin\n    Source"),
