@@ -156,7 +156,8 @@ fn two_hundred_jobs_run_every_minute_and_nothing_grows() {
         pages[pages.len() / 2].as_secs_f64() * 1000.0,
         pages[pages.len() * 95 / 100].as_secs_f64() * 1000.0,
     );
-    // Where runs are going on at the moment of a sample, their threads and files count.
-    assert!(last.kib < middle.kib + middle.kib / 5 + 16 * 1024, "memory grows: {samples:?}");
+    // Runs that are going on at the moment of a sample count, and threads that wait for work: they would end after ten seconds, but
+    // wait by the real clock for a time of the fast one.
+    assert!(last.kib < middle.kib + middle.kib / 4 + 16 * 1024, "memory grows: {samples:?}");
     assert!(last.threads <= middle.threads + 80 && last.files <= middle.files + 160, "{samples:?}");
 }

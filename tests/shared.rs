@@ -220,6 +220,61 @@ fn a_slot_of_a_run_that_was_stopped_is_anybodys_and_one_of_a_dead_process_this_h
     }
 }
 
+#[test]
+fn a_slot_whose_container_is_gone_without_a_word_leaves_one_too() {
+    let place = Workplace::new();
+    let container = Workplace::new().env("HAUL_STATE", &place.path("state").to_string_lossy());
+    let is_open = std::sync::Arc::new(AtomicBool::new(false));
+    let open = std::sync::Arc::clone(&is_open);
+    let source = Server::start(move |_, before| {
+        while !open.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        ok(json!([{ "id": before }]).to_string())
+    });
+    let out = place.path("out").to_string_lossy().into_owned();
+    let text = job(&source.url, "", "key: [id]\n").replace("url: out", &format!("url: {out}"));
+    let text = format!("{text}schedule: {{ every: 1h, timezone: UTC }}\n");
+    let (file, of_container) = (place.file("job.yaml", &text), container.file("job.yaml", &text));
+    let mut clock = SharedClock { file: place.path("clock"), ahead: 0.0 };
+    let mut due = |hours: f64, code: i32| {
+        clock.set(hours * 3600.0);
+        let done = call(&place, Host::Crontab, &clock.file, &["run", &file, "--due"]).output().expect("haul starts");
+        Done::of(done).expect_code(code);
+    };
+    due(0.0, 0);
+    std::fs::write(place.path("clock"), "+3600").expect("a file");
+    let mut command =
+        call(&container, Host::Container, &place.path("clock"), &["run", &of_container, "--due", "--quiet"]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
+    support::scene::wait_until(|| source.asked().len() == 1);
+    // With the first process of its container everything in it dies.
+    let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", child.id())).expect("its processes");
+    support::terminate(children.trim().parse().expect("a process"), "-KILL");
+    child.wait().expect("it ends");
+    is_open.store(true, Ordering::SeqCst);
+    // As far as anybody knows it is at work.
+    due(2.0, 6);
+    due(3.0, 6);
+    // Two and a half minutes later its lease is known to have lapsed.
+    let sights = std::fs::read_dir(place.path("state/observed")).expect("a folder");
+    for sight in sights.map(|sight| sight.expect("an entry").path()) {
+        let mut seen: Value = serde_json::from_slice(&std::fs::read(&sight).expect("a sight")).expect("JSON");
+        seen["first_seen_ms"] = json!(seen["first_seen_ms"].as_u64().expect("a number") - 151_000);
+        std::fs::write(&sight, seen.to_string()).expect("a sight");
+    }
+    due(4.0, 0);
+    let mut shown = call(&place, Host::Crontab, &place.path("clock"), &["runs", &file, "--json"]);
+    let shown = Done::of(shown.output().expect("haul starts")).expect_code(0).json();
+    let entries = shown["history"].as_array().expect("entries").clone();
+    let mut outcomes = support::daemon::outcomes(&entries);
+    outcomes.sort_unstable();
+    assert_eq!(outcomes, ["interrupted", "published", "skipped", "skipped"], "{entries:#?}");
+    assert_eq!(support::daemon::slots(&entries).windows(2).filter(|pair| pair[0] == pair[1]).count(), 0);
+    let lost = entries.iter().find(|entry| entry["outcome"] == "interrupted").expect("an entry");
+    assert!(lost["why"].as_str().is_some_and(|why| why.contains("without a word")), "{lost}");
+}
+
 struct EndOf<'a>(&'a AtomicBool);
 
 impl Drop for EndOf<'_> {
@@ -234,7 +289,7 @@ fn slots(default: usize) -> usize {
 
 #[test]
 fn each_slot_of_a_state_folder_runs_once() {
-    let place = Workplace::new();
+    let place = Workplace::in_memory();
     let folder = place.path("state").to_string_lossy().into_owned();
     let container = Workplace::new().env("HAUL_STATE", &folder);
     each_slot_runs_once(&place, &container, slots(1_000));

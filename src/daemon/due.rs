@@ -32,8 +32,6 @@ pub(crate) enum Due {
 pub(crate) struct Taken {
     pub slot: DateTime<Utc>,
     books: Books,
-    /// A slot that another process took before and did not end.
-    former: Option<DateTime<Utc>>,
 }
 
 /// The newest slot that is due, which is taken by this call; what passed before it is written down.
@@ -64,7 +62,7 @@ async fn find(
         if is_overtaken(schedule, &due) {
             books.give_up(left).await?;
         } else if books.take_left(left).await? {
-            return Ok(Due::Slot(Box::new(Taken { slot: left, books, former: None })));
+            return Ok(Due::Slot(Box::new(Taken { slot: left, books })));
         }
     }
     let leave = async |slot: DateTime<Utc>, outcome: Served, why: String| {
@@ -91,8 +89,7 @@ async fn find(
             return Ok(Due::Queued { process });
         }
         if books.slots.begin(slot).await? {
-            let former = seen.serving.map(|(slot, _)| slot);
-            return Ok(Due::Slot(Box::new(Taken { slot, books, former })));
+            return Ok(Due::Slot(Box::new(Taken { slot, books })));
         }
     }
     Ok(Due::Nothing)
@@ -101,8 +98,8 @@ async fn find(
 impl Taken {
     /// The run is over, however that ended.
     pub(crate) async fn end(self, ended: &Ended) -> Result<(), engine::Error> {
-        if let Some(former) = self.former.filter(|_| ended.has_taken_over) {
-            self.books.settle(former).await?;
+        if ended.has_taken_over {
+            self.books.settle_unended().await?;
         }
         self.books.slots.end(self.slot).await?;
         Ok(())
@@ -153,8 +150,16 @@ impl Books {
         Ok(())
     }
 
+    /// The run of this process took over from one that is gone.
+    pub(super) async fn settle_unended(&self) -> Result<Option<Entry>, state::Error> {
+        match self.slots.take_unended().await? {
+            Some(slot) => self.settle(slot).await,
+            None => Ok(None),
+        }
+    }
+
     /// The process that served this slot is gone; where it left no entry this is one.
-    pub(super) async fn settle(&self, slot: DateTime<Utc>) -> Result<Option<Entry>, state::Error> {
+    async fn settle(&self, slot: DateTime<Utc>) -> Result<Option<Entry>, state::Error> {
         if !self.entries_of(slot).await?.is_empty() {
             return Ok(None);
         }

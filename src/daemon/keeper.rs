@@ -52,8 +52,6 @@ struct Memory {
 /// A run that is going on.
 struct Going {
     slot: Option<DateTime<Utc>>,
-    /// A slot that another process took before and did not end.
-    former: Option<DateTime<Utc>>,
     began_at: DateTime<Utc>,
     cancel: CancellationToken,
     ended: oneshot::Receiver<Result<Ended, String>>,
@@ -62,7 +60,6 @@ struct Going {
 /// One that is over.
 struct Over {
     slot: Option<DateTime<Utc>>,
-    former: Option<DateTime<Utc>>,
     ended: Result<Ended, String>,
 }
 
@@ -120,7 +117,7 @@ impl Keeper {
 
     fn obey(&self, order: Order, memory: &mut Memory) {
         match (order, &memory.going) {
-            (Order::RunNow, None) => memory.going = Some(self.begin(None, None)),
+            (Order::RunNow, None) => memory.going = Some(self.begin(None)),
             (Order::Stop, Some(going)) => going.cancel.cancel(),
             (Order::Look, _) => memory.read = None,
             // It is what it should be.
@@ -169,7 +166,7 @@ impl Keeper {
             if is_overtaken(schedule, &due) {
                 books.give_up(left).await.map_err(unread)?;
             } else if books.take_left(left).await.map_err(unread)? {
-                *going = Some(self.begin(Some(left), None));
+                *going = Some(self.begin(Some(left)));
             }
             return Ok(Look::Again);
         }
@@ -201,8 +198,7 @@ impl Keeper {
                     return Ok(Look::In(QUEUE_LOOK_EVERY));
                 }
                 if books.slots.begin(slot).await.map_err(unread)? {
-                    let former = seen.serving.as_ref().map(|(slot, _)| *slot);
-                    *going = Some(self.begin(Some(slot), former));
+                    *going = Some(self.begin(Some(slot)));
                 }
                 Ok(Look::Again)
             }
@@ -254,7 +250,7 @@ impl Keeper {
         Ok(())
     }
 
-    fn begin(&self, slot: Option<DateTime<Utc>>, former: Option<DateTime<Utc>>) -> Going {
+    fn begin(&self, slot: Option<DateTime<Utc>>) -> Going {
         (self.tell)(Note::Began { job: self.job.name.clone(), slot });
         self.board.change(&self.job, |seat| seat.began(slot));
         let cancel = CancellationToken::new();
@@ -290,11 +286,11 @@ impl Keeper {
             // Nobody waits for it any more when the daemon was stopped twice.
             let _ = done.send(runtime.block_on(work()));
         });
-        Going { slot, former, began_at: Clock.now(), cancel, ended }
+        Going { slot, began_at: Clock.now(), cancel, ended }
     }
 
     /// A run is over. One that was stopped with the daemon leaves its slot to whoever starts next.
-    async fn close(&self, memory: &mut Memory, Over { slot, former, ended }: Over) {
+    async fn close(&self, memory: &mut Memory, Over { slot, ended }: Over) {
         let Some(books) = memory.books.clone() else { return };
         let job = self.job.name.clone();
         let is_left = self.is_stopped.is_cancelled()
@@ -324,9 +320,7 @@ impl Keeper {
             if is_left {
                 return books.slots.give_back(slot).await;
             }
-            if let Some(former) = former.filter(|_| has_taken_over)
-                && let Some(entry) = books.settle(former).await?
-            {
+            if has_taken_over && let Some(entry) = books.settle_unended().await? {
                 self.board.change(&self.job, |seat| seat.entered(entry.clone()));
                 (self.tell)(Note::NotServed { job: job.clone(), entry: Box::new(entry) });
             }
@@ -357,7 +351,7 @@ impl Keeper {
 async fn end_of(going: &mut Option<Going>) -> Over {
     let Some(run) = going else { return std::future::pending().await };
     let ended = (&mut run.ended).await.unwrap_or_else(|_| Err("the run ended without a word".to_owned()));
-    let over = Over { slot: run.slot, former: run.former, ended };
+    let over = Over { slot: run.slot, ended };
     *going = None;
     over
 }

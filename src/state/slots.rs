@@ -2,7 +2,7 @@
 //! slot belongs to whoever moved the record past it, so each is served once.
 //!
 //! Format version 1, under `slots/<job>`: `{"format_version":1,"nonce":ULID,"last":instant,"serving":{"slot":instant,
-//! "holder":{…}},"paused":{"since":instant,"by":text}}`. It holds no secret. Where it is missing, the slots from now on are
+//! "holder":{…}},"unended":instant,"paused":{"since":instant,"by":text}}`. It holds no secret. Where it is missing, the slots from now on are
 //! served; a slot without a holder was left to whoever comes next.
 
 use std::sync::Arc;
@@ -28,6 +28,9 @@ struct SlotsRecord {
     /// Absent = no run of a slot is going on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     serving: Option<Serving>,
+    /// A slot whose process had not ended it when a newer one was taken: it may still be at work, or be gone without a word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unended: Option<DateTime<Utc>>,
     /// Absent = the job is not paused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     paused: Option<Paused>,
@@ -113,7 +116,10 @@ impl Slots {
         self.change(|record| {
             let is_ours = record.last < slot;
             if is_ours {
-                (record.last, record.serving) = (slot, Some(serving.clone()));
+                record.last = slot;
+                if let Some(former) = record.serving.replace(serving.clone()) {
+                    record.unended.get_or_insert(former.slot);
+                }
             }
             is_ours
         })
@@ -135,7 +141,22 @@ impl Slots {
 
     /// The slot is served, however that ended. `false` = it was not being served.
     pub(crate) async fn end(&self, slot: DateTime<Utc>) -> Result<bool, Error> {
-        self.change(|record| record.serving.take_if(|serving| serving.slot == slot).is_some()).await
+        self.change(|record| {
+            let was_overtaken = record.unended.take_if(|unended| *unended == slot).is_some();
+            record.serving.take_if(|serving| serving.slot == slot).is_some() || was_overtaken
+        })
+        .await
+    }
+
+    /// Forgets the slot whose process is gone without a word, as the lease of the job told, and gives it.
+    pub(crate) async fn take_unended(&self) -> Result<Option<DateTime<Utc>>, Error> {
+        let mut taken = None;
+        self.change(|record| {
+            taken = record.unended.take();
+            taken.is_some()
+        })
+        .await?;
+        Ok(taken)
     }
 
     /// A run that was stopped in order leaves its slot to whoever comes next, on whatever host.
@@ -146,7 +167,7 @@ impl Slots {
             if is_ours {
                 record.serving = Some(Serving { slot, holder: None });
             }
-            is_ours
+            record.unended.take_if(|unended| *unended == slot).is_some() || is_ours
         })
         .await
         .map(|_| ())
@@ -195,7 +216,14 @@ impl Slots {
                 return Ok(found);
             }
             let nonce = Ulid::generate().to_string();
-            let first = SlotsRecord { format_version: FORMAT_VERSION, nonce, last: now, serving: None, paused: None };
+            let first = SlotsRecord {
+                format_version: FORMAT_VERSION,
+                nonce,
+                last: now,
+                serving: None,
+                unended: None,
+                paused: None,
+            };
             self.records.create(&self.key, &text(&first)).await?;
         }
         Err(self.contended())

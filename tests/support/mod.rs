@@ -61,6 +61,15 @@ impl Workplace {
         }
     }
 
+    /// The same in memory where the system has a folder for that: for a thousand runs, of which each waits for a disk forty times.
+    pub fn in_memory() -> Self {
+        let mut place = Self::new();
+        if let Ok(folder) = TempDir::new_in("/dev/shm") {
+            place.folder = folder;
+        }
+        place
+    }
+
     /// The same with its state on a disk of this size in bytes. Needs the right to mount.
     pub fn on_small_disk(bytes: u64) -> Self {
         let mut place = Self::new();

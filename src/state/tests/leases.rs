@@ -85,6 +85,7 @@ async fn a_foreign_lease_is_held_at_first_sight_and_taken_by_a_later_process() {
     else {
         panic!("it did not lapse")
     };
+    assert!(lease.is_taken_over(), "its holder is gone without a word");
     assert_eq!(epoch_of(&store, &name).await, 42);
     assert!(lease.renew().await.expect("renewed"));
     lease.release().await.expect("released");
