@@ -189,8 +189,14 @@ pub(crate) const SCHEDULE_RETRY_WAIT: Duration = Duration::from_secs(10);
 pub(crate) const HISTORY_DAYS: u64 = 90;
 /// Entries of one hour, some 500 bytes each; a job that runs every second makes 3,600, and its oldest are of no use to anybody.
 pub(crate) const HISTORY_ENTRIES_AN_HOUR: usize = 1_000;
-/// Newest slots and runs of a job that the daemon holds for its page; also how far it looks back for the last success.
-pub(crate) const BOARD_ENTRIES: usize = 100;
+/// Newest slots and runs of a job that the daemon holds in memory, for the overview of all jobs.
+pub(crate) const BOARD_ENTRIES: usize = 30;
+/// Newest slots and runs on the page of one job.
+pub(crate) const PAGE_ENTRIES: usize = 100;
+/// How far the daemon looks back at its start for the last run that succeeded.
+pub(crate) const SUCCESS_ENTRIES: usize = 2_000;
+/// How far it is looked back for what became of a slot that a process left.
+pub(crate) const LEFT_SLOT_ENTRIES: usize = 100;
 /// After this time the daemon reads the history anew, even where no slot was served: somebody may have run the job by hand.
 pub(crate) const BOARD_REFRESH: Duration = Duration::from_secs(120);
 /// Orders of people to one job that wait to be looked at.

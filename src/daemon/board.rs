@@ -61,6 +61,8 @@ pub(crate) struct Seat {
     pub going: Option<Going>,
     /// The newest first.
     pub entries: Arc<Vec<Entry>>,
+    /// When the last run that succeeded was over; older than the entries where all of these failed.
+    pub last_success: Option<DateTime<Utc>>,
     /// Why slots cannot be looked at. Absent = they can.
     pub trouble: Option<String>,
     pub totals: Totals,
@@ -89,6 +91,13 @@ pub(crate) struct StreamGoing {
     pub slices: u64,
     pub is_over: bool,
     pub is_failed: bool,
+}
+
+/// When the last run that succeeded was over.
+pub(super) fn last_success(entries: &[Entry]) -> Option<DateTime<Utc>> {
+    let entry = entries.iter().find(|entry| entry.outcome.is_success())?;
+    let seconds = entry.run.as_ref().map_or(0.0, |run| run.seconds);
+    Some(entry.at + chrono::TimeDelta::milliseconds((seconds * 1000.0) as i64))
 }
 
 /// How a job fares.
@@ -130,13 +139,6 @@ impl Seat {
         self.entries
             .iter()
             .find(|entry| entry.run.is_some() && !matches!(entry.outcome, Served::Skipped | Served::Interrupted))
-    }
-
-    /// When the last run that succeeded was over.
-    pub(crate) fn last_success(&self) -> Option<DateTime<Utc>> {
-        let entry = self.entries.iter().find(|entry| entry.outcome.is_success())?;
-        let seconds = entry.run.as_ref().map_or(0.0, |run| run.seconds);
-        Some(entry.at + chrono::TimeDelta::milliseconds((seconds * 1000.0) as i64))
     }
 
     pub(crate) fn health(&self) -> Health {
@@ -191,6 +193,7 @@ impl Board {
     pub(super) fn sit(&self, file: &Path, job: &Arc<Job>, orders: mpsc::Sender<Order>) {
         let mut state = self.state();
         let former = state.seats.remove(&job.name);
+        let former_success = former.as_ref().and_then(|former| former.last_success);
         let seat = Seat {
             file: file.to_path_buf(),
             job: Arc::clone(job),
@@ -202,6 +205,7 @@ impl Board {
             elsewhere: None,
             going: None,
             entries: Arc::default(),
+            last_success: former_success,
             trouble: None,
             totals: former.map(|former| former.totals).unwrap_or_default(),
         };
@@ -294,6 +298,7 @@ impl Seat {
     /// An entry of this process; others come with the next look.
     pub(super) fn entered(&mut self, entry: Entry) {
         self.totals.slot(entry.outcome);
+        self.last_success = last_success(std::slice::from_ref(&entry)).or(self.last_success);
         let entries = Arc::make_mut(&mut self.entries);
         entries.insert(0, entry);
         entries.truncate(BOARD_ENTRIES);

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::board::Books;
 use crate::clock::Clock;
 use crate::engine::{self, Chronicle, Ended, Settings, going_on, history_at, host_name, slots_of};
-use crate::limits::{BOARD_ENTRIES, SLOTS_AHEAD_MAX};
+use crate::limits::{LEFT_SLOT_ENTRIES, SLOTS_AHEAD_MAX};
 use crate::model::history::{Entry, Served};
 use crate::model::plan::Job;
 use crate::schedule::{self, Catchup, Missed, Overlap, Schedule};
@@ -170,7 +170,7 @@ impl Books {
     }
 
     async fn entries_of(&self, slot: DateTime<Utc>) -> Result<Vec<Entry>, state::Error> {
-        let mut entries = self.history.newest(BOARD_ENTRIES, Clock.now()).await?;
+        let mut entries = self.history.newest(LEFT_SLOT_ENTRIES, Clock.now()).await?;
         entries.retain(|entry| entry.slot == Some(slot));
         Ok(entries)
     }

@@ -8,14 +8,16 @@ use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::board::{Board, Books};
+use super::board::{Board, Books, last_success};
 use super::due::{ahead, is_overtaken, moment, unserved, why_ahead, why_missed, why_paused};
 use super::{Note, Order, Tell};
 use crate::clock::Clock;
 use crate::engine::{
     Class, Context, Ended, Meeting, Purpose, RunOptions, Settings, going_on, open_store, run_job, text_of,
 };
-use crate::limits::{BOARD_ENTRIES, BOARD_REFRESH, QUEUE_LOOK_EVERY, SCHEDULE_LOOK_EVERY, SCHEDULE_RETRY_WAIT};
+use crate::limits::{
+    BOARD_ENTRIES, BOARD_REFRESH, QUEUE_LOOK_EVERY, SCHEDULE_LOOK_EVERY, SCHEDULE_RETRY_WAIT, SUCCESS_ENTRIES,
+};
 use crate::model::history::{Entry, Served};
 use crate::model::plan::Job;
 use crate::schedule::{Overlap, Schedule};
@@ -45,6 +47,8 @@ struct Memory {
     going: Option<Going>,
     /// When the history was read, and up to which slot.
     read: Option<(Instant, DateTime<Utc>)>,
+    /// Somebody changed something that it may tell.
+    is_stale: bool,
     /// What was told and is still so.
     trouble: Option<String>,
 }
@@ -119,7 +123,7 @@ impl Keeper {
         match (order, &memory.going) {
             (Order::RunNow, None) => memory.going = Some(self.begin(None)),
             (Order::Stop, Some(going)) => going.cancel.cancel(),
-            (Order::Look, _) => memory.read = None,
+            (Order::Look, _) => memory.is_stale = true,
             // It is what it should be.
             (Order::RunNow, Some(_)) | (Order::Stop, None) => {}
         }
@@ -229,11 +233,13 @@ impl Keeper {
         memory: &mut Memory,
     ) -> Result<(), String> {
         let is_fresh = |(at, slot): &(Instant, DateTime<Utc>)| at.elapsed() < BOARD_REFRESH && *slot == seen.last;
-        let entries = if memory.read.as_ref().is_some_and(is_fresh) {
+        let entries = if memory.read.as_ref().is_some_and(is_fresh) && !memory.is_stale {
             None
         } else {
-            memory.read = Some((Instant::now(), seen.last));
-            Some(books.history.newest(BOARD_ENTRIES, now).await.map_err(|error| text_of(&error))?)
+            // At the start further back, for the last success.
+            let count = if memory.read.is_none() { SUCCESS_ENTRIES } else { BOARD_ENTRIES };
+            (memory.read, memory.is_stale) = (Some((Instant::now(), seen.last)), false);
+            Some(books.history.newest(count, now).await.map_err(|error| text_of(&error))?)
         };
         let next = self.job.schedule.as_ref().and_then(|schedule| {
             let slot = schedule.next_after(seen.last.max(now))?;
@@ -243,7 +249,9 @@ impl Keeper {
         let elsewhere = seen.serving.clone().filter(|(slot, _)| !is_ours(*slot));
         self.board.change(&self.job, |seat| {
             (seat.next, seat.paused, seat.elsewhere, seat.trouble) = (next, seen.paused.clone(), elsewhere, None);
-            if let Some(entries) = entries {
+            if let Some(mut entries) = entries {
+                seat.last_success = last_success(&entries).or(seat.last_success);
+                entries.truncate(BOARD_ENTRIES);
                 seat.entries = Arc::new(entries);
             }
         });

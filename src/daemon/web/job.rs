@@ -14,6 +14,7 @@ use super::{Site, chart};
 use crate::clock::Clock;
 use crate::daemon::board::Seat;
 use crate::engine::{find_unfinished, text_of};
+use crate::limits::PAGE_ENTRIES;
 use crate::model::amounts::{count, size};
 use crate::model::manifest::Manifest;
 use crate::store::Store;
@@ -35,6 +36,10 @@ pub(super) async fn page(
         Err(why) => json!({ "wrong": [format!("the destination cannot be opened: {why}")] }),
     };
     let credential = credential_of(&site, &seat, now).await;
+    let entries = match &seat.books {
+        Some(books) => books.history.newest(PAGE_ENTRIES, now).await.map_err(|error| Problem::failed(&error))?,
+        None => Vec::new(),
+    };
     let health = seat.health();
     let content = json!({
         "name": seat.job.name,
@@ -49,10 +54,10 @@ pub(super) async fn page(
         "paused": seat.paused.as_ref().map(|paused| json!({ "by": paused.by, "since": instant(paused.since, now, zone) })),
         "going": seat.going.as_ref().map(|going| going_of(going, now, zone)),
         "elsewhere": seat.elsewhere.as_ref().map(|(_, host)| host),
-        "last_success": seat.last_success().map(|at| instant(at, now, zone)),
-        "entries": seat.entries.iter().map(|entry| entry_of(entry, now, zone)).collect::<Vec<_>>(),
-        "durations": chart::durations(&seat.entries, CHART_RUNS, (480, 64)),
-        "rows": chart::rows(&seat.entries, CHART_RUNS, (480, 64)),
+        "last_success": seat.last_success.map(|at| instant(at, now, zone)),
+        "entries": entries.iter().map(|entry| entry_of(entry, now, zone)).collect::<Vec<_>>(),
+        "durations": chart::durations(&entries, CHART_RUNS, (480, 64)),
+        "rows": chart::rows(&entries, CHART_RUNS, (480, 64)),
         "destination": seat.store.as_ref().ok().map(|store| store.shown()),
         "waiting": waiting,
         "credential": credential,

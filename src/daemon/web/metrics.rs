@@ -27,13 +27,13 @@ const FAMILIES: [Family; 16] = [
         "haul_job_last_success_timestamp_seconds",
         "When the last run that succeeded was over.",
         Kind::Gauge,
-        |seat, _| seat.last_success().map(|at| at.timestamp_millis() as f64 / 1000.0),
+        |seat, _| seat.last_success.map(|at| at.timestamp_millis() as f64 / 1000.0),
     ),
     (
         "haul_job_last_success_age_seconds",
         "Time since the last run that succeeded was over.",
         Kind::Gauge,
-        |seat, now| seat.last_success().map(|at| now - at.timestamp_millis() as f64 / 1000.0),
+        |seat, now| seat.last_success.map(|at| now - at.timestamp_millis() as f64 / 1000.0),
     ),
     ("haul_job_last_run_rows", "Rows of all tables of the last run.", Kind::Gauge, |seat, _| {
         let run = seat.last_run()?.run.as_ref()?;
