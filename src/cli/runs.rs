@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::Surroundings;
 use super::args::{JobArgs, RunsArgs, RunsShowArgs, RunsVerb};
 use super::failure::{Exit, Failure};
-use super::output::{Output, columns, counted, size};
+use super::output::{Output, columns, count, counted, size, span};
 use super::signals::until_signalled;
 use crate::clock::Clock;
 use crate::engine::{self, Unfinished, UnfinishedStream, find_unfinished, history_of, open_store};
@@ -55,27 +55,33 @@ async fn show_one(around: &Surroundings, args: &RunsShowArgs) -> Result<Exit, Fa
 }
 
 fn show_document(output: Output, document: &RunDocument) {
-    let RunDocument { entry, report, log, log_left_out, .. } = document;
+    let RunDocument { entry, report, stream_seconds, log, log_left_out, .. } = document;
     let text = |name: &str| report[name].as_str().unwrap_or_default().to_owned();
     output.line(format!("run {} of job `{}`: {}", text("run"), text("job"), entry.outcome.word()));
     let slot = entry.slot.map_or_else(|| "by hand".to_owned(), |slot| format!("slot {}", moment(slot)));
     output.line(format!("{slot}, began {} on {}", moment(entry.at), entry.host));
     if let Some(run) = &entry.run {
-        let requests = counted(run.requests, "request");
-        let tokens = match run.refreshes {
-            0 => String::new(),
-            refreshes => format!(", {}", counted(refreshes, "new token")),
-        };
-        output.line(format!("{:.1} s, {requests}, {} of answers{tokens}", run.seconds, size(run.bytes)));
+        let mut facts = vec![format!("{:.1} s", run.seconds), counted(run.requests, "request")];
+        if run.retries > 0 {
+            facts.push(format!("{} repeated", count(run.retries)));
+        }
+        facts.push(format!("{} of answers", size(run.bytes)));
+        facts.push(counted(run.refreshes, "token"));
+        if run.paused_seconds > 0 {
+            facts.push(format!("waited {} for quotas", span(run.paused_seconds)));
+        }
+        output.line(facts.join(", "));
         let line = |(name, table): (&String, &TableEntry)| {
             let changes = match table.schema_changes {
                 0 => String::new(),
                 changes => counted(changes, "schema change"),
             };
-            vec![name.clone(), counted(table.rows, "row"), size(table.bytes), table.outcome.word().to_owned(), changes]
+            let took = stream_seconds.get(name).map(|seconds| format!("{seconds:.1} s")).unwrap_or_default();
+            let outcome = table.outcome.word().to_owned();
+            vec![name.clone(), counted(table.rows, "row"), size(table.bytes), took, outcome, changes]
         };
         let rows: Vec<Vec<String>> = run.tables.iter().map(line).collect();
-        for line in columns(&rows, &[false, true, true, false, false]) {
+        for line in columns(&rows, &[false, true, true, true, false, false]) {
             output.line(format!("  {line}"));
         }
     }

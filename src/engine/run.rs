@@ -15,6 +15,7 @@ use super::gates::held::discard_overtaken;
 use super::gates::held_back;
 use super::history::{history_of, host_name};
 use super::leased::{LeasedRun, Meeting, keep_lease, lease_or_watch, process_of};
+use super::log::StreamSpan;
 use super::merge::deletes::Listed;
 use super::notify::{Chronicle, Failure, tell_start};
 use super::parents::{ParentRows, fields_needed};
@@ -152,7 +153,10 @@ async fn keep(ctx: &Context, slot: Option<DateTime<Utc>>, report: &RunReport) ->
     let entry = Entry::of_run(report, slot, &host_name());
     let (log, log_left_out) = ctx.log.read();
     let report = serde_json::to_value(report).expect("it holds only texts and numbers");
-    let document = RunDocument { format_version: HISTORY_FORMAT, entry, report, log, log_left_out };
+    let now = Clock.now();
+    let seconds = |span: &StreamSpan| (span.ended_at.unwrap_or(now) - span.began_at).as_seconds_f64();
+    let stream_seconds = ctx.log.spans().iter().map(|span| (span.name.clone(), seconds(span))).collect();
+    let document = RunDocument { format_version: HISTORY_FORMAT, entry, report, stream_seconds, log, log_left_out };
     Ok(history_of(&ctx.job, &ctx.store, &ctx.records).keep(&ctx.run, &document).await?)
 }
 

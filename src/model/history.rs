@@ -107,7 +107,13 @@ pub(crate) struct RunEntry {
     pub run: String,
     pub seconds: f64,
     pub requests: u64,
+    /// Requests among these that were repeated.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub retries: u64,
     pub refreshes: u64,
+    /// Time in which nothing was asked because a quota was used up.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub paused_seconds: u64,
     /// Of answers.
     pub bytes: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -133,6 +139,9 @@ pub(crate) struct RunDocument {
     pub entry: Entry,
     /// As `haul run --json` prints it.
     pub report: serde_json::Value,
+    /// How long each stream was read, in seconds.
+    #[serde(default)]
+    pub stream_seconds: BTreeMap<String, f64>,
     /// The first and the last lines.
     pub log: Vec<LogLine>,
     /// Lines between these.
@@ -172,7 +181,9 @@ impl Entry {
                 run: report.run.clone(),
                 seconds: report.seconds,
                 requests: report.source.attempts,
+                retries: report.source.retries,
                 refreshes: report.source.refreshes,
+                paused_seconds: report.source.paused_seconds,
                 bytes: report.source.bytes,
                 snapshot: report.snapshot.clone(),
                 tables: tables.collect(),

@@ -5,7 +5,7 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use serde_json::{Value, json};
 
-use super::overview::{entry_of, zone_of};
+use super::overview::{entry_of, took, zone_of};
 use super::session::Visitor;
 use super::view::{Problem, TheSite, page as show};
 use crate::clock::Clock;
@@ -89,6 +89,7 @@ fn tables(document: &RunDocument) -> Vec<Value> {
             "rows": count(number("rows")),
             "bytes": size(number("bytes")),
             "pages": count(pages),
+            "took": document.stream_seconds.get(name).map(|seconds| took(*seconds)),
             "error": table["error"],
             "changes": table["schema_changes"].as_array().into_iter().flatten().map(change).collect::<Vec<_>>(),
             "warnings": table["warnings"],
