@@ -65,8 +65,8 @@ fn two_hundred_jobs_run_every_minute_and_nothing_grows() {
     let files: Vec<String> = (0..JOBS)
         .map(|at| {
             let text = job(&source.url, network, "key: [id]\n").replace("job: test", &format!("job: j{at:03}"));
-            // A busy machine may be late by a minute.
-            let schedule = "schedule: { cron: '* * * * *', timezone: UTC, overlap: queue, catchup: { all: 5 } }\n";
+            // A busy machine is late by minutes of a fast clock.
+            let schedule = "schedule: { cron: '* * * * *', timezone: UTC, overlap: queue, catchup: { all: 100 } }\n";
             place.file(&format!("jobs/j{at:03}.yaml"), &format!("{text}{schedule}"))
         })
         .collect();
