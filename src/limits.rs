@@ -205,6 +205,8 @@ pub(crate) const ORDERS_MAX: usize = 8;
 pub(crate) const RUN_DOCUMENTS_MAX: usize = 200;
 /// Lines of a run's log that are kept, the first and the last ones; what lies between is counted.
 pub(crate) const LOG_LINES_MAX: usize = 400;
+/// A thread for blocking work ends after so long without any: one is made in some 50 µs.
+pub(crate) const BLOCKING_THREAD_IDLE_MAX: Duration = Duration::from_millis(200);
 /// From the first signal to the end: what orchestrators grant before they kill is 30 s at Kubernetes and Azure Container Apps.
 pub(crate) const GRACE_DEFAULT: Duration = Duration::from_secs(25);
 /// The entries of one hour as text, half of RECORD_BYTES_MAX: errors and notices that were not taken make them long.

@@ -43,7 +43,7 @@ use self::output::Output;
 use crate::auth::{is_something_spent, until_nothing_is_spent};
 use crate::engine::{self, Said, Settings, StatePlace};
 use crate::job::load::{Environment, Secrets};
-use crate::limits::TOKEN_WAIT_MAX;
+use crate::limits::{BLOCKING_THREAD_IDLE_MAX, TOKEN_WAIT_MAX};
 use crate::model::plan::SecretSource;
 use crate::secret::Secret;
 
@@ -186,6 +186,8 @@ fn on(
     output: &Output,
     verb: impl Future<Output = Result<Exit, Failure>>,
 ) -> Result<Exit, Failure> {
+    // A daemon always has some work for threads that block, which would keep as many of them for good as there ever were at once.
+    runtime.thread_keep_alive(BLOCKING_THREAD_IDLE_MAX);
     let runtime =
         runtime.enable_all().build().map_err(|error| Failure::failed("the runtime cannot be started").cause(&error))?;
     let ended = runtime.block_on(async {
