@@ -39,7 +39,6 @@ fn failure(error: store::Error) -> Failure {
         store::Error::Share(
             store::ShareError::NotAzure { .. }
                 | store::ShareError::NoKey { .. }
-                | store::ShareError::KeyUnreadable
                 | store::ShareError::Place { .. }
                 | store::ShareError::Unknown { .. }
                 | store::ShareError::NotOurs { .. }

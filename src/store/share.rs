@@ -1,10 +1,11 @@
 //! Shares: signatures with which others read a container of Azure Blob, each bound to a stored access policy that can be
 //! moved and taken away. The requests take `object_store`'s way to the account, with the options of the destination.
 //!
-//! A change is a compare-and-swap: the list of policies is read, and written if it was not changed since. The service knows
-//! that by the second only, so a list that was changed in this second is waited for.
+//! A change is a compare-and-swap: the list of policies is read, and written if it was not changed since. The service tells and
+//! takes instants by the second only, and what it keeps may be finer. So the condition is "not changed since the second after
+//! the last change", and a list that was changed just now is waited for until no later change can fall into that second.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -17,6 +18,7 @@ use object_store::ClientOptions;
 use object_store::azure::{AzureAccessKey, AzureAuthorizer, AzureConfigKey, AzureCredential, MicrosoftAzureBuilder};
 use object_store::client::{HttpClient, HttpConnector, HttpErrorKind, HttpRequestBody, ReqwestConnector};
 use ring::hmac;
+use tokio::time::Instant;
 use url::Url;
 
 use super::error::Error;
@@ -28,8 +30,10 @@ use crate::limits::{POLICIES_BYTES_MAX, SHARE_ID_TRIES_MAX, SHARE_TRIES_MAX, SHA
 
 /// Policies that a container may have, whoever made them.
 const POLICIES_MAX: usize = 5;
-/// Between two passes: the service knows by the second when a list was changed.
-const PASS_INTERVAL: Duration = Duration::from_millis(1_100);
+/// From a change until a list can be changed again: two turns of the service's second.
+const SETTLING: Duration = Duration::from_secs(2);
+/// Between two passes.
+const PASS_INTERVAL: Duration = Duration::from_millis(1_000);
 const PUBLIC_ACCESS: &str = "x-ms-blob-public-access";
 const ERROR_CODE: &str = "x-ms-error-code";
 
@@ -40,8 +44,6 @@ pub(crate) enum ShareError {
     NotAzure { place: String },
     #[error("a share of {place} is signed with the key of its storage account, and there is none")]
     NoKey { place: String },
-    #[error("the key of the storage account is no base64")]
-    KeyUnreadable,
     #[error("{place} cannot be shared: {why}")]
     Place { place: String, why: String },
     #[error("the storage account cannot be reached: {why}")]
@@ -82,7 +84,6 @@ impl ShareError {
                                          container generate-sas --as-user --auth-mode login` does"
                     .to_owned()
             }
-            ShareError::KeyUnreadable => "copy it whole, up to the `=` at its end".to_owned(),
             ShareError::Refused { code: Some(code), .. } if code == "KeyBasedAuthenticationNotPermitted" => {
                 "the account does not allow access by key: allow it, or share with a user-delegation SAS".to_owned()
             }
@@ -140,8 +141,8 @@ struct Listed {
     policies: Vec<Policy>,
     /// Who may read without a signature: written back with the policies, or it would end.
     public_access: Option<String>,
-    modified: String,
-    /// No later change has the same second.
+    modified: SystemTime,
+    /// A later change is later than the second after that.
     is_settled: bool,
 }
 
@@ -183,8 +184,9 @@ impl Store {
         let (container, folder) = path.split_once('/').unwrap_or((path, ""));
         let address = format!("{}/{container}", base.trim_end_matches('/'));
         let address: Url = address.parse().map_err(|_| wrong("its endpoint is no address".to_owned()))?;
-        let decoded = STANDARD.decode(&key).map_err(|_| ShareError::KeyUnreadable)?;
-        let credential = AzureAccessKey::try_new(&key).map_err(|_| ShareError::KeyUnreadable)?;
+        let decoded = STANDARD.decode(&key).map_err(|_| wrong("the account's key is no base64".to_owned()))?;
+        let credential =
+            AzureAccessKey::try_new(&key).map_err(|_| wrong("the account's key is no base64".to_owned()))?;
         let _ = rustls::crypto::ring::default_provider().install_default();
         let (_, options) = self.opened_with().expect("a builder was made of it");
         let client = options.iter().fold(ClientOptions::new(), |client, (name, value)| match name.parse() {
@@ -339,14 +341,23 @@ impl Shares {
         mut change: impl FnMut(&mut Vec<Policy>, usize) -> Result<bool, ShareError>,
     ) -> Result<Vec<Policy>, ShareError> {
         let mut writes = 0;
+        // The last change that was seen, and since when it is seen.
+        let mut seen: Option<(SystemTime, Instant)> = None;
         for _ in 0..SHARE_TRIES_MAX {
+            let asked = Instant::now();
             let found = self.patiently(|| self.read()).await?;
             let mut policies = found.policies.clone();
             if !change(&mut policies, writes)? {
                 return Ok(policies);
             }
-            if !found.is_settled {
-                tokio::time::sleep(PASS_INTERVAL).await;
+            // Not every service says truly what time it is.
+            let is_seen = |(modified, since): (SystemTime, Instant)| {
+                modified == found.modified && asked.duration_since(since) >= SETTLING
+            };
+            if !found.is_settled && !seen.is_some_and(is_seen) {
+                seen =
+                    seen.filter(|(modified, _)| *modified == found.modified).or(Some((found.modified, Instant::now())));
+                tokio::time::sleep(SETTLING).await;
                 continue;
             }
             writes += 1;
@@ -382,20 +393,21 @@ impl Shares {
         let (headers, body) = self.ask(Method::GET, HeaderMap::new(), Bytes::new()).await?;
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let policies = policies::read(&body).map_err(|why| ShareError::Unreadable { why })?;
-        let modified = text(LAST_MODIFIED.as_str())
-            .ok_or_else(|| ShareError::Unreadable { why: "it does not say when it was changed".to_owned() })?;
-        let instant = |text: &str| httpdate::parse_http_date(text).ok();
-        let is_settled = text(DATE.as_str())
-            .and_then(|now| Some(instant(&now)? > instant(&modified)?))
-            .ok_or_else(|| ShareError::Unreadable { why: "it does not say when it was changed".to_owned() })?;
+        let instant = |name: &str| {
+            let instant = text(name).and_then(|text| httpdate::parse_http_date(&text).ok());
+            instant.ok_or_else(|| ShareError::Unreadable { why: "it does not say when it was changed".to_owned() })
+        };
+        let (modified, now) = (instant(LAST_MODIFIED.as_str())?, instant(DATE.as_str())?);
+        let is_settled = now.duration_since(modified).is_ok_and(|since| since >= SETTLING);
         Ok(Listed { policies, public_access: text(PUBLIC_ACCESS), modified, is_settled })
     }
 
     /// Writes the policies if they are still those that were found. `Ok(false)` = they are not.
     async fn write(&self, found: &Listed, policies: &[Policy]) -> Result<bool, ShareError> {
         let mut headers = HeaderMap::new();
+        let unchanged_since = httpdate::fmt_http_date(found.modified + Duration::from_secs(1));
         let unreadable = |_| ShareError::Unreadable { why: "a header of it cannot be sent back".to_owned() };
-        headers.insert(IF_UNMODIFIED_SINCE, found.modified.parse().map_err(unreadable)?);
+        headers.insert(IF_UNMODIFIED_SINCE, unchanged_since.parse().map_err(unreadable)?);
         headers.insert(CONTENT_TYPE, "application/xml".parse().map_err(unreadable)?);
         if let Some(public_access) = &found.public_access {
             headers.insert(PUBLIC_ACCESS, public_access.parse().map_err(unreadable)?);

@@ -4,7 +4,8 @@
     blob.py sas --url URL --container NAME      prints a read-only SAS of the container
     blob.py get --url URL --container NAME --to FOLDER      copies every blob below the folder
     blob.py policies --url URL --container NAME             prints the stored access policies and who may read without any
-    blob.py policy --url URL --container NAME --name ID     adds a stored access policy, and opens the container to everybody
+    blob.py policy --url URL --container NAME --name ID [--days N] [--public]
+                                                            adds a stored access policy; --public opens the container to everybody
     blob.py vectors                                         prints random inputs of a SAS bound to a policy with what comes of them
 """
 
@@ -56,6 +57,8 @@ def main():
     parser.add_argument("--name")
     parser.add_argument("--container")
     parser.add_argument("--to", type=Path)
+    parser.add_argument("--days", type=float, default=400)
+    parser.add_argument("--public", action="store_true")
     args = parser.parse_args()
     if args.verb == "vectors":
         vectors()
@@ -65,9 +68,9 @@ def main():
         found = container.get_container_access_policy()
         known = {one.id: one.access_policy for one in found["signed_identifiers"]}
         if args.verb == "policy":
-            until = datetime.now(timezone.utc) + timedelta(days=400)
+            until = datetime.now(timezone.utc) + timedelta(days=args.days)
             known[args.name] = AccessPolicy(permission="rwdl", start=datetime(2020, 1, 1, tzinfo=timezone.utc), expiry=until)
-            container.set_container_access_policy(known, public_access="blob")
+            container.set_container_access_policy(known, public_access="blob" if args.public else None)
             return
         shown = {name: [str(policy.permission), str(policy.start), str(policy.expiry)] for name, policy in known.items()}
         print(json.dumps({"public": found["public_access"], "policies": shown}))

@@ -14,6 +14,7 @@ mod overview;
 mod powerbi;
 mod run;
 mod session;
+mod shares;
 mod table;
 mod view;
 
@@ -28,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 use self::connect::Logins;
 pub(crate) use self::session::Access;
 use self::session::Sessions;
+use self::shares::SharesSeen;
 use self::view::{Problem, Views};
 use super::board::{Board, Books, Seat};
 use crate::auth::Vault;
@@ -55,6 +57,7 @@ struct Site {
     logins: Logins,
     views: Views,
     vault: OnceCell<Arc<Vault>>,
+    shares: SharesSeen,
     /// A preview may fetch a whole file.
     previews: Semaphore,
     /// Answers that go on and on end then.
@@ -69,6 +72,7 @@ pub(crate) async fn serve_web(listener: TcpListener, web: Web, is_over: Cancella
         logins: Logins::default(),
         views: Views::new(),
         vault: OnceCell::new(),
+        shares: SharesSeen::default(),
         previews: Semaphore::new(PREVIEWS_AT_ONCE),
         is_over: is_over.clone(),
     });
