@@ -285,9 +285,9 @@ pub(super) struct RunsShowArgs {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A share is a signature bound to a stored access policy of the container: it stays the same while its end is moved, and ends at once
-when it is revoked. Every run extends those of which less than half of their time is left. It needs Azure Blob and the key of
-the account.
+A share is a signature bound to a stored access policy of the container: it stays the same while
+its end is moved, and opens nothing any more when it is revoked. Runs extend those of which less
+than half of their time is left. It needs Azure Blob and the key of the account.
 
 Examples:
   haul share create jobs/sales.yaml
@@ -314,8 +314,9 @@ pub(super) enum ShareVerb {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Whoever has the signature reads all that is in the container, other jobs' tables too. Give a job a container of its own if that is
-too much, or use `--folder` where the account has a hierarchical namespace.
+Whoever has the signature reads all that is in the container, other jobs' tables too. Give a job a
+container of its own if that is too much, or use `--folder` where the account has a hierarchical
+namespace.
 
 Examples:
   haul share create jobs/sales.yaml
@@ -336,7 +337,8 @@ pub(super) struct ShareCreateArgs {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-All shares of the container are extended; policies that haul did not make are left alone, and no end is brought forward.
+All shares of the container are extended; policies that haul did not make are left alone, and no
+end is brought forward.
 
 Examples:
   haul share extend jobs/sales.yaml

@@ -11,7 +11,6 @@ use super::signals::{interrupted, until_signalled};
 use crate::clock::Clock;
 use crate::engine::open_store;
 use crate::job::load;
-use crate::model::amounts::counted;
 use crate::store::{self, Policy, Sas, Shares, Wanted};
 
 /// So long a new or changed policy may take at the service.
@@ -105,6 +104,9 @@ fn told(output: Output, shares: &Shares, policy: &Policy, sas: &Sas) {
     for line in columns(&parameters, &[false, false]) {
         output.line(line);
     }
+    if let Some(depth) = sas.depth {
+        output.line(format!("In the queries `sr = \"d\", sdd = \"{depth}\"` instead of `sr = \"c\"`."));
+    }
     output.line("\nAddress for other readers, with the path of a file for FILE:");
     output.line(format!("  {}/FILE?{}", shares.folder_address(), sas.expose_query()));
     output.note(format!("\nthe signature is a password: haul shows it this once and keeps it nowhere; {LATE} it"));
@@ -145,10 +147,7 @@ async fn extend(output: Output, args: ShareExtendArgs) -> Result<Exit, Failure> 
         return Ok(Exit::Done);
     }
     table(output, &policies);
-    output.note(format!(
-        "{} looked at; the signatures stay the same; {LATE} the new ends",
-        counted(policies.len() as u64, "share")
-    ));
+    output.note(format!("the signatures stay the same; {LATE} the new ends"));
     Ok(Exit::Done)
 }
 
