@@ -25,6 +25,7 @@ mod schedule;
 mod schema;
 mod serve;
 mod share;
+mod share_args;
 mod signals;
 mod snapshots;
 mod state;
