@@ -350,3 +350,15 @@ pub(crate) const GUESS_SETS_TRIED_MAX: usize = 25;
 pub(crate) const GUESS_RECORDS_MAX: u64 = 2_000;
 /// Questions that are asked again because the answer does not fit.
 pub(crate) const QUESTION_TRIES_MAX: usize = 5;
+/// Reads and writes of a container's stored access policies for one change; others change them seldom.
+pub(crate) const SHARE_TRIES_MAX: usize = 12;
+/// One look at a container's stored access policies, or one change with all its tries.
+pub(crate) const SHARE_WAIT_MAX: Duration = Duration::from_secs(60);
+/// Names of a policy of which one is wanted whose signature can be pasted; one in four has such a one.
+pub(crate) const SHARE_ID_TRIES_MAX: usize = 400;
+/// The list of a container's stored access policies: five small records.
+pub(crate) const POLICIES_BYTES_MAX: usize = 64 * 1024;
+/// Between two looks of the web page and the metrics at the shares of a container.
+pub(crate) const SHARES_KEPT: Duration = Duration::from_secs(300);
+/// What a page or a reader of the metrics waits for a container's shares; those who read metrics give up after some seconds.
+pub(crate) const SHARES_PAGE_WAIT_MAX: Duration = Duration::from_secs(5);

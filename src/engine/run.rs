@@ -22,6 +22,7 @@ use super::parents::{ParentRows, fields_needed};
 use super::publication::{Finished, finish, keep_feeds};
 use super::raw::rebuild;
 use super::resume::{Resume, Resuming};
+use super::share::extend_shares;
 use super::slices::Backfill;
 use super::stream::{Pages, Reading};
 use super::tables::{failed_report, table_manifests, table_reports};
@@ -131,6 +132,7 @@ pub(crate) async fn run_job(ctx: Arc<Context>, options: RunOptions) -> Ended {
     {
         report.warnings.push(format!("the status file is not up to date: {}", text_of(&error)));
     }
+    report.warnings.extend(extend_shares(&ctx, &report).await);
     if !ctx.is_taped {
         let chronicle = Chronicle::of(&ctx.job, &ctx.records);
         // Of a person who mistypes a stream, or makes tables anew, nobody else hears.

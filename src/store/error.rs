@@ -29,6 +29,8 @@ pub(crate) enum Error {
     Unconditional { place: String, what: &'static str },
     #[error("the store answered neither yes nor no to the publication: {why}")]
     Unknown { why: String },
+    #[error(transparent)]
+    Share(#[from] super::share::ShareError),
 }
 
 impl Error {
@@ -61,6 +63,7 @@ impl Error {
                     .to_owned(),
             ),
             Error::Unknown { .. } => Some("run again: the next run finds out what is there".to_owned()),
+            Error::Share(error) => error.hint(),
             Error::Object { .. }
             | Error::File { .. }
             | Error::Gone { .. }
@@ -72,6 +75,9 @@ impl Error {
 
     /// Whether the same run may succeed later without anybody changing anything.
     pub(crate) fn is_temporary(&self) -> bool {
+        if let Error::Share(error) = self {
+            return error.is_temporary();
+        }
         matches!(
             self,
             Error::Object { source: object_store::Error::Generic { .. }, .. }

@@ -16,6 +16,7 @@ use crate::limits::GRACE_DEFAULT;
 use crate::model::log::Level;
 
 use super::init::InitArgs;
+use super::share_args::ShareArgs;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -130,6 +131,8 @@ pub(super) enum Verb {
     Rebuild(RebuildArgs),
     /// Show readers a former snapshot again, with its cursors
     Rollback(RollbackArgs),
+    /// Let others read the job's container: make, list, extend and revoke signatures (SAS) for Power BI and other readers
+    Share(ShareArgs),
     /// Remove former snapshots and files that nobody needs any more; every run does so, too
     Sweep(SweepArgs),
     /// Start a demo API on this machine and run a whole job against it

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::connect::credential_of;
 use super::overview::{entry_of, going_of, health_class, next_of, schedule_of, zone_of};
 use super::session::Visitor;
+use super::shares::first_end;
 use super::view::{Problem, TheSite, instant, page as show};
 use super::{Site, chart};
 use crate::clock::Clock;
@@ -40,6 +41,10 @@ pub(super) async fn page(
         Some(books) => books.history.newest(PAGE_ENTRIES, now).await.map_err(|error| Problem::failed(&error))?,
         None => Vec::new(),
     };
+    let share_end = match &seat.store {
+        Ok(store) => site.shares.of(store).await.ok().and_then(|shares| first_end(&shares)),
+        Err(_) => None,
+    };
     let health = seat.health();
     let content = json!({
         "name": seat.job.name,
@@ -60,6 +65,8 @@ pub(super) async fn page(
         "rows": chart::rows(&entries, CHART_RUNS, (480, 64)),
         "destination": seat.store.as_ref().ok().map(|store| store.shown()),
         "waiting": waiting,
+        "share_end": share_end.map(|end| instant(end, now, zone)),
+        "share_is_over": share_end.is_some_and(|end| end <= now),
         "credential": credential,
         "is_live": seat.going.is_some(),
     });

@@ -12,6 +12,7 @@ use super::view::{Problem, TheSite};
 use crate::clock::Clock;
 use crate::daemon::board::Seat;
 use crate::engine::issuer_of;
+use crate::store::Store;
 
 /// One family: its name, what it means, whether it only grows, and its value for a job; `None` = there is none.
 type Family = (&'static str, &'static str, Kind, fn(&Seat, f64) -> Option<f64>);
@@ -158,11 +159,17 @@ async fn expiries(site: &Site, seats: &[Seat], registry: &Registry) -> Result<()
     )?;
     let access = family("haul_credential_access_token_expiry_timestamp_seconds", "When the access token expires.")?;
     let login = family("haul_credential_login_needed", "Whether a person must log in (1) or not (0).")?;
-    let share = family("haul_share_expiry_timestamp_seconds", "When the SAS that opens the destination expires.")?;
+    let share = family(
+        "haul_share_expiry_timestamp_seconds",
+        "When the first share of the container ends, or the SAS with which haul writes.",
+    )?;
     let vault = site.vault().await.ok();
-    for seat in seats {
+    let stores: Vec<Option<&Store>> = seats.iter().map(|seat| seat.store.as_deref().ok()).collect();
+    let ends = site.shares.first_ends(&stores).await;
+    for ((seat, store), end) in seats.iter().zip(stores).zip(ends) {
         let label = [seat.job.name.as_str()];
-        if let Some(until) = seat.store.as_ref().ok().and_then(|store| store.share_until()) {
+        let own = store.and_then(Store::share_until);
+        if let Some(until) = own.into_iter().chain(end).min() {
             share.with_label_values(&label).set(until.timestamp() as f64);
         }
         let (Some(vault), Ok(Some(issuer))) = (vault, issuer_of(&seat.job)) else { continue };

@@ -14,6 +14,7 @@ mod overview;
 mod powerbi;
 mod run;
 mod session;
+mod shares;
 mod table;
 mod view;
 
@@ -29,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 use self::connect::Logins;
 pub(crate) use self::session::Access;
 use self::session::Sessions;
+use self::shares::SharesSeen;
 use self::view::{Problem, Views};
 use super::board::{Board, Books, Seat};
 use crate::auth::Vault;
@@ -56,6 +58,7 @@ struct Site {
     logins: Logins,
     views: Views,
     vault: OnceCell<Arc<Vault>>,
+    shares: SharesSeen,
     /// A preview may fetch a whole file.
     previews: Semaphore,
     /// Answers that go on and on end then.
@@ -78,6 +81,7 @@ async fn answer(listener: TcpListener, web: Web, is_over: CancellationToken) -> 
         logins: Logins::default(),
         views: Views::new(),
         vault: OnceCell::new(),
+        shares: SharesSeen::default(),
         previews: Semaphore::new(PREVIEWS_AT_ONCE),
         is_over: is_over.clone(),
     });

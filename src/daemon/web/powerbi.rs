@@ -35,8 +35,21 @@ pub(super) async fn page(
             })
         })
         .collect();
+    let shares = site.shares.of(&store).await;
+    let shown = shares.iter().flatten().map(|share| {
+        json!({
+            "policy": share.id,
+            "may": if share.permissions.as_deref().is_some_and(|may| may.contains('l')) { "read and list" } else { "read" },
+            "until": share.expires_at().map(|until| instant(until, now, zone)),
+            "is_over": share.expires_at().is_some_and(|until| until <= now),
+        })
+    });
     let content = json!({
         "job": job,
+        "file": seat.file.display().to_string(),
+        "can_share": store.has_shares(),
+        "shares": shown.collect::<Vec<_>>(),
+        "shares_unread": shares.as_ref().err(),
         "destination": store.shown(),
         "is_remote": store.reader_address().is_some(),
         "has_alias": seat.job.alias,
@@ -56,8 +69,10 @@ fn query(store: &Store, file: &str, is_parquet: bool) -> String {
         Some((base, prefix)) => {
             let path = if prefix.is_empty() { file.to_owned() } else { format!("{prefix}/{file}") };
             let path = text(&path);
+            // As haul makes its shares: plain http is that of an emulator.
+            let protocol = if base.starts_with("https:") { "spr = \"https\", " } else { "" };
             format!(
-                "Binary.Buffer(Web.Contents(\n        {},\n        [RelativePath = {path}, Query = [sv = SasVersion, sr = \"c\", sp = \"r\", \
+                "Binary.Buffer(Web.Contents(\n        {},\n        [RelativePath = {path}, Query = [sv = SasVersion, sr = \"c\", {protocol}\
                  si = SasPolicy, sig = SasSignature]]\n    ))",
                 text(&base)
             )
