@@ -25,7 +25,6 @@ mod schedule;
 mod schema;
 mod serve;
 mod share;
-mod share_args;
 mod signals;
 mod snapshots;
 mod state;

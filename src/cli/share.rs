@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::args::JobArgs;
+use super::args::{ShareArgs, ShareCreateArgs, ShareExtendArgs, ShareRevokeArgs, ShareVerb};
 use super::failure::{Exit, Failure};
 use super::output::{Output, columns};
-use super::share_args::{ShareArgs, ShareCreateArgs, ShareExtendArgs, ShareRevokeArgs, ShareVerb};
 use super::signals::{interrupted, until_signalled};
 use crate::clock::Clock;
 use crate::engine::open_store;

@@ -1,6 +1,7 @@
 //! The arguments of every verb, with their help.
 
 mod daemon;
+mod share;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -11,12 +12,12 @@ pub(super) use self::daemon::{
     NotifyArgs, NotifyTestArgs, NotifyVerb, RunsArgs, RunsShowArgs, RunsVerb, ScheduleArgs, ScheduleCheckArgs,
     ScheduleNextArgs, ScheduleVerb, ServeArgs,
 };
+pub(super) use self::share::{ShareArgs, ShareCreateArgs, ShareExtendArgs, ShareRevokeArgs, ShareVerb};
 
 use crate::limits::GRACE_DEFAULT;
 use crate::model::log::Level;
 
 use super::init::InitArgs;
-use super::share_args::ShareArgs;
 
 const EXIT_CODES: &str = "\
 Exit codes:

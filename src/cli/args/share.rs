@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::args::JobArgs;
+use super::JobArgs;
 use crate::store::{SHARE_DAYS_DEFAULT, SHARE_DAYS_MAX};
 
 #[derive(Debug, Args)]
@@ -17,13 +17,13 @@ Examples:
   haul share list jobs/sales.yaml
   haul share extend jobs/sales.yaml --days 365
   haul share revoke jobs/sales.yaml haul-sales-90d-m3v8q1x0zk")]
-pub(super) struct ShareArgs {
+pub(in crate::cli) struct ShareArgs {
     #[command(subcommand)]
     pub verb: ShareVerb,
 }
 
 #[derive(Debug, Subcommand)]
-pub(super) enum ShareVerb {
+pub(in crate::cli) enum ShareVerb {
     /// Make a share and print its signature, this once
     Create(ShareCreateArgs),
     /// List the stored access policies of the container; never shows a signature
@@ -43,7 +43,7 @@ namespace.
 Examples:
   haul share create jobs/sales.yaml
   haul share create jobs/sales.yaml --days 30 --list --json")]
-pub(super) struct ShareCreateArgs {
+pub(in crate::cli) struct ShareCreateArgs {
     #[command(flatten)]
     pub job: JobArgs,
     /// Days until it ends, unless runs or `extend` move that
@@ -65,7 +65,7 @@ end is brought forward.
 Examples:
   haul share extend jobs/sales.yaml
   haul share extend jobs/sales.yaml --days 365")]
-pub(super) struct ShareExtendArgs {
+pub(in crate::cli) struct ShareExtendArgs {
     #[command(flatten)]
     pub job: JobArgs,
     /// Days from now [default: those for which each share was made]
@@ -77,7 +77,7 @@ pub(super) struct ShareExtendArgs {
 #[command(after_help = "\
 Examples:
   haul share revoke jobs/sales.yaml haul-sales-90d-m3v8q1x0zk")]
-pub(super) struct ShareRevokeArgs {
+pub(in crate::cli) struct ShareRevokeArgs {
     #[command(flatten)]
     pub job: JobArgs,
     /// Name of its policy, as `haul share list` shows it
