@@ -167,8 +167,8 @@ fn each_slot_runs_once(place: &Workplace, container: &Workplace, count: usize) {
     assert!(by_daemon.min(by_crontab).min(by_container) >= count / 50, "{by_daemon} {by_crontab} {by_container}");
 }
 
-/// A source whose first page waits until the flag is set, and the clock of a job that is seen for the first time.
-fn stopped(place: &Workplace, signal: &str) -> (Server, SharedClock, String, String) {
+/// A source whose pages wait until the flag is set, and a job of it that runs every hour.
+fn shut(place: &Workplace) -> (Server, std::sync::Arc<AtomicBool>, String) {
     let is_open = std::sync::Arc::new(AtomicBool::new(false));
     let open = std::sync::Arc::clone(&is_open);
     let source = Server::start(move |_, before| {
@@ -180,6 +180,12 @@ fn stopped(place: &Workplace, signal: &str) -> (Server, SharedClock, String, Str
     let out = place.path("out").to_string_lossy().into_owned();
     let text = job(&source.url, "", "key: [id]\n").replace("url: out", &format!("url: {out}"));
     let text = format!("{text}schedule: {{ every: 1h, timezone: UTC }}\n");
+    (source, is_open, text)
+}
+
+/// A source whose first page waits until the flag is set, and the clock of a job that is seen for the first time.
+fn stopped(place: &Workplace, signal: &str) -> (Server, SharedClock, String, String) {
+    let (source, is_open, text) = shut(place);
     let file = place.file("job.yaml", &text);
     let mut clock = SharedClock { file: place.path("clock"), ahead: 0.0 };
     clock.set(0.0);
@@ -224,17 +230,7 @@ fn a_slot_of_a_run_that_was_stopped_is_anybodys_and_one_of_a_dead_process_this_h
 fn a_slot_whose_container_is_gone_without_a_word_leaves_one_too() {
     let place = Workplace::new();
     let container = Workplace::new().env("HAUL_STATE", &place.path("state").to_string_lossy());
-    let is_open = std::sync::Arc::new(AtomicBool::new(false));
-    let open = std::sync::Arc::clone(&is_open);
-    let source = Server::start(move |_, before| {
-        while !open.load(Ordering::SeqCst) {
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        ok(json!([{ "id": before }]).to_string())
-    });
-    let out = place.path("out").to_string_lossy().into_owned();
-    let text = job(&source.url, "", "key: [id]\n").replace("url: out", &format!("url: {out}"));
-    let text = format!("{text}schedule: {{ every: 1h, timezone: UTC }}\n");
+    let (source, is_open, text) = shut(&place);
     let (file, of_container) = (place.file("job.yaml", &text), container.file("job.yaml", &text));
     let mut clock = SharedClock { file: place.path("clock"), ahead: 0.0 };
     let mut due = |hours: f64, code: i32| {

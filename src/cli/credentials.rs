@@ -63,17 +63,8 @@ fn row(summary: &Summary) -> Vec<String> {
     };
     let last = summary.outcomes.last();
     let last = last.map_or_else(|| "-".to_owned(), |outcome| format!("{} {}", time(Some(outcome.at)), outcome.what));
-    let state = state(summary.state).to_owned();
+    let state = summary.state.word().to_owned();
     vec![summary.id.clone(), summary.bound_to.clone(), state, time(summary.expires_at), refresh_token, last]
-}
-
-fn state(state: CredentialState) -> &'static str {
-    match state {
-        CredentialState::Idle => "ready",
-        CredentialState::Intent => "being refreshed",
-        CredentialState::Held => "held",
-        CredentialState::Reauth => "login needed",
-    }
 }
 
 fn advice(summary: &Summary) -> Option<&'static str> {

@@ -1,7 +1,6 @@
 //! `haul runs`: what became of a job's slots and runs, and those that wait for something: held ones for a person, unfinished
 //! ones for the next run.
 
-use chrono::{DateTime, Utc};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -13,6 +12,7 @@ use super::signals::until_signalled;
 use crate::clock::Clock;
 use crate::engine::{self, Unfinished, UnfinishedStream, find_unfinished, history_of, open_store};
 use crate::job::load;
+use crate::model::amounts::moment;
 use crate::model::held::HeldRun;
 use crate::model::history::{Entry, RunDocument, TableEntry};
 
@@ -148,16 +148,12 @@ fn show_history(output: Output, history: &[Entry]) {
         let why = entry.why.iter().cloned().chain(Some(lost).filter(|lost| !lost.is_empty()));
         let why = why.collect::<Vec<_>>().join("; ");
         let run = entry.run.as_ref().map(|run| run.run.clone()).unwrap_or_default();
-        vec![moment(entry.at).to_string(), slot, entry.outcome.word().to_owned(), rows, took, run, why]
+        vec![moment(entry.at), slot, entry.outcome.word().to_owned(), rows, took, run, why]
     };
     let rows: Vec<Vec<String>> = history.iter().rev().map(line).collect();
     for line in columns(&rows, &[false, false, false, true, true, false, false]) {
         output.line(line);
     }
-}
-
-fn moment(at: DateTime<Utc>) -> impl std::fmt::Display {
-    at.format("%Y-%m-%d %H:%M:%SZ")
 }
 
 fn show_unfinished(output: Output, unfinished: &Unfinished) {

@@ -16,6 +16,7 @@ use super::page::{open_page, tell_page};
 use super::signals::{hangups, until_signalled};
 use crate::clock::Clock;
 use crate::daemon::{Board, Note, Serving, Web, serve, serve_web};
+use crate::model::amounts::moment;
 use crate::model::log::Level;
 use crate::model::report::{Outcome, RunReport};
 use crate::telemetry::Event;
@@ -93,7 +94,7 @@ fn tell(output: Output, note: Note) {
     let line = match note {
         Note::Keeping { jobs } => {
             for (job, next) in &jobs {
-                let next = next.map_or_else(|| "never".to_owned(), |next| moment(next).to_string());
+                let next = next.map_or_else(|| "never".to_owned(), moment);
                 output.line(format!("{}  {job}: next at {next}", moment(at)));
             }
             format!("{} begun", counted(jobs.len() as u64, "schedule"))
@@ -117,7 +118,7 @@ fn tell(output: Output, note: Note) {
         },
         Note::Ended { job, slot, ended } => format!("{job}: {} {}", which(slot), told(&ended.report)),
         Note::NotServed { job, entry } => {
-            let slot = entry.slot.map(|slot| moment(slot).to_string()).unwrap_or_default();
+            let slot = entry.slot.map(moment).unwrap_or_default();
             format!("{job}: slot {slot} {}: {}", entry.outcome.word(), entry.why.unwrap_or_default())
         }
         Note::Trouble { job, why } => format!("{job}: {why}; tried again soon"),
@@ -166,8 +167,4 @@ fn document(at: DateTime<Utc>, note: &Note) -> serde_json::Value {
         Note::NotServed { job, entry } => json!({ "at": at, "note": "not_served", "job": job, "entry": entry }),
         Note::Trouble { job, why } => json!({ "at": at, "note": "trouble", "job": job, "why": why }),
     }
-}
-
-fn moment(at: DateTime<Utc>) -> impl std::fmt::Display {
-    at.format("%Y-%m-%d %H:%M:%SZ")
 }

@@ -9,6 +9,7 @@ use super::board::Books;
 use crate::clock::Clock;
 use crate::engine::{self, Chronicle, Ended, Settings, going_on, history_at, host_name, slots_of};
 use crate::limits::{LEFT_SLOT_ENTRIES, SLOTS_AHEAD_MAX};
+use crate::model::amounts::moment;
 use crate::model::history::{Entry, Served};
 use crate::model::plan::Job;
 use crate::schedule::{self, Catchup, Missed, Overlap, Schedule};
@@ -210,8 +211,4 @@ pub(super) fn why_missed(Missed { first, last, count, is_more }: Missed) -> Stri
 
 pub(super) fn why_paused(Paused { since, by }: &Paused) -> String {
     format!("paused by {by} since {}", moment(*since))
-}
-
-pub(super) fn moment(at: DateTime<Utc>) -> impl std::fmt::Display {
-    at.format("%Y-%m-%d %H:%M:%SZ")
 }

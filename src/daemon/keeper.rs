@@ -9,7 +9,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::board::{Board, Books, last_success};
-use super::due::{ahead, is_overtaken, moment, unserved, why_ahead, why_missed, why_paused};
+use super::due::{ahead, is_overtaken, unserved, why_ahead, why_missed, why_paused};
 use super::{Note, Order, Tell};
 use crate::clock::Clock;
 use crate::engine::{
@@ -18,6 +18,7 @@ use crate::engine::{
 use crate::limits::{
     BOARD_ENTRIES, BOARD_REFRESH, QUEUE_LOOK_EVERY, SCHEDULE_LOOK_EVERY, SCHEDULE_RETRY_WAIT, SUCCESS_ENTRIES,
 };
+use crate::model::amounts::moment;
 use crate::model::history::{Entry, Served};
 use crate::model::plan::Job;
 use crate::schedule::{Overlap, Schedule};

@@ -9,7 +9,7 @@ use super::context::Context;
 use super::error::Error;
 use super::parents::{ParentRows, fields_needed};
 use super::pump::{expressions, prepare};
-use super::read::{page_error, wants};
+use super::read::{page_error, reading_of, wants};
 use super::slices::{Backfill, Planning};
 use super::stream::{options, template};
 use super::write::{begin_slice, columns_of};
@@ -19,7 +19,7 @@ use crate::model::manifest::TableManifest;
 use crate::model::plan::Stream;
 use crate::paging::Paginator;
 use crate::paging::walk::{PageFacts, Step, Walk};
-use crate::source::{Answer, PageReading, PageTrace, ReportSteps};
+use crate::source::{Answer, PageTrace, ReportSteps};
 
 /// First rows of one table.
 pub(crate) struct Preview {
@@ -97,13 +97,7 @@ async fn read(
     begin_slice(&mut decoder, slice, &expressions, &template, &stream.name)?;
     let mut walk = Walk::new(stream.paginator.clone(), endpoint.total_proof());
     let wants = wants(stream);
-    let reading = PageReading {
-        at: &stream.records,
-        wants: &wants,
-        rules: &stream.rules,
-        format: &stream.format,
-        packing: stream.packing,
-    };
+    let reading = reading_of(stream, &wants);
     let mut before: Option<PageTrace> = None;
     let mut records = 0;
     while records < records_max {

@@ -42,7 +42,7 @@ impl SliceReader<'_> {
     ) -> Result<WalkEnd, Error> {
         let mut walk = self.walk(endpoint, floor, proof);
         let wants = wants(self.stream);
-        let reading = reading(self.stream, &wants);
+        let reading = reading_of(self.stream, &wants);
         let mut before: Option<PageTrace> = None;
         let mut ahead = Ahead::new();
         let began = Clock.boot_time();
@@ -148,7 +148,7 @@ impl SliceReader<'_> {
         };
         let Some(before) = last_mark.trace.open() else { return Ok(false) };
         let wants = wants(self.stream);
-        let reading = reading(self.stream, &wants);
+        let reading = reading_of(self.stream, &wants);
         if matches!(self.stream.paginator, Paginator::Offset { .. } | Paginator::Page { .. }) {
             let answer = self.ctx.source.read_page(endpoint, &first, None, &reading).await;
             let is_same = |page: &Page| {
@@ -231,7 +231,7 @@ async fn waking<T>(queue: &PageQueue, mut patience: Pin<&mut Sleep>, mut answer:
 }
 
 /// How the answers of a stream are read.
-fn reading<'a>(stream: &'a Stream, wants: &'a Wants) -> PageReading<'a> {
+pub(super) fn reading_of<'a>(stream: &'a Stream, wants: &'a Wants) -> PageReading<'a> {
     PageReading { at: &stream.records, wants, rules: &stream.rules, format: &stream.format, packing: stream.packing }
 }
 

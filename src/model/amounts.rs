@@ -1,4 +1,11 @@
-//! Counts, sizes and spans of time as people read them.
+//! Counts, sizes, instants and spans of time as people read them.
+
+use chrono::{DateTime, Utc};
+
+/// An instant to the second: `2026-11-26 05:00:00Z`.
+pub(crate) fn moment(at: DateTime<Utc>) -> String {
+    at.format("%Y-%m-%d %H:%M:%SZ").to_string()
+}
 
 /// A count with thousands separated: `1,234,567`.
 pub(crate) fn count(number: u64) -> String {

@@ -35,6 +35,18 @@ pub(crate) enum CredentialState {
     Reauth,
 }
 
+impl CredentialState {
+    /// As people read it.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            CredentialState::Idle => "ready",
+            CredentialState::Intent => "being refreshed",
+            CredentialState::Held => "held",
+            CredentialState::Reauth => "login needed",
+        }
+    }
+}
+
 /// Why a credential is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

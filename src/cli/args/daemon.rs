@@ -12,8 +12,8 @@ use super::{JobArgs, count, setting};
 #[command(after_help = "\
 Every `.yaml` file of the folder is a job; one with a `schedule` runs when it
 says so, any other when somebody says so. SIGHUP reads the folder anew; a file
-that is broken then goes on as it was. SIGTERM and Ctrl-C stop runs after their
-current request: the next start goes on behind their pages. Several daemons,
+that is broken then goes on as it was. SIGTERM and Ctrl-C stop runs in order:
+the next start goes on behind their pages. Several daemons,
 crontabs with `haul run --due` and containers may share one state: each slot is
 served once.
 

@@ -110,11 +110,11 @@ pub(super) async fn credential_of(site: &Site, seat: &Seat, now: DateTime<Utc>) 
 
 /// A credential without its values.
 pub(super) fn summary_of(summary: &Summary, now: DateTime<Utc>, zone: Tz) -> Value {
-    let (state, class) = match summary.state {
-        CredentialState::Idle => ("ready", "good"),
-        CredentialState::Intent => ("being refreshed", "idle"),
-        CredentialState::Held => ("held", "wait"),
-        CredentialState::Reauth => ("login needed", "bad"),
+    let class = match summary.state {
+        CredentialState::Idle => "good",
+        CredentialState::Intent => "idle",
+        CredentialState::Held => "wait",
+        CredentialState::Reauth => "bad",
     };
     let advice = match (summary.state, summary.held_because) {
         (CredentialState::Held, Some(HeldBecause::ForeignIntent)) => Some(
@@ -133,7 +133,7 @@ pub(super) fn summary_of(summary: &Summary, now: DateTime<Utc>, zone: Tz) -> Val
         "bound_to": summary.bound_to,
         "client_id": summary.client_id,
         "grant": summary.grant,
-        "state": state,
+        "state": summary.state.word(),
         "class": class,
         "advice": advice,
         "expires": at(summary.expires_at),

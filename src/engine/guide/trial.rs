@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{Guide, GuideError, stream_of};
 use crate::engine::error::{Class, Error};
 use crate::engine::pump::prepare;
-use crate::engine::read::{page_error, wants};
+use crate::engine::read::{page_error, reading_of, wants};
 use crate::engine::stream::template;
 use crate::http;
 use crate::job::draft::{Draft, Said, StreamDraft};
@@ -17,7 +17,7 @@ use crate::paging::walk::{EndReason, PageFacts, PageToken, Step, Walk};
 use crate::paging::{Flag, Paginator};
 use crate::source;
 use crate::source::guess::{Version, counts_pages, counts_records, is_page_parameter};
-use crate::source::{Answer, Endpoint, PageReading, PageTrace};
+use crate::source::{Answer, Endpoint, PageTrace};
 
 /// A page number behind every last page.
 const FAR_PAGE: u64 = 1_000_000;
@@ -203,13 +203,7 @@ impl Guide {
         before: Option<&Shown>,
     ) -> Result<Option<Shown>, source::Error> {
         let wants = wants(stream);
-        let reading = PageReading {
-            at: &stream.records,
-            wants: &wants,
-            rules: &stream.rules,
-            format: &stream.format,
-            packing: stream.packing,
-        };
+        let reading = reading_of(stream, &wants);
         let asked_at = before.map(|before| &before.trace.url);
         let Answer::Page(page) = self.ctx.source.read_page(endpoint, token, asked_at, &reading).await? else {
             return Ok(None);

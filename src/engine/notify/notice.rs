@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::standing::{Expiring, Trouble};
 use crate::limits::{NOTICE_TABLES_JSON_MAX, NOTICE_TEXT_CHARS_MAX};
+use crate::model::amounts::moment;
 use crate::model::history::{Entry, Served};
 use crate::model::notify::EventKind;
 use crate::model::report::{RunReport, TableOutcome};
@@ -218,10 +219,6 @@ impl Notice {
         put("tables", tables.map(|table| json!(table)).collect());
         Value::Object(document)
     }
-}
-
-pub(super) fn moment(at: DateTime<Utc>) -> String {
-    at.format("%Y-%m-%d %H:%M:%SZ").to_string()
 }
 
 /// A text that fits into a message, without secrets and control characters.

@@ -330,7 +330,7 @@ fn destinations_are_known() {
     let place = |url: &str| job(&with("./out", url)).destination.place;
     assert_eq!(place("/data/out"), Place::Local("/data/out".into()));
     assert_eq!(place("file:///data/out"), Place::Local("/data/out".into()));
-    assert_eq!(place("out/a:b"), Place::Local("/work/out/a:b".into()));
+    assert_eq!(place("out/a:b"), Place::Local("/base/out/a:b".into()));
     assert_eq!(place("az://c/p"), Place::Remote("az://c/p".parse().unwrap()));
     let wrong = |url: &str, says: &str| check(&with("./out", &format!("\"{url}\"")), &[("destination.url", says)]);
     wrong("", "is empty");

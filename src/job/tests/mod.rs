@@ -28,7 +28,7 @@ destination: { url: ./out }
 fn read(text: &str, set: &[(&str, &str)]) -> Result<Job, Vec<Problem>> {
     let set: Vec<(String, String)> = set.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
     job_from_text(
-        &JobText { file: "jobs/x.yaml", text, base: Path::new("/work"), folder: Path::new("/work/jobs") },
+        &JobText { file: "jobs/x.yaml", text, base: Path::new("/base"), folder: Path::new("/base/jobs") },
         &set,
     )
 }
@@ -75,7 +75,7 @@ fn the_shortest_job_is_whole() {
     let job = job(SHORTEST);
     assert_eq!((job.name.as_str(), job.alias), ("demo", true));
     assert_eq!(job.source.base_url.as_str(), "https://api.example.com/v1/");
-    assert_eq!(job.destination.place, Place::Local("/work/./out".into()));
+    assert_eq!(job.destination.place, Place::Local("/base/./out".into()));
     assert!(matches!(job.source.auth, Auth::Anonymous));
     let stream = &job.streams[0];
     assert_eq!((stream.request.path.as_str(), &stream.records), ("orders", &RecordsAt::Found));

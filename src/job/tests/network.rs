@@ -25,7 +25,7 @@ fn the_network_is_the_environments_unless_the_job_says_otherwise() {
         "{ ca_file: tls/ca.pem, allow_private: true, connect_timeout: 1s, first_byte_timeout: 2m, stall_timeout: 3s, \
          total_timeout: 24h, page_mib: 8192 }",
     );
-    assert_eq!(plan.ca_file.as_deref(), Some(std::path::Path::new("/work/jobs/tls/ca.pem")));
+    assert_eq!(plan.ca_file.as_deref(), Some(std::path::Path::new("/base/jobs/tls/ca.pem")));
     assert!(plan.is_private_allowed);
     let seconds = Duration::from_secs;
     let waits = Waits { connect: seconds(1), first_byte: seconds(120), stall: seconds(3), total: seconds(86_400) };
