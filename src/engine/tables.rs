@@ -44,6 +44,7 @@ pub(super) fn table_manifests(ctx: &Context, stream: &Stream, read: &ReadStream)
             schema_hash: schema_hash(table.columns()),
             key,
             parent,
+            references: Vec::new(),
             rows: table.rows(),
             bytes: table.bytes(),
             format,

@@ -74,6 +74,9 @@ pub(crate) struct TableManifest {
     /// Absent = the table is a stream's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<ParentLink>,
+    /// Tables of the same snapshot whose rows the rows of this one name by their key, beside the parent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub references: Vec<Reference>,
     pub rows: u64,
     pub bytes: u64,
     pub format: String,
@@ -137,6 +140,25 @@ pub(crate) struct ParentLink {
     pub table: String,
     /// Columns of this table, each with the column of the parent's key that it repeats.
     pub columns: BTreeMap<String, String>,
+}
+
+/// How the rows of a table name rows of another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Reference {
+    pub table: String,
+    /// Columns of this table, each with the column of the other's key whose value it holds.
+    pub columns: BTreeMap<String, String>,
+    pub origin: ReferenceOrigin,
+}
+
+/// Where a reference is known from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ReferenceOrigin {
+    /// The stream is read once for each record of the other.
+    ForEach,
+    /// The `$metadata` of an OData service says so.
+    Association,
 }
 
 impl TableManifest {
@@ -220,9 +242,26 @@ pub(crate) struct Part {
     pub rows: u64,
     pub bytes: u64,
     pub sha256: String,
+    /// When the run began that wrote it. Absent = a part from before haul wrote it down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed_at: Option<DateTime<Utc>>,
+    /// What the columns of dates and times span, by column. Absent = not known: such a part may hold any value.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub ranges: BTreeMap<String, Range>,
     /// What the job's gates ask about. A part from before the job asked has none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gauges: Vec<Gauge>,
+}
+
+/// What a column of dates or times spans in a part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Range {
+    /// The least and the greatest value, as haul writes such a value in CSV. Absent = all values are null.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    pub nulls: u64,
 }
 
 /// What is counted of a column while a part is written.

@@ -1,6 +1,7 @@
 //! Files on their way to parts: written to a spool file with their checksum, then put under a new name that is never
 //! overwritten, then compared with what the store says it has.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 
@@ -97,6 +98,8 @@ impl Store {
             rows,
             bytes: spooled.bytes,
             sha256: spooled.sha256.clone(),
+            changed_at: None,
+            ranges: BTreeMap::new(),
             gauges: Vec::new(),
         };
         if let Some(known) = self.known_part(&part.sha256, path)
