@@ -16,6 +16,7 @@ use crate::model::incremental::Incremental;
 use crate::model::json_path::JsonPath;
 use crate::model::network::NetworkPlan;
 use crate::model::notify::Receiver;
+use crate::model::refresh::PowerBi;
 use crate::model::quota::{BudgetLimits, QuotaHeaders};
 use crate::model::request::{ReportPlan, RequestPlan, ResponseRule};
 use crate::model::slices::{Dimension, FailingSlices, Parent};
@@ -37,6 +38,8 @@ pub(crate) struct Job {
     pub schedule: Option<Schedule>,
     /// Who is told what became of runs.
     pub notify: Vec<Receiver>,
+    /// What of Power BI is refreshed. Absent = nothing.
+    pub powerbi: Option<PowerBi>,
     pub resume: Resumption,
     pub timeouts: Timeouts,
     /// What each table must be like to be published.
