@@ -96,11 +96,7 @@ pub(super) fn check_tenant<'t>(tenant: &'t str, path: &str, problems: &mut Probl
 }
 
 /// A certificate and its key, as an application proves itself with them.
-pub(super) fn check_certificate(
-    spec: &CertificateSpec,
-    path: &str,
-    problems: &mut Problems<'_>,
-) -> Option<PrivateKey> {
+pub(super) fn check_certificate(spec: &CertificateSpec, path: &str, problems: &mut Problems<'_>) -> Option<PrivateKey> {
     let certificate = check_secret(&spec.certificate, &format!("{path}.certificate"), problems);
     let key = check_secret(&spec.key, &format!("{path}.key"), problems);
     Some(PrivateKey {

@@ -196,11 +196,7 @@ fn check_tables(tables: Option<&[String]>, path: &str, problems: &mut Problems<'
 }
 
 /// What Power BI takes: <https://learn.microsoft.com/en-us/rest/api/power-bi/datasets/update-parameters-in-group>.
-fn check_parameters(
-    spec: &RefreshSpec,
-    path: &str,
-    problems: &mut Problems<'_>,
-) -> Option<Vec<(String, TextSource)>> {
+fn check_parameters(spec: &RefreshSpec, path: &str, problems: &mut Problems<'_>) -> Option<Vec<(String, TextSource)>> {
     if spec.parameters.len() > REFRESH_PARAMETERS_MAX {
         let draft = wrong(format!("{} parameters are too many", spec.parameters.len()));
         problems.at(path, draft.allowed(format!("at most {REFRESH_PARAMETERS_MAX}")));

@@ -16,8 +16,8 @@ use crate::model::incremental::Incremental;
 use crate::model::json_path::JsonPath;
 use crate::model::network::NetworkPlan;
 use crate::model::notify::Receiver;
-use crate::model::refresh::PowerBi;
 use crate::model::quota::{BudgetLimits, QuotaHeaders};
+use crate::model::refresh::PowerBi;
 use crate::model::request::{ReportPlan, RequestPlan, ResponseRule};
 use crate::model::slices::{Dimension, FailingSlices, Parent};
 use crate::paging::Paginator;
@@ -52,6 +52,11 @@ pub(crate) struct Job {
 }
 
 impl Job {
+    /// Names of what its runs refresh in Power BI.
+    pub(crate) fn refreshed(&self) -> impl Iterator<Item = &str> {
+        self.powerbi.iter().flat_map(|powerbi| powerbi.targets.iter().map(|target| target.name.as_str()))
+    }
+
     /// The gates of one of the job's tables.
     pub(crate) fn gates_of(&self, table: &str) -> &Gates {
         self.gates.get(table).expect("every table of the job has its gates")

@@ -123,7 +123,9 @@ impl Error {
     pub(super) fn outcome(&self) -> RefreshOutcome {
         match self {
             Error::Open(_) | Error::Secret(_) | Error::Refused(_) | Error::Parameters(_) => RefreshOutcome::Refused,
-            Error::Source(SourceError::Auth(error)) if !matches!(of_auth(error), Class::Temporary | Class::Interrupted) => {
+            Error::Source(SourceError::Auth(error))
+                if !matches!(of_auth(error), Class::Temporary | Class::Interrupted) =>
+            {
                 RefreshOutcome::Refused
             }
             Error::Source(_) | Error::Over { .. } | Error::Busy { .. } | Error::Stopped => RefreshOutcome::NotStarted,
@@ -168,7 +170,8 @@ impl Error {
 pub(super) fn told(document: &Value) -> (Option<String>, Option<String>) {
     let error = if document["error"].is_object() { &document["error"] } else { document };
     let inner = &error["pbi.error"];
-    let texts = |values: [&Value; 4]| values.into_iter().find_map(Value::as_str).filter(|text| !text.is_empty()).map(cut);
+    let texts =
+        |values: [&Value; 4]| values.into_iter().find_map(Value::as_str).filter(|text| !text.is_empty()).map(cut);
     let code = texts([&error["errorCode"], &inner["code"], &error["code"], &document["error"]]);
     let details = inner["details"].as_array().into_iter().flatten();
     let details: Vec<&str> = details.filter_map(|detail| detail["detail"]["value"].as_str()).collect();
@@ -240,7 +243,10 @@ pub(super) fn cure(told: &str) -> Option<String> {
             &["memory", "resourcegovern"],
             "the model needs more memory than its capacity gives: load fewer tables or columns, or use incremental refresh",
         ),
-        (&["timeout", "timed out", "timedout"], "load fewer rows at once: incremental refresh, or several refreshes with `tables`"),
+        (
+            &["timeout", "timed out", "timedout"],
+            "load fewer rows at once: incremental refresh, or several refreshes with `tables`",
+        ),
         (
             &["column", "rowset"],
             "a table has other columns than the model: make the queries anew with `haul powerbi` and load them",
@@ -261,12 +267,32 @@ mod tests {
             let (found, words) = told_in_text(text);
             assert_eq!((found.as_deref(), words.as_deref()), (code, said), "{text}");
         };
-        check(r#"{"error":{"code":"PowerBIEntityNotFound","pbi.error":{"code":"PowerBIEntityNotFound","parameters":{},"details":[],"exceptionCulprit":1}}}"#, Some("PowerBIEntityNotFound"), None);
-        check(r#"{"error":{"code":"A","pbi.error":{"code":"B","details":[{"code":"DetailsMessage","detail":{"type":1,"value":"why\n so"}}]}}}"#, Some("B"), Some("why so"));
+        check(
+            r#"{"error":{"code":"PowerBIEntityNotFound","pbi.error":{"code":"PowerBIEntityNotFound","parameters":{},"details":[],"exceptionCulprit":1}}}"#,
+            Some("PowerBIEntityNotFound"),
+            None,
+        );
+        check(
+            r#"{"error":{"code":"A","pbi.error":{"code":"B","details":[{"code":"DetailsMessage","detail":{"type":1,"value":"why\n so"}}]}}}"#,
+            Some("B"),
+            Some("why so"),
+        );
         check(r#"{"code":"X","message":"y"}"#, Some("X"), Some("y"));
-        check(r#"{"requestId":"1","errorCode":"InsufficientPrivileges","message":"no"}"#, Some("InsufficientPrivileges"), Some("no"));
-        check(r#"{"errorCode":"ModelRefreshFailed_CredentialsNotSpecified"}"#, Some("ModelRefreshFailed_CredentialsNotSpecified"), None);
-        check(r#"{"Message":"API is not accessible for application"}"#, None, Some("API is not accessible for application"));
+        check(
+            r#"{"requestId":"1","errorCode":"InsufficientPrivileges","message":"no"}"#,
+            Some("InsufficientPrivileges"),
+            Some("no"),
+        );
+        check(
+            r#"{"errorCode":"ModelRefreshFailed_CredentialsNotSpecified"}"#,
+            Some("ModelRefreshFailed_CredentialsNotSpecified"),
+            None,
+        );
+        check(
+            r#"{"Message":"API is not accessible for application"}"#,
+            None,
+            Some("API is not accessible for application"),
+        );
         check(r#"{"errorCode":"Cut","errorDescr"#, None, Some(r#"{"errorCode":"Cut","errorDescr"#));
         check("", None, None);
     }

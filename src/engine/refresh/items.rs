@@ -63,7 +63,8 @@ impl Conversation<'_> {
     pub(super) async fn set_parameters(&self, parameters: &[(String, Secret)]) -> Result<(), Error> {
         let details: Vec<Value> =
             parameters.iter().map(|(name, value)| json!({ "name": name, "newValue": value.expose() })).collect();
-        let path = format!("groups/{}/datasets/{}/Default.UpdateParameters", self.target.workspace, self.target.item.id());
+        let path =
+            format!("groups/{}/datasets/{}/Default.UpdateParameters", self.target.workspace, self.target.item.id());
         let sent = self.service.post(&path, &NO_QUERY, Some(&json!({ "updateDetails": details }))).await;
         match sent {
             Ok(_) => Ok(()),
@@ -121,7 +122,9 @@ impl Conversation<'_> {
                 self.service.post(&format!("groups/{workspace}/datasets/{id}/refreshes"), &NO_QUERY, Some(&body)).await
             }
             Item::Dataflow { .. } => {
-                self.service.post(&format!("groups/{workspace}/dataflows/{id}/refreshes"), &NO_QUERY, Some(&silent)).await
+                self.service
+                    .post(&format!("groups/{workspace}/dataflows/{id}/refreshes"), &NO_QUERY, Some(&silent))
+                    .await
             }
             Item::DataflowGen2 { .. } => {
                 let query = BTreeMap::from([("jobType", "Refresh".to_owned())]);
@@ -281,10 +284,16 @@ mod tests {
         check(json!({ "status": "Unknown", "endTime": "2017-06-13T09:31:43.153Z" }), "Unknown");
         check(json!({ "status": "Completed", "endTime": "2017-06-13T09:31:43.153Z" }), "done");
         check(json!({ "status": "Success" }), "done");
-        check(json!({ "status": "Failed", "serviceExceptionJson": "{\"errorCode\":\"A\",\"errorDescription\":\"b\"}" }), "Failed A b");
+        check(
+            json!({ "status": "Failed", "serviceExceptionJson": "{\"errorCode\":\"A\",\"errorDescription\":\"b\"}" }),
+            "Failed A b",
+        );
         let attempts = json!([{ "serviceExceptionJson": "{\"errorCode\":\"old\"}" }, { "serviceExceptionJson": "{\"errorCode\":\"new\"}" }]);
         check(json!({ "status": "Failed", "refreshAttempts": attempts }), "Failed new");
-        check(json!({ "status": "Failed", "messages": [{ "type": "Error", "message": "m" }, { "type": "Warning", "message": "w" }] }), "Failed  m");
+        check(
+            json!({ "status": "Failed", "messages": [{ "type": "Error", "message": "m" }, { "type": "Warning", "message": "w" }] }),
+            "Failed  m",
+        );
         check(json!({ "status": "Failed", "failureReason": { "errorCode": "C", "message": "d" } }), "Failed C d");
         check(json!({ "status": "Disabled" }), "Disabled");
         check(json!({ "status": "Cancelled" }), "Cancelled");

@@ -11,6 +11,7 @@ mod records;
 mod service;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -152,7 +153,10 @@ impl Refresher<'_> {
         let mut note = |written: Result<(), crate::state::Error>| {
             if let Err(error) = written {
                 let why = text_of(&error);
-                lost = Some(format!("that `{}` was refreshed is not written down, so the next run does it again: {why}", target.name));
+                lost = Some(format!(
+                    "that `{}` was refreshed is not written down, so the next run does it again: {why}",
+                    target.name
+                ));
             }
         };
         let opened = match &target.item {
@@ -169,7 +173,7 @@ impl Refresher<'_> {
         };
         let conversation = Conversation { service: &service, target };
         if !parameters.is_empty() {
-            let over = Error::Over { what: "the parameters could not be set", limit };
+            let over = || Error::Over { what: "the parameters could not be set", limit };
             if let Err(error) = self.within(until, over, conversation.set_parameters(&parameters)).await {
                 fail(report, &error);
                 return None;
@@ -178,8 +182,12 @@ impl Refresher<'_> {
         let known = memory.load().await.ok().and_then(|known| known.get(&target.key()).cloned());
         let times = known.filter(|known| known.snapshot == report.snapshot).map_or(0, |known| known.times) + 1;
         for _ in 0..REFRESH_STARTS_MAX {
-            let over = Error::Over { what: "Power BI did not take it, or others were going on,", limit };
-            let mut taken = match self.within(until, over, self.start(&conversation)).await {
+            let is_busy = AtomicBool::new(false);
+            let over = || match is_busy.load(Ordering::Relaxed) {
+                true => Error::Over { what: "another refresh was going on and did not end", limit },
+                false => Error::Over { what: "Power BI did not take it", limit },
+            };
+            let mut taken = match self.within(until, over, self.start(&conversation, &is_busy)).await {
                 Ok(taken) => taken,
                 Err(error) => {
                     fail(report, &error);
@@ -201,13 +209,15 @@ impl Refresher<'_> {
                 return lost;
             }
             self.tell(target, "taken, waiting for its end");
-            let over = Error::Over { what: "it was not over", limit };
+            let over = || Error::Over { what: "it was not over", limit };
             match self.within(until, over, watch(&conversation, &mut taken)).await {
                 Err(error) => {
                     report.outcome = RefreshOutcome::Unknown;
                     report.error = Some(text_of(&error));
                     report.hint = match error {
-                        Error::Over { .. } => Some("let the job wait longer (`powerbi.wait`), or look at its history in Power BI".to_owned()),
+                        Error::Over { .. } => Some(
+                            "let the job wait longer (`powerbi.wait`), or look at its history in Power BI".to_owned(),
+                        ),
                         Error::Stopped => Some("look at its history in Power BI".to_owned()),
                         error => error.hint(),
                     };
@@ -240,12 +250,12 @@ impl Refresher<'_> {
     }
 
     /// Asks until it is taken. Another refresh may have begun before the snapshot was there, so ours follows it.
-    async fn start(&self, conversation: &Conversation<'_>) -> Result<Taken, Error> {
-        for attempt in 0..REFRESH_STARTS_MAX {
+    async fn start(&self, conversation: &Conversation<'_>, is_busy: &AtomicBool) -> Result<Taken, Error> {
+        for _ in 0..REFRESH_STARTS_MAX {
             if let Start::Taken(taken) = conversation.start().await? {
                 return Ok(taken);
             }
-            if attempt == 0 {
+            if !is_busy.swap(true, Ordering::Relaxed) {
                 self.tell(conversation.target, "another refresh is going on, waiting for its end");
             }
             let mut looks = Looks::default();
@@ -263,7 +273,7 @@ impl Refresher<'_> {
     async fn within<T>(
         &self,
         until: Instant,
-        over: Error,
+        over: impl FnOnce() -> Error,
         work: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
         // The future of an HTTP exchange is large.
@@ -272,7 +282,7 @@ impl Refresher<'_> {
             biased;
             () = self.cancel.cancelled() => Err(Error::Stopped),
             done = work => done,
-            () = tokio::time::sleep_until(until) => Err(over),
+            () = tokio::time::sleep_until(until) => Err(over()),
         }
     }
 

@@ -16,7 +16,9 @@ use super::error::{Error, Refusal};
 use crate::auth::{Access, Kind};
 use crate::engine::context::OpenError;
 use crate::engine::credential::{open_entra, open_network};
-use crate::http::{Body, BodyBound, Client, Connections, Error as HttpError, Origin, Pace, Request, Tape, request_id_of};
+use crate::http::{
+    Body, BodyBound, Client, Connections, Error as HttpError, Origin, Pace, Request, Tape, request_id_of,
+};
 use crate::limits::{REFRESH_ANSWER_BYTES_MAX, REFRESH_TRIES_MAX};
 use crate::model::credential::{Entra, TokenPlace};
 use crate::model::plan::SourceLimits;
