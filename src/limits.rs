@@ -362,3 +362,29 @@ pub(crate) const POLICIES_BYTES_MAX: usize = 64 * 1024;
 pub(crate) const SHARES_KEPT: Duration = Duration::from_secs(300);
 /// What a page or a reader of the metrics waits for a container's shares; those who read metrics give up after some seconds.
 pub(crate) const SHARES_PAGE_WAIT_MAX: Duration = Duration::from_secs(5);
+/// Semantic models and dataflows that one job refreshes: they wait for each other.
+pub(crate) const REFRESH_TARGETS_MAX: usize = 10;
+/// Parameters of one semantic model that are set at once, as Power BI takes them.
+pub(crate) const REFRESH_PARAMETERS_MAX: usize = 100;
+/// How long a run waits for the end of one refresh, unless the job says otherwise: most models of files are loaded in minutes.
+pub(crate) const REFRESH_WAIT_DEFAULT: Duration = Duration::from_secs(30 * 60);
+/// The longest refresh of Power BI, on a capacity; others end after two hours.
+pub(crate) const REFRESH_WAIT_MAX: Duration = Duration::from_secs(5 * 3600);
+/// Until a refresh is taken, where nobody waits for its end: a few tries and a short wait that the service asks for.
+pub(crate) const REFRESH_START_WAIT_MAX: Duration = Duration::from_secs(120);
+/// Times that one refresh is asked for while others are in its way; each of them ends first.
+pub(crate) const REFRESH_STARTS_MAX: usize = 20;
+/// Before the first look at a refresh; doubled each time.
+pub(crate) const REFRESH_LOOK_MIN: Duration = Duration::from_secs(1);
+/// Between two looks at a refresh: 60 looks in half an hour, far below the limits of the service.
+pub(crate) const REFRESH_LOOK_MAX: Duration = Duration::from_secs(30);
+/// Tries of one request to Power BI; other refreshes wait behind it.
+pub(crate) const REFRESH_TRIES_MAX: usize = 5;
+/// Runs that ask once more for a refresh of the same snapshot that failed, the first one counted: shared capacities allow eight refreshes a day.
+pub(crate) const REFRESH_RUNS_MAX: u32 = 3;
+/// Of one answer of Power BI: 60 entries of a history with their errors.
+pub(crate) const REFRESH_ANSWER_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// Newest refreshes of a semantic model that are looked through for ours: people may begin some meanwhile.
+pub(crate) const REFRESH_HISTORY_MAX: usize = 10;
+/// Characters of an error of Power BI in a report; some hold a whole query.
+pub(crate) const REFRESH_ERROR_CHARS_MAX: usize = 600;

@@ -57,6 +57,11 @@ pub(crate) enum Event {
         until: DateTime<Utc>,
         why: PauseReason,
     },
+    /// A refresh in Power BI is another step further, or over.
+    RefreshMoved {
+        target: String,
+        to: &'static str,
+    },
     /// Odd, but nothing is lost.
     Warned {
         what: String,
@@ -78,6 +83,7 @@ impl Event {
             Event::StreamFailed { .. } => "stream_failed",
             Event::SnapshotPublished { .. } => "snapshot_published",
             Event::Paused { .. } => "run_paused",
+            Event::RefreshMoved { .. } => "refresh_moved",
             Event::Warned { .. } => "run_warned",
         }
     }
@@ -95,7 +101,8 @@ impl Event {
             | Event::SliceRead { .. }
             | Event::StreamSealed { .. }
             | Event::SnapshotPublished { .. }
-            | Event::Paused { .. } => Level::Info,
+            | Event::Paused { .. }
+            | Event::RefreshMoved { .. } => Level::Info,
             Event::Warned { .. } => Level::Warn,
             Event::StreamFailed { .. } => Level::Error,
         }
@@ -115,6 +122,7 @@ impl Event {
             | Event::Resumed { .. }
             | Event::SnapshotPublished { .. }
             | Event::Paused { .. }
+            | Event::RefreshMoved { .. }
             | Event::Warned { .. } => None,
         }
     }
@@ -138,6 +146,7 @@ impl Event {
             Event::StreamFailed { .. } => "failed".to_owned(),
             Event::SnapshotPublished { snapshot } => format!("published {snapshot}"),
             Event::Paused { until, why } => format!("paused until {}: {why}; goes on by itself", moment(until)),
+            Event::RefreshMoved { target, to } => format!("refresh of `{target}`: {to}"),
             Event::Warned { what } => what.clone(),
         }
     }

@@ -65,6 +65,7 @@ impl SessionClient {
                 excerpt,
                 body: bytes::Bytes::new(),
                 challenge: None,
+                request_id: None,
             });
         }
         if status.is_client_error() {

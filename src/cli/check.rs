@@ -23,6 +23,9 @@ struct FileReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     job: Option<String>,
     streams: Vec<String>,
+    /// What of Power BI its runs refresh.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    refreshes: Vec<String>,
     problems: Vec<Problem>,
     /// Secrets that a run would miss on this machine.
     missing_secrets: Vec<String>,
@@ -50,6 +53,7 @@ fn check(file: &std::path::Path, set: &[(String, String)], output: &Output) -> F
         is_ok: false,
         job: None,
         streams: Vec::new(),
+        refreshes: Vec::new(),
         problems: Vec::new(),
         missing_secrets: Vec::new(),
         error: None,
@@ -59,6 +63,7 @@ fn check(file: &std::path::Path, set: &[(String, String)], output: &Output) -> F
             report.is_ok = true;
             report.streams = job.streams.iter().map(|stream| stream.name.clone()).collect();
             report.missing_secrets = Secrets::missing(&job).iter().map(ToString::to_string).collect();
+            report.refreshes = job.refreshed().map(str::to_owned).collect();
             if !output.is_json {
                 let to = match &job.destination.place {
                     Place::Local(folder) => folder.display().to_string(),
@@ -66,6 +71,9 @@ fn check(file: &std::path::Path, set: &[(String, String)], output: &Output) -> F
                 };
                 let streams = report.streams.join(", ");
                 output.line(format!("{}: ok: job `{}` reads {streams} into {to}", report.file, job.name));
+                if !report.refreshes.is_empty() {
+                    output.line(format!("  then refreshes in Power BI: {}", report.refreshes.join(", ")));
+                }
                 for missing in &report.missing_secrets {
                     output.note(format!("warning: {missing}"));
                 }

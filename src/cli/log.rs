@@ -55,6 +55,10 @@ pub(super) fn document(at: DateTime<Utc>, job: &str, run: Option<&str>, event: &
             put("seconds", json!(took.as_secs_f64()));
         }
         Event::SnapshotPublished { snapshot } => put("snapshot", json!(snapshot)),
+        Event::RefreshMoved { target, to } => {
+            put("target", json!(target));
+            put("to", json!(to));
+        }
         Event::Paused { until, .. } => put("until", json!(until)),
         Event::RunBegan { .. }
         | Event::StreamBegan { .. }

@@ -48,6 +48,9 @@ fn show(output: Output, outlook: &Outlook) {
         output.line(format!("{}: {}{more}", stream.stream, stream.first_slices.join(", ")));
     }
     output.line(format!("at least {}{}", counted(outlook.requests_min, "request"), quota(outlook)));
+    if !outlook.refreshes.is_empty() {
+        output.line(format!("then refreshes in Power BI: {}", outlook.refreshes.join(", ")));
+    }
     output.note("a slice with several pages needs a request for each; the last run's pages tell how many those were");
 }
 

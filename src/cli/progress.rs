@@ -85,6 +85,7 @@ impl Progress {
             Event::Paused { until, why } => {
                 self.say(&format!("paused until {}: {why}; goes on by itself", moment(until)));
             }
+            Event::RefreshMoved { target, to } => self.say(&format!("refresh of `{target}`: {to}")),
             Event::Warned { what } => self.say(&format!("warning: {what}")),
         }
     }

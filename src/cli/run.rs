@@ -16,6 +16,7 @@ use crate::engine::{
     Backfill, Context, Ended, Meeting, Memory, Purpose, Reads, Resuming, RunOptions, leave_unopened, run_job, text_of,
 };
 use crate::job::load;
+use crate::model::refresh::{RefreshOutcome, RefreshReport};
 use crate::model::report::{MergeCounts, Outcome, RunReport, SweepCounts, TableOutcome, TableReport};
 use crate::schedule::Overlap;
 
@@ -130,6 +131,11 @@ fn show_report(output: Output, report: &RunReport) {
             output.line(format!("removed {snapshots} and {files} ({}) that nobody needs any more", size(bytes)));
         }
     }
+    for refresh in &report.refreshes {
+        if let Some(line) = refresh_line(refresh) {
+            output.line(line);
+        }
+    }
     for (name, table) in &report.tables {
         notes_of(output, name, table);
     }
@@ -156,6 +162,19 @@ fn show_report(output: Output, report: &RunReport) {
             Some(snapshot) => format!("nothing was published; readers still see {snapshot}"),
             None => "nothing was published".to_owned(),
         });
+    }
+}
+
+/// A refresh that is well. `None` = it is not, which the warnings say.
+pub(super) fn refresh_line(refresh: &RefreshReport) -> Option<String> {
+    let target = &refresh.target;
+    match refresh.outcome {
+        RefreshOutcome::Completed => {
+            let took = refresh.ended_at.map(|end| (end - refresh.started_at).num_seconds().max(0).unsigned_abs());
+            Some(format!("refreshed `{target}` in {}", span(took.unwrap_or_default())))
+        }
+        RefreshOutcome::Accepted => Some(format!("asked Power BI to refresh `{target}`")),
+        RefreshOutcome::Unknown | RefreshOutcome::Failed | RefreshOutcome::Refused | RefreshOutcome::NotStarted => None,
     }
 }
 

@@ -84,6 +84,9 @@ fn show_document(output: Output, document: &RunDocument) {
         for line in columns(&rows, &[false, true, true, true, false, false]) {
             output.line(format!("  {line}"));
         }
+        for refresh in &run.powerbi {
+            output.line(format!("refresh of `{}` in Power BI: {}", refresh.target, refresh.outcome.word()));
+        }
     }
     for (word, name) in [("why", "error"), ("hint", "hint")] {
         if let Some(text) = report[name].as_str() {

@@ -284,6 +284,7 @@ impl Seat {
             | Event::PartStaged { .. }
             | Event::SnapshotPublished { .. }
             | Event::Paused { .. }
+            | Event::RefreshMoved { .. }
             | Event::Warned { .. } => {}
         }
     }

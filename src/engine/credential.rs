@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::Value;
+use url::Url;
 
 use super::context::{OpenError, Settings};
 use super::error::Error;
@@ -56,7 +57,7 @@ pub(super) async fn open_kind(job: &Job, settings: &Settings, records: &Arc<Reco
             ))))
         }
         Auth::Oauth2(plan) => issued(open_issuer(job, plan)?, TokenPlace::bearer()).await,
-        Auth::Entra(plan) => issued(open_entra(job, plan)?, TokenPlace::bearer()).await,
+        Auth::Entra(plan) => issued(open_entra(job, plan, &job.source.base_url)?, TokenPlace::bearer()).await,
         Auth::Session(plan) => {
             let client = open_session(job, plan)?;
             let place = client.place();
@@ -69,7 +70,7 @@ pub(super) async fn open_kind(job: &Job, settings: &Settings, records: &Arc<Reco
 pub(crate) fn issuer_of(job: &Job) -> Result<Option<Arc<Issuer>>, OpenError> {
     let issuer = match &job.source.auth {
         Auth::Oauth2(plan) => Some(open_issuer(job, plan)?),
-        Auth::Entra(plan) => Some(open_entra(job, plan)?),
+        Auth::Entra(plan) => Some(open_entra(job, plan, &job.source.base_url)?),
         Auth::Session(plan) => Some(Issuer::Session(Box::new(open_session(job, plan)?))),
         Auth::Anonymous | Auth::Key { .. } | Auth::Basic { .. } | Auth::Bearer { .. } | Auth::Windows(_) => None,
     };
@@ -137,7 +138,8 @@ fn open_key(plan: &PrivateKey) -> Result<SigningKey, OpenError> {
     Ok(SigningKey::new(&key, plan.algorithm, plan.kid.as_deref(), certificate.as_deref())?)
 }
 
-fn open_entra(job: &Job, plan: &Entra) -> Result<Issuer, OpenError> {
+/// A client of Microsoft Entra, whose tokens go to `base_url` only, with its secrets at hand.
+pub(super) fn open_entra(job: &Job, plan: &Entra, base_url: &Url) -> Result<Issuer, OpenError> {
     let id = plan.client_id.as_ref().map(Secrets::resolve_text).transpose()?.unwrap_or_default();
     let way = match &plan.login {
         EntraLogin::ClientSecret(secret) => EntraWay::Client(Arc::new(Proof::Post(Secrets::resolve(secret)?))),
@@ -159,8 +161,7 @@ fn open_entra(job: &Job, plan: &Entra) -> Result<Issuer, OpenError> {
         EntraLogin::DeviceCode => EntraWay::Device(Arc::new(Proof::Public)),
         EntraLogin::AuthorizationCode => EntraWay::Browser(Arc::new(Proof::Public)),
     };
-    let base_url = job.source.base_url.clone();
-    Ok(Issuer::Entra(Box::new(EntraClient::new(plan.clone(), base_url, id, way, open_channel(job)?))))
+    Ok(Issuer::Entra(Box::new(EntraClient::new(plan.clone(), base_url.clone(), id, way, open_channel(job)?))))
 }
 
 fn open_session(job: &Job, plan: &Session) -> Result<SessionClient, OpenError> {

@@ -374,7 +374,7 @@ fn of_http(error: &http::Error) -> Class {
     }
 }
 
-fn of_auth(error: &auth::Error) -> Class {
+pub(super) fn of_auth(error: &auth::Error) -> Class {
     match error {
         auth::Error::NeverLoggedIn { .. }
         | auth::Error::LoginLost { .. }

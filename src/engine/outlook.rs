@@ -27,6 +27,9 @@ pub(crate) struct Outlook {
     /// What the last run needed, by its pages. Absent = nothing is known of one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub requests_before: Option<u64>,
+    /// What of Power BI is refreshed when there is something new.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub refreshes: Vec<String>,
     pub in_flight: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub per_second: Option<u32>,
@@ -70,6 +73,7 @@ impl Outlook {
             requests_min: streams.iter().map(|stream| stream.requests_min).sum(),
             requests_before: (!before.is_empty()).then(|| before.iter().sum()),
             streams,
+            refreshes: job.refreshed().map(str::to_owned).collect(),
             in_flight: limits.in_flight,
             per_second: limits.per_second,
             per_minute: limits.budget.per_minute,

@@ -21,6 +21,7 @@ use super::notify::{Chronicle, Failure, tell_start};
 use super::parents::{ParentRows, fields_needed};
 use super::publication::{Finished, finish, keep_feeds};
 use super::raw::rebuild;
+use super::refresh::refresh_behind;
 use super::resume::{Resume, Resuming};
 use super::share::extend_shares;
 use super::slices::Backfill;
@@ -94,6 +95,7 @@ pub(crate) async fn run_job(ctx: Arc<Context>, options: RunOptions) -> Ended {
         tables: BTreeMap::new(),
         source: SourceReport::default(),
         held: Vec::new(),
+        refreshes: Vec::new(),
         swept: None,
         error: None,
         hint: None,
@@ -133,6 +135,7 @@ pub(crate) async fn run_job(ctx: Arc<Context>, options: RunOptions) -> Ended {
         report.warnings.push(format!("the status file is not up to date: {}", text_of(&error)));
     }
     report.warnings.extend(extend_shares(&ctx, &report).await);
+    refresh_behind(&ctx, &mut report).await;
     if !ctx.is_taped {
         let chronicle = Chronicle::of(&ctx.job, &ctx.records);
         // Of a person who mistypes a stream, or makes tables anew, nobody else hears.

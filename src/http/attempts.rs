@@ -134,6 +134,7 @@ mod tests {
             excerpt: String::new(),
             body: bytes::Bytes::new(),
             challenge: None,
+            request_id: None,
         };
         assert!(matches!(
             Attempts::new(Duration::from_secs(900)).after(error, Contact::Made),

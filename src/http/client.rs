@@ -233,6 +233,19 @@ fn in_memory(body: Result<Body, Error>) -> Bytes {
     }
 }
 
+/// Headers with which servers name an exchange, so that their support finds it.
+const REQUEST_IDS: &[&str] = &["x-ms-request-id", "requestid", "x-request-id", "request-id"];
+const REQUEST_ID_CHARS_MAX: usize = 128;
+
+/// What the server calls the exchange. `None` = nothing that looks like an id.
+pub(crate) fn request_id_of(headers: &HeaderMap) -> Option<String> {
+    let is_id = |id: &&str| {
+        !id.is_empty() && id.len() <= REQUEST_ID_CHARS_MAX && id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+    };
+    let ids = REQUEST_IDS.iter().filter_map(|name| headers.get(*name)?.to_str().ok());
+    ids.map(str::trim).find(is_id).map(str::to_owned)
+}
+
 /// The challenges of a 401 (RFC 9110 section 11.6.1).
 #[derive(Debug)]
 pub(crate) struct Challenge {
@@ -277,6 +290,7 @@ pub(super) fn status_error(
         excerpt: excerpt(&body),
         body,
         challenge: challenge_of(status, headers, connection),
+        request_id: request_id_of(headers),
     }
 }
 

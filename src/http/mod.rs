@@ -21,7 +21,7 @@ mod token;
 mod told;
 
 pub(crate) use body::{Body, BodyBound, excerpt};
-pub(crate) use client::{Challenge, Client, Connections, Reply, Request};
+pub(crate) use client::{Challenge, Client, Connections, Reply, Request, request_id_of};
 pub(crate) use error::Error;
 pub(crate) use hook::{Hook, HookError, hook_url};
 pub(crate) use network::{Network, ProxyLogin};

@@ -14,6 +14,7 @@ use super::check_destination::check_destination;
 use super::check_limits::check_limits;
 use super::check_network::check_network;
 use super::check_notify::check_notify;
+use super::check_powerbi::check_powerbi;
 use super::check_publish::check_require;
 use super::check_schedule::{check_schedule, check_timeouts};
 use super::check_stream::{check_streams, is_name};
@@ -125,6 +126,7 @@ impl Job {
         let schedule = spec.schedule.as_ref().map(|schedule| check_schedule(schedule, problems));
         let timeouts = check_timeouts(&spec.timeouts, problems);
         let notify = check_notify(&spec.notify, problems);
+        let powerbi = spec.powerbi.as_ref().and_then(|powerbi| check_powerbi(powerbi, problems));
         let resume = check_resume(spec.resume.as_ref(), problems);
         let gates = check_require(&spec.publish.require, &streams, problems);
         if !problems.is_empty() {
@@ -142,6 +144,7 @@ impl Job {
             },
             schedule: schedule.flatten(),
             notify,
+            powerbi,
             resume: resume?,
             timeouts,
             gates,

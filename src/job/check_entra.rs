@@ -14,7 +14,7 @@ use crate::model::credential::{Algorithm, Authority, Entra, EntraLogin, PrivateK
 use crate::model::plan::TextSource;
 
 const ENTRA: &str = "source.auth.entra";
-const PUBLIC_CLOUD: &str = "https://login.microsoftonline.com";
+pub(super) const PUBLIC_CLOUD: &str = "https://login.microsoftonline.com";
 
 fn at(name: &str) -> String {
     format!("{ENTRA}.{name}")
@@ -58,11 +58,7 @@ fn check_authority(spec: &EntraSpec, allow_http: bool, problems: &mut Problems<'
             None
         }
         (Some(tenant), None) => {
-            let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
-            if tenant.is_empty() || !tenant.chars().all(is_plain) {
-                problems.at(&at("tenant"), wrong("this is no tenant").allowed("its id, or one of its domains"));
-                return None;
-            }
+            let tenant = check_tenant(tenant, &at("tenant"), problems)?;
             format!("{PUBLIC_CLOUD}/{tenant}").parse().ok().map(Authority::Given)
         }
         (None, Some(uri)) => {
@@ -78,21 +74,36 @@ fn check_credential(spec: &EntraCredentialSpec, problems: &mut Problems<'_>) -> 
         EntraCredentialSpec::ClientSecret(secret) => {
             EntraLogin::ClientSecret(check_secret(secret, &at("credential.client_secret"), problems)?)
         }
-        EntraCredentialSpec::Certificate(CertificateSpec { certificate, key }) => {
-            let certificate = check_secret(certificate, &at("credential.certificate.certificate"), problems);
-            let key = check_secret(key, &at("credential.certificate.key"), problems);
-            EntraLogin::Certificate(PrivateKey {
-                key: key?,
-                // What Microsoft documents for `x5t#S256`.
-                algorithm: Some(Algorithm::Ps256),
-                kid: None,
-                certificate: Some(TextSource::Reference(certificate?)),
-            })
+        EntraCredentialSpec::Certificate(spec) => {
+            EntraLogin::Certificate(check_certificate(spec, &at("credential.certificate"), problems)?)
         }
         EntraCredentialSpec::WorkloadIdentity => EntraLogin::WorkloadIdentity(None),
         EntraCredentialSpec::FederatedTokenFile(file) => EntraLogin::WorkloadIdentity(Some(PathBuf::from(file))),
         EntraCredentialSpec::ManagedIdentity => EntraLogin::ManagedIdentity,
         EntraCredentialSpec::DeviceCode => EntraLogin::DeviceCode,
         EntraCredentialSpec::AuthorizationCode => EntraLogin::AuthorizationCode,
+    })
+}
+
+/// The id of a tenant or one of its domains.
+pub(super) fn check_tenant<'t>(tenant: &'t str, path: &str, problems: &mut Problems<'_>) -> Option<&'t str> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
+    if tenant.is_empty() || !tenant.chars().all(is_plain) {
+        problems.at(path, wrong("this is no tenant").allowed("its id, or one of its domains"));
+        return None;
+    }
+    Some(tenant)
+}
+
+/// A certificate and its key, as an application proves itself with them.
+pub(super) fn check_certificate(spec: &CertificateSpec, path: &str, problems: &mut Problems<'_>) -> Option<PrivateKey> {
+    let certificate = check_secret(&spec.certificate, &format!("{path}.certificate"), problems);
+    let key = check_secret(&spec.key, &format!("{path}.key"), problems);
+    Some(PrivateKey {
+        key: key?,
+        // What Microsoft documents for `x5t#S256`.
+        algorithm: Some(Algorithm::Ps256),
+        kid: None,
+        certificate: Some(TextSource::Reference(certificate?)),
     })
 }

@@ -63,6 +63,7 @@ fn event(spec: EventSpec) -> EventKind {
         EventSpec::Empty => EventKind::Empty,
         EventSpec::Missed => EventKind::Missed,
         EventSpec::CredentialExpires => EventKind::CredentialExpires,
+        EventSpec::RefreshFailed => EventKind::RefreshFailed,
     }
 }
 

@@ -17,6 +17,7 @@ use crate::model::credential::{
 };
 use crate::model::network::ProxyPlan;
 use crate::model::plan::{Auth, Job, Place, SecretSource, TextSource};
+use crate::model::refresh::Item;
 use crate::secret::Secret;
 
 /// Why there is no job.
@@ -276,7 +277,7 @@ impl Secrets {
             let of_receiver = receiver.secrets().into_iter();
             of_receiver.map(move |(name, source)| (format!("notify[{index}].{name}"), source))
         });
-        sources(job).into_iter().chain(told).filter_map(missing).collect()
+        sources(job).into_iter().chain(told).chain(powerbi_sources(job)).filter_map(missing).collect()
     }
 }
 
@@ -313,7 +314,7 @@ fn sources(job: &Job) -> Vec<(String, &SecretSource)> {
             sources.push((auth("windows.password"), &windows.password));
         }
         Auth::Oauth2(oauth2) => sources.extend(oauth2_sources(oauth2)),
-        Auth::Entra(entra) => sources.extend(entra_sources(entra)),
+        Auth::Entra(entra) => sources.extend(entra_sources(entra, "source.auth.entra")),
         Auth::Session(session) => sources.extend(session_sources(session)),
     }
     if let ProxyPlan::Via { login: Some((username, password)), .. } = &job.source.network.proxy {
@@ -362,8 +363,21 @@ fn oauth2_sources(oauth2: &Oauth2) -> Vec<(String, &SecretSource)> {
     sources
 }
 
-fn entra_sources(entra: &Entra) -> Vec<(String, &SecretSource)> {
-    let at = |name: &str| format!("source.auth.entra.{name}");
+/// References that refreshes in Power BI want; tables do without them.
+fn powerbi_sources(job: &Job) -> Vec<(String, &SecretSource)> {
+    let Some(powerbi) = &job.powerbi else { return Vec::new() };
+    let mut sources = entra_sources(&powerbi.login, "powerbi.auth");
+    for (index, target) in powerbi.targets.iter().enumerate() {
+        if let Item::Dataset { parameters, .. } = &target.item {
+            let at = |name: &str| join(&format!("powerbi.refresh[{index}].parameters"), name);
+            sources.extend(parameters.iter().filter_map(|(name, value)| text(at(name), value)));
+        }
+    }
+    sources
+}
+
+fn entra_sources<'e>(entra: &'e Entra, path: &str) -> Vec<(String, &'e SecretSource)> {
+    let at = |name: &str| format!("{path}.{name}");
     let mut sources: Vec<_> = entra.client_id.iter().filter_map(|id| text(at("client_id"), id)).collect();
     match &entra.login {
         EntraLogin::ClientSecret(secret) => sources.push((at("credential.client_secret"), secret)),

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::spec_auth::{EntraSpec, Oauth2Spec, SessionSpec, WindowsSpec};
 use super::spec_network::NetworkSpec;
 use super::spec_notify::ReceiverSpec;
+use super::spec_powerbi::PowerBiSpec;
 use super::spec_publish::PublishSpec;
 use super::spec_schedule::{ScheduleSpec, TimeoutsSpec};
 pub(crate) use super::spec_stream::{
@@ -41,6 +42,8 @@ pub(crate) struct JobSpec {
     /// Who is told when runs fail, are held, want a login, are good again, or read nothing; and who is told that they ran at all.
     #[serde(default)]
     pub notify: Vec<ReceiverSpec>,
+    /// What of Power BI is refreshed when there is something new.
+    pub powerbi: Option<PowerBiSpec>,
     /// What becomes of a run that was killed or failed on the way. Default: the next one goes on behind the pages it read, if it began no more than 12 hours ago.
     pub resume: Option<ResumeSpec>,
     /// How the tables are published.

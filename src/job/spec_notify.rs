@@ -60,6 +60,8 @@ pub(crate) enum EventSpec {
     Missed,
     /// A refresh token or a SAS of the destination ends soon.
     CredentialExpires,
+    /// The tables are published, and Power BI was not refreshed.
+    RefreshFailed,
 }
 
 /// What a dead-man check hears.

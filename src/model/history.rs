@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::log::LogLine;
 use super::notify::EventKind;
+use super::refresh::RefreshEntry;
 use super::report::{Outcome, RunReport, TableOutcome};
 
 /// Version of `Entry` and `RunDocument`, as they are stored.
@@ -119,6 +120,9 @@ pub(crate) struct RunEntry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<String>,
     pub tables: BTreeMap<String, TableEntry>,
+    /// What of Power BI was refreshed behind it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub powerbi: Vec<RefreshEntry>,
 }
 
 /// A table of a run in numbers.
@@ -187,6 +191,7 @@ impl Entry {
                 bytes: report.source.bytes,
                 snapshot: report.snapshot.clone(),
                 tables: tables.collect(),
+                powerbi: report.refreshes.iter().map(RefreshEntry::of).collect(),
             }),
             notices: Vec::new(),
         }

@@ -21,6 +21,7 @@ pub(crate) mod network;
 pub(crate) mod notify;
 pub(crate) mod plan;
 pub(crate) mod quota;
+pub(crate) mod refresh;
 pub(crate) mod report;
 pub(crate) mod request;
 pub(crate) mod slices;

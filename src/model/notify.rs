@@ -25,13 +25,15 @@ pub(crate) enum EventKind {
     Missed,
     /// A token or a key of the destination ends soon.
     CredentialExpires,
+    /// The tables are published, and Power BI was not refreshed.
+    RefreshFailed,
     /// `haul notify test`.
     Test,
 }
 
 impl EventKind {
     /// Those that a job may name.
-    pub(crate) const ALL: [EventKind; 7] = [
+    pub(crate) const ALL: [EventKind; 8] = [
         EventKind::Failed,
         EventKind::Held,
         EventKind::LoginNeeded,
@@ -39,6 +41,7 @@ impl EventKind {
         EventKind::Empty,
         EventKind::Missed,
         EventKind::CredentialExpires,
+        EventKind::RefreshFailed,
     ];
 
     /// As a word.
@@ -51,6 +54,7 @@ impl EventKind {
             EventKind::Empty => "empty",
             EventKind::Missed => "missed",
             EventKind::CredentialExpires => "credential_expires",
+            EventKind::RefreshFailed => "refresh_failed",
             EventKind::Test => "test",
         }
     }

@@ -17,6 +17,7 @@ use crate::model::json_path::JsonPath;
 use crate::model::network::NetworkPlan;
 use crate::model::notify::Receiver;
 use crate::model::quota::{BudgetLimits, QuotaHeaders};
+use crate::model::refresh::PowerBi;
 use crate::model::request::{ReportPlan, RequestPlan, ResponseRule};
 use crate::model::slices::{Dimension, FailingSlices, Parent};
 use crate::paging::Paginator;
@@ -37,6 +38,8 @@ pub(crate) struct Job {
     pub schedule: Option<Schedule>,
     /// Who is told what became of runs.
     pub notify: Vec<Receiver>,
+    /// What of Power BI is refreshed. Absent = nothing.
+    pub powerbi: Option<PowerBi>,
     pub resume: Resumption,
     pub timeouts: Timeouts,
     /// What each table must be like to be published.
@@ -49,6 +52,11 @@ pub(crate) struct Job {
 }
 
 impl Job {
+    /// Names of what its runs refresh in Power BI.
+    pub(crate) fn refreshed(&self) -> impl Iterator<Item = &str> {
+        self.powerbi.iter().flat_map(|powerbi| powerbi.targets.iter().map(|target| target.name.as_str()))
+    }
+
     /// The gates of one of the job's tables.
     pub(crate) fn gates_of(&self, table: &str) -> &Gates {
         self.gates.get(table).expect("every table of the job has its gates")

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::column::ColumnType;
 use super::incremental::StoredCursor;
+use super::refresh::RefreshReport;
 use super::warning::Warning;
 use crate::paging::walk::EndReason;
 
@@ -271,6 +272,9 @@ pub(crate) struct RunReport {
     /// What the gates hold tables back for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub held: Vec<String>,
+    /// What of Power BI was refreshed behind it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub refreshes: Vec<RefreshReport>,
     /// What nobody needed any more. Absent = there was nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub swept: Option<SweepCounts>,

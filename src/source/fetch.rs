@@ -124,13 +124,18 @@ impl Source {
         Ok(Seen { url, status, headers, body })
     }
 
-    /// Reads an answer that is no page.
-    pub(super) async fn read_once(&self, request: Request) -> Result<Reply, Error> {
-        let bound = BodyBound { bytes_max: self.page_bytes_max, limit: "`source.network.page_mib`" };
-        match self.read(&request, bound, &[]).await? {
+    /// Asks for something that is no page and has no rules, with the credential, its one refresh and other tries.
+    pub(crate) async fn ask(&self, request: &Request, bound: BodyBound) -> Result<Reply, Error> {
+        match self.read(request, bound, &[]).await? {
             Read::Reply(reply, _) => Ok(*reply),
             Read::Empty | Read::End => unreachable!("there is no rule"),
         }
+    }
+
+    /// Reads an answer that is no page.
+    pub(super) async fn read_once(&self, request: Request) -> Result<Reply, Error> {
+        let bound = BodyBound { bytes_max: self.page_bytes_max, limit: "`source.network.page_mib`" };
+        self.ask(&request, bound).await
     }
 
     /// Reads an OData service's description of its types.

@@ -99,6 +99,7 @@ mod tests {
                 excerpt: String::new(),
                 body,
                 challenge: None,
+                request_id: None,
             })
         };
         let judged = judge(std::slice::from_ref(&rule), &answer).expect("a rule that can be read");

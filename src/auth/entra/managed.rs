@@ -71,6 +71,7 @@ impl ManagedIdentity {
                     excerpt,
                     body: bytes::Bytes::new(),
                     challenge: None,
+                    request_id: None,
                 });
             }
             if !status.is_success() {

@@ -96,6 +96,7 @@ pub(in crate::auth) fn answered(
             excerpt,
             body: bytes::Bytes::new(),
             challenge: None,
+            request_id: None,
         });
     }
     let Ok(Value::Object(body)) = serde_json::from_slice(answer.body()) else {

@@ -1,6 +1,8 @@
 //! The arguments of every verb, with their help.
 
 mod daemon;
+mod powerbi;
+mod powerbi_refresh;
 mod share;
 
 use std::ffi::OsString;
@@ -12,6 +14,8 @@ pub(super) use self::daemon::{
     NotifyArgs, NotifyTestArgs, NotifyVerb, RunsArgs, RunsShowArgs, RunsVerb, ScheduleArgs, ScheduleCheckArgs,
     ScheduleNextArgs, ScheduleVerb, ServeArgs,
 };
+pub(super) use self::powerbi::{PowerBiArgs, PowerBiVerb};
+pub(super) use self::powerbi_refresh::PowerBiRefreshArgs;
 pub(super) use self::share::{ShareArgs, ShareCreateArgs, ShareExtendArgs, ShareRevokeArgs, ShareVerb};
 
 use crate::limits::GRACE_DEFAULT;
@@ -134,6 +138,9 @@ pub(super) enum Verb {
     Rollback(RollbackArgs),
     /// Let others read the job's container: make, list, extend and revoke signatures (SAS) for Power BI and other readers
     Share(ShareArgs),
+    /// Refresh in Power BI what shows the job's tables
+    #[command(name = "powerbi")]
+    PowerBi(PowerBiArgs),
     /// Remove former snapshots and files that nobody needs any more; every run does so, too
     Sweep(SweepArgs),
     /// Start a demo API on this machine and run a whole job against it

@@ -33,6 +33,7 @@ use crate::limits::{NOTICE_QUIET_MAX, NOTICE_STOPPED_WAIT_MAX, NOTICE_WAIT_MAX, 
 use crate::model::history::{Entry, NoticeEntry, Served};
 use crate::model::notify::{EventKind, Receiver, Signal};
 use crate::model::plan::Job;
+use crate::model::refresh::RefreshReport;
 use crate::model::report::{Outcome, RunReport, TableOutcome, TableReport};
 use crate::secret::mask;
 use crate::state::{self, History, RecordStore};
@@ -197,6 +198,9 @@ impl Chronicle {
         let mut warnings = Vec::new();
         let move_on = |standing: Standing| {
             let mut standing = standing.after(at, happened);
+            if let Some(report) = news.report.filter(|report| !report.refreshes.is_empty()) {
+                standing = standing.refreshed(troubles(report).is_empty());
+            }
             receivers.iter().for_each(|receiver| standing.pass_over(receiver, at));
             standing.tidy(receivers, news.expiring.as_deref());
             standing
@@ -296,7 +300,9 @@ async fn tell_one<'t>(
         tellings.push(Telling { receiver, due: None, told });
     }
     let expiring = news.expiring.as_deref().unwrap_or_default();
-    for due in standing.due(receiver, entry.at, news.happened, expiring) {
+    let is_refresh_told = news.report.is_some_and(|report| !troubles(report).is_empty());
+    let of_refresh = if is_refresh_told { standing.due_refresh(receiver, entry.at) } else { None };
+    for due in standing.due(receiver, entry.at, news.happened, expiring).into_iter().chain(of_refresh) {
         let notice = notice_of(job, standing, entry, news, &due);
         let told = deliver::tell(job, receiver, &notice);
         let told = unless_stopped(cancel, async { Some(told.await) }).await;
@@ -425,11 +431,22 @@ fn rows_read(report: &RunReport) -> Option<u64> {
     report.tables.values().filter(is_read).map(rows).reduce(|sum, rows| sum + rows)
 }
 
+/// What is not well of what Power BI was to refresh.
+fn troubles(report: &RunReport) -> Vec<String> {
+    report.refreshes.iter().filter_map(RefreshReport::trouble).collect()
+}
+
 fn notice_of(job: &Job, standing: &Standing, entry: &Entry, news: &News<'_>, due: &Due) -> Notice {
     let notice = Notice { event: due.event(), ..Notice::of(&job.name, entry, news.report) };
     match due {
         Due::Recovered(trouble) => notice.since(*trouble),
         Due::Expires(expiring) => notice.of_credential(expiring),
+        Due::Event(EventKind::RefreshFailed) => {
+            let refreshes = || news.report.into_iter().flat_map(|report| &report.refreshes);
+            let error = news.report.map(troubles).map(|troubles| troubles.join("\n"));
+            let hint = refreshes().find_map(|refresh| refresh.hint.clone());
+            Notice { error, hint, ..notice }
+        }
         Due::Event(EventKind::Empty) => {
             Notice { since: standing.empty_since, runs: Some(standing.empty_runs), ..notice }
         }

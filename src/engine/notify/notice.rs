@@ -143,6 +143,7 @@ impl Notice {
                 }
                 _ => format!("{job}: a credential ends"),
             },
+            EventKind::RefreshFailed => format!("{job}: published, but Power BI was not refreshed"),
             EventKind::Test => format!("{job}: a test of notices"),
         }
     }

@@ -126,7 +126,11 @@ fn unmarked(text: &str) -> String {
 fn color(event: EventKind) -> &'static str {
     match event {
         EventKind::Failed | EventKind::LoginNeeded => "Attention",
-        EventKind::Held | EventKind::Empty | EventKind::Missed | EventKind::CredentialExpires => "Warning",
+        EventKind::Held
+        | EventKind::Empty
+        | EventKind::Missed
+        | EventKind::CredentialExpires
+        | EventKind::RefreshFailed => "Warning",
         EventKind::Recovered => "Good",
         EventKind::Test => "Default",
     }

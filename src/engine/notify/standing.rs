@@ -78,6 +78,8 @@ pub(super) struct Told {
     /// When it was told that a credential ends, by the credential's name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub expires_at: BTreeMap<String, DateTime<Utc>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh_failed_at: Option<DateTime<Utc>>,
 }
 
 /// The trouble as it was when the receiver was told of it last, with the runs since.
@@ -176,6 +178,21 @@ impl Standing {
         due
     }
 
+    /// The standing after Power BI was refreshed behind a run, well or not.
+    pub(super) fn refreshed(mut self, is_well: bool) -> Self {
+        if is_well {
+            self.told.values_mut().for_each(|told| told.refresh_failed_at = None);
+        }
+        self
+    }
+
+    /// What a receiver is to be told now of refreshes that are not well.
+    pub(super) fn due_refresh(&self, receiver: &Receiver, at: DateTime<Utc>) -> Option<Due> {
+        let told = self.told.get(&receiver.name).and_then(|told| told.refresh_failed_at);
+        let is_new = told.is_none_or(|before| is_over(at, before, receiver.repeat_interval));
+        (is_new && receiver.on.contains(&EventKind::RefreshFailed)).then_some(Due::Event(EventKind::RefreshFailed))
+    }
+
     /// What is not told to a receiver, but decides what it is told later: whoever hears only of recoveries hears of them, too.
     pub(super) fn pass_over(&mut self, receiver: &Receiver, at: DateTime<Utc>) {
         let hears = |problem: Problem| receiver.on.contains(&problem.event());
@@ -201,6 +218,7 @@ impl Standing {
                 told.trouble = trouble.map(|trouble| ToldTrouble { trouble, at });
             }
             Due::Event(EventKind::Empty) => told.empty_at = Some(at),
+            Due::Event(EventKind::RefreshFailed) => told.refresh_failed_at = Some(at),
             Due::Recovered(_) => told.trouble = None,
             Due::Expires(expiring) => {
                 told.expires_at.insert(expiring.name.clone(), at);
@@ -317,6 +335,24 @@ mod tests {
         // A clock that was set back does not make it new.
         check(&[(50, FAILED), (1, FAILED)], &["50 failed"]);
         check(&[(0, WELL), (1, FAILED), (2, WELL), (3, FAILED)], &["1 failed", "2 recovered", "3 failed"]);
+    }
+
+    #[test]
+    fn a_refresh_that_fails_is_told_once_until_one_is_well() {
+        let receiver = receiver(&EventKind::ALL);
+        let mut standing = Standing::default();
+        let mut told = Vec::new();
+        for (at, is_well) in [(0, true), (1, false), (2, false), (24, false), (25, true), (26, false), (27, true)] {
+            standing = standing.after(hour(at), WELL).refreshed(is_well);
+            let due = if is_well { None } else { standing.due_refresh(&receiver, hour(at)) };
+            for due in due {
+                standing.remember(&receiver.name, hour(at), &due);
+                told.push(at);
+            }
+        }
+        assert_eq!(told, [1, 24, 26]);
+        let deaf = Receiver { on: BTreeSet::from([EventKind::Failed]), ..receiver };
+        assert_eq!(standing.due_refresh(&deaf, hour(28)), None);
     }
 
     #[test]
