@@ -362,3 +362,13 @@ pub(crate) const POLICIES_BYTES_MAX: usize = 64 * 1024;
 pub(crate) const SHARES_KEPT: Duration = Duration::from_secs(300);
 /// What a page or a reader of the metrics waits for a container's shares; those who read metrics give up after some seconds.
 pub(crate) const SHARES_PAGE_WAIT_MAX: Duration = Duration::from_secs(5);
+/// A share that ends within this time and cannot be extended is a warning of every run: a fortnight has ten working days.
+pub(crate) const SHARE_SOON_DAYS: i64 = 14;
+/// A signature that nobody can extend is remembered so long after its end, for whoever asks why a report stopped.
+pub(crate) const SHARE_FORGOTTEN_DAYS: i64 = 30;
+/// Links of one job that the daemon answers; each reader needs one.
+pub(crate) const SHARE_LINKS_MAX: usize = 50;
+/// Files that are sent to readers by signed links at once; each holds one piece in memory.
+pub(crate) const DATA_READS_MAX: usize = 64;
+/// Tries to read a file that is replaced meanwhile: aliases and the pointer are, once a run.
+pub(crate) const DATA_TRIES_MAX: usize = 3;

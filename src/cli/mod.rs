@@ -110,7 +110,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Failure> {
         Verb::Publish(args) => in_runtime(output, publish::run(surroundings()?, args)),
         Verb::Rebuild(args) => in_runtime(output, rebuild::run(surroundings()?, args)),
         Verb::Rollback(args) => in_runtime(output, rollback::run(surroundings()?, args)),
-        Verb::Share(args) => in_small_runtime(output, share::run(*output, args)),
+        Verb::Share(args) => in_runtime(output, share::run(surroundings()?, args)),
         Verb::Sweep(args) => in_runtime(output, sweep::run(surroundings()?, args)),
         Verb::Demo(args) => in_runtime(output, demo::run(*output, args)),
         Verb::Check(args) => check::run(output, &args),

@@ -12,7 +12,9 @@ pub(super) use self::daemon::{
     NotifyArgs, NotifyTestArgs, NotifyVerb, RunsArgs, RunsShowArgs, RunsVerb, ScheduleArgs, ScheduleCheckArgs,
     ScheduleNextArgs, ScheduleVerb, ServeArgs,
 };
-pub(super) use self::share::{ShareArgs, ShareCreateArgs, ShareExtendArgs, ShareRevokeArgs, ShareVerb};
+pub(super) use self::share::{
+    ShareArgs, ShareCreateArgs, ShareExtendArgs, ShareRevokeArgs, ShareRotateArgs, ShareShowArgs, ShareVerb,
+};
 
 use crate::limits::GRACE_DEFAULT;
 use crate::model::log::Level;
@@ -132,7 +134,7 @@ pub(super) enum Verb {
     Rebuild(RebuildArgs),
     /// Show readers a former snapshot again, with its cursors
     Rollback(RollbackArgs),
-    /// Let others read the job's container: make, list, extend and revoke signatures (SAS) for Power BI and other readers
+    /// Let others read the job's tables: make, show, extend, rotate and revoke signed links for Power BI and other readers
     Share(ShareArgs),
     /// Remove former snapshots and files that nobody needs any more; every run does so, too
     Sweep(SweepArgs),
