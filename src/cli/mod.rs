@@ -114,7 +114,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Failure> {
         Verb::PowerBi(args) => match args.verb {
             PowerBiVerb::Refresh(args) => in_small_runtime(output, powerbi_refresh::run(surroundings()?, args)),
         },
-        Verb::Share(args) => in_small_runtime(output, share::run(*output, args)),
+        Verb::Share(args) => in_runtime(output, share::run(surroundings()?, args)),
         Verb::Sweep(args) => in_runtime(output, sweep::run(surroundings()?, args)),
         Verb::Demo(args) => in_runtime(output, demo::run(*output, args)),
         Verb::Check(args) => check::run(output, &args),

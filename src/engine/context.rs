@@ -12,6 +12,7 @@ use super::error::Error;
 use super::log::RunLog;
 use super::place::StatePlace;
 use super::quota::quota_of;
+use super::share::reseal_keys;
 use crate::auth::{self, Access, Kind, Vault, VaultKey, add_key, drop_former_keys};
 use crate::clock::Clock;
 use crate::http::{self, Client, Connections, Origin, Pace, Player, Recorder, Tape};
@@ -122,7 +123,8 @@ impl Settings {
         Ok(Arc::new(self.key()?))
     }
 
-    fn key(&self) -> Result<VaultKey, Error> {
+    /// The vault's key.
+    pub(super) fn key(&self) -> Result<VaultKey, Error> {
         Ok(match &self.vault_key {
             Some(key) => VaultKey::from_text(key, "in HAUL_VAULT_KEY, its file or its command")?,
             None => VaultKey::from_folder(&self.local_folder)?,
@@ -140,6 +142,7 @@ impl Settings {
             return Err(auth::Error::KeyNotOurs.into());
         }
         let count = vault.reseal().await?;
+        reseal_keys(records, &self.key()?).await?;
         if self.vault_key.is_none() {
             drop_former_keys(&self.local_folder)?;
         }

@@ -3,13 +3,14 @@
 //!
 //! Format: SQLite table `records(key, version, value, changed_at)`, PostgreSQL table `haul_records` with the same columns,
 //! or one object a record (see `objects.rs`); `value` is a JSON document of the room that owns the key prefix
-//! (`credential/`, `lease/`, `quota/`, `proof/`, `sweep/`). It does not know what a record means.
+//! (`credential/`, `lease/`, `quota/`, `proof/`, `sweep/`, `link/`). It does not know what a record means.
 
 mod budget;
 mod error;
 mod folder;
 mod history;
 pub(crate) mod lease;
+mod links;
 mod objects;
 mod observed;
 mod page_log;
@@ -25,6 +26,7 @@ pub(crate) use budget::Turn;
 pub(crate) use error::Error;
 pub(crate) use folder::make_private;
 pub(crate) use history::History;
+pub(crate) use links::{Link, LinkKind, Links, reseal_links};
 pub(crate) use observed::Observations;
 pub(crate) use page_log::{Frame, PageLog};
 pub(crate) use postgres::holds_password;

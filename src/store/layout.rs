@@ -141,6 +141,17 @@ impl Made<'_> {
     }
 }
 
+/// Whether a path below the job's folder is of those that readers of the tables need. What a gate holds back, records that became no
+/// row, raw copies and whatever others put there is not theirs.
+pub(crate) fn is_for_readers(path: &str) -> bool {
+    if matches!(path, LATEST | STATUS) || matches!(Made::read(path), Some(Made::Manifest { .. } | Made::Part { .. })) {
+        return true;
+    }
+    let of_table =
+        |table: &str, file: &str| is_table(table) && matches!(file, "current.parquet" | "current.csv" | "columns.json");
+    path.split_once('/').is_some_and(|(table, file)| of_table(table, file))
+}
+
 /// The job file allows no other names of tables.
 fn is_table(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_lowercase())
@@ -182,6 +193,44 @@ mod tests {
         check("orders/data/.haul-aB3xY9.tmp", Some(Made::Temporary));
         for mutable in [LATEST, STATUS, "_latest.lock", &alias("orders", "parquet"), &columns("orders")] {
             check(mutable, None);
+        }
+    }
+
+    #[test]
+    fn readers_see_tables_and_nothing_else() {
+        let run = Ulid::generate().to_string();
+        let theirs = [
+            LATEST.to_owned(),
+            STATUS.to_owned(),
+            manifest(&snapshot_id(1, &run)),
+            part("orders", &run, 1, "parquet"),
+            alias("orders", "parquet"),
+            alias("orders", "csv"),
+            columns("orders"),
+        ];
+        for path in theirs {
+            assert!(is_for_readers(&path), "{path}");
+            for hostile in
+                [format!("/{path}"), format!("./{path}"), format!("../{path}"), format!("{path}/"), format!("{path}\0")]
+            {
+                assert!(!is_for_readers(&hostile), "{hostile:?}");
+            }
+        }
+        let others = [
+            held(&run),
+            quarantine("orders", &run),
+            raw("orders", &run, 1),
+            probe(),
+            "_latest.lock".to_owned(),
+            "orders/data/../current.parquet".to_owned(),
+            "../secret/current.csv".to_owned(),
+            "orders\\current.csv".to_owned(),
+            "orders/data".to_owned(),
+            "orders".to_owned(),
+            String::new(),
+        ];
+        for path in others {
+            assert!(!is_for_readers(&path), "{path}");
         }
     }
 

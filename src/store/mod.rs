@@ -1,7 +1,7 @@
 //! Where tables go: a folder or an object store. In come finished files, out goes a published snapshot. Names are given
 //! in `layout`, files become parts in `stage`, and `publish` makes all tables visible in one step. `probe` proves that a
 //! store can do that, `history` looks back, and `retention` and `sweep` remove what nobody needs any more. `share` lets others
-//! read.
+//! read what a service of Azure, Amazon or Google holds, `served` by way of the daemon.
 //!
 //! This room does not know rows, columns' values or where they came from.
 
@@ -17,18 +17,21 @@ mod ranges;
 mod reader;
 mod retention;
 mod sas;
+mod served;
 mod share;
+mod signed;
 mod stage;
 mod sweep;
 
 pub(crate) use error::Error;
 pub(crate) use history::Snapshots;
 pub(crate) use open::{Store, open_unrepeated};
-pub(crate) use policies::{Policy, SHARE_DAYS_DEFAULT, SHARE_DAYS_MAX};
+pub(crate) use policies::{Policy, SHARE_DAYS_DEFAULT, SHARE_DAYS_MAX, Wanted, days_from};
 pub(crate) use probe::{Probed, probe_conditions};
 pub(crate) use publish::Current;
 pub(crate) use reader::sas_end;
-pub(crate) use sas::Sas;
-pub(crate) use share::{ShareError, Shares, Wanted};
+pub(crate) use served::{Described, LinkKey, Pieces};
+pub(crate) use share::{DELEGATED_DAYS_MAX, Former, PRESIGNED_DAYS_MAX, ShareError};
+pub(crate) use signed::SignedLink;
 pub(crate) use stage::{Spool, Spooled};
 pub(crate) use sweep::{Notes, Removed, Sweeping, Swept};

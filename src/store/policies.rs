@@ -1,7 +1,8 @@
-//! The stored access policies of a container as the service writes and takes them
-//! (<https://learn.microsoft.com/rest/api/storageservices/set-container-acl>). Pure.
+//! What shares may and until when: the stored access policies of a container as the service writes and takes them
+//! (<https://learn.microsoft.com/rest/api/storageservices/set-container-acl>). Shares of other kinds have such terms, too, and are
+//! named alike. Pure.
 
-use chrono::{DateTime, NaiveDate, NaiveTime, SecondsFormat, Utc};
+use chrono::{DateTime, NaiveDate, NaiveTime, SecondsFormat, TimeDelta, Utc};
 use quick_xml::Reader;
 use quick_xml::escape::escape;
 use quick_xml::events::Event;
@@ -10,6 +11,24 @@ use quick_xml::events::Event;
 const OURS: &str = "haul-";
 /// Of a policy that begins like ours and does not say for how long it was made.
 pub(crate) const SHARE_DAYS_DEFAULT: u32 = 90;
+
+/// What a share is made for; its name says all of it, because nothing else in a stored access policy could.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    /// It is made for so many days, and extended by as many.
+    pub days: u32,
+    /// Readers may list names, too.
+    pub lists: bool,
+    /// Only the job's folder; needs a hierarchical namespace.
+    pub is_folder_only: bool,
+}
+
+impl Wanted {
+    /// What a reader with the share may, as the service spells it.
+    pub(crate) fn permissions(self) -> &'static str {
+        if self.lists { "rl" } else { "r" }
+    }
+}
 
 /// A stored access policy. Start and end stay as the service spelled them, so that those of others are written back unchanged.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,22 +40,82 @@ pub(crate) struct Policy {
 }
 
 impl Policy {
-    /// A policy of ours: its name says for how many days it is made and extended, because nothing else there could.
-    pub(super) fn id(job: &str, days: u32, unique: &str) -> String {
+    /// The terms of a new share of haul's: `haul-sales-90d-…`, with an `l` behind the days where readers may list, and an `f` where
+    /// they see the job's folder only.
+    pub(crate) fn new(job: &str, wanted: Wanted, end: DateTime<Utc>) -> Self {
         let job: String =
             job.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
         let job = job.get(..ID_JOB_CHARS_MAX).unwrap_or(&job);
-        format!("{OURS}{job}-{days}d-{unique}")
+        let marks = format!("{}{}", if wanted.lists { "l" } else { "" }, if wanted.is_folder_only { "f" } else { "" });
+        let unique = ulid::Ulid::generate().to_string().to_ascii_lowercase();
+        // Its random end.
+        let unique = &unique[unique.len() - ID_UNIQUE_CHARS..];
+        let id = format!("{OURS}{job}-{}d{marks}-{unique}", wanted.days);
+        let mut policy = Policy { id, start: None, expiry: None, permissions: Some(wanted.permissions().to_owned()) };
+        policy.end_at(end);
+        policy
     }
 
     pub(crate) fn is_ours(&self) -> bool {
         self.id.starts_with(OURS)
     }
 
+    /// What it was made for, by its name.
+    pub(crate) fn wanted(&self) -> Wanted {
+        let said = self.id.rsplit('-').nth(1).unwrap_or_default();
+        let (days, marks) = said.split_once('d').unwrap_or_default();
+        let days = days.parse().ok().filter(|days| (1..=SHARE_DAYS_MAX).contains(days));
+        match (days, marks) {
+            (Some(days), "" | "l" | "f" | "lf") => {
+                Wanted { days, lists: marks.contains('l'), is_folder_only: marks.contains('f') }
+            }
+            _ => Wanted { days: SHARE_DAYS_DEFAULT, lists: false, is_folder_only: false },
+        }
+    }
+
     /// For how many days it is made and extended.
     pub(crate) fn days(&self) -> u32 {
-        let days = self.id.rsplit('-').nth(1).and_then(|days| days.strip_suffix('d')?.parse().ok());
-        days.filter(|days| (1..=SHARE_DAYS_MAX).contains(days)).unwrap_or(SHARE_DAYS_DEFAULT)
+        self.wanted().days
+    }
+
+    /// What it may beyond what haul made it for: somebody changed it. Empty = nothing, or it is not haul's.
+    pub(crate) fn excess(&self) -> String {
+        let made_for = self.wanted().permissions();
+        let stored = self.permissions.as_deref().filter(|_| self.is_ours()).unwrap_or_default();
+        stored.chars().filter(|may| !made_for.contains(*may)).collect()
+    }
+
+    /// What a reader may with it, in words.
+    pub(crate) fn may(&self) -> String {
+        let stored = self.permissions.as_deref().unwrap_or_default();
+        let known = [('r', "read"), ('l', "list")].into_iter().filter(|(may, _)| stored.contains(*may));
+        let known = known.map(|(_, word)| word).collect::<Vec<_>>().join(" and ");
+        let more: String = stored.chars().filter(|may| !matches!(may, 'r' | 'l')).collect();
+        match (known.is_empty(), more.is_empty()) {
+            (true, true) => "nothing".to_owned(),
+            (false, true) => known,
+            (_, false) => format!("{} ({stored})", if known.is_empty() { "change" } else { "read and change" }),
+        }
+    }
+
+    /// Another one took its place: it is not extended any more. A stored access policy has no field for remarks; haul sets no start
+    /// when it makes one, so that a start says this, and being over changes nothing.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.is_ours() && self.start.is_some()
+    }
+
+    /// Lets it end, then or when it would have ended anyway, and not be extended.
+    pub(crate) fn end_for_good(&mut self, at: DateTime<Utc>, now: DateTime<Utc>) {
+        self.start = Some((now - TimeDelta::days(1)).to_rfc3339_opts(SecondsFormat::Secs, true));
+        if self.expires_at().is_none_or(|end| at < end) {
+            self.end_at(at);
+        }
+    }
+
+    /// Whether less than half of its time is left, and some is.
+    pub(crate) fn is_old(&self, now: DateTime<Utc>) -> bool {
+        let is_old = |end| end > now && (end - now) * 2 < TimeDelta::days(self.days().into());
+        self.is_ours() && !self.is_ending() && self.expires_at().is_some_and(is_old)
     }
 
     /// When it ends. `None` = it does not say.
@@ -47,7 +126,7 @@ impl Policy {
         text.parse().ok().or_else(|| minutes(text)).or_else(|| day(text))
     }
 
-    pub(super) fn end_at(&mut self, at: DateTime<Utc>) {
+    pub(crate) fn end_at(&mut self, at: DateTime<Utc>) {
         self.expiry = Some(at.to_rfc3339_opts(SecondsFormat::Secs, true));
     }
 }
@@ -56,6 +135,13 @@ impl Policy {
 pub(crate) const SHARE_DAYS_MAX: u32 = 3_650;
 /// A name may have 64 characters.
 const ID_JOB_CHARS_MAX: usize = 36;
+const ID_UNIQUE_CHARS: usize = 10;
+
+/// That many days later, in whole seconds.
+pub(crate) fn days_from(now: DateTime<Utc>, days: u32) -> DateTime<Utc> {
+    let end = now + TimeDelta::days(days.into());
+    DateTime::from_timestamp(end.timestamp(), 0).unwrap_or(end)
+}
 
 /// Reads the service's list. What this haul does not know is an error, because writing the list back would lose it.
 pub(super) fn read(xml: &[u8]) -> Result<Vec<Policy>, String> {
@@ -172,17 +258,54 @@ mod tests {
         }
     }
 
+    fn named(id: &str, permissions: &str) -> Policy {
+        Policy { id: id.to_owned(), start: None, expiry: None, permissions: Some(permissions.to_owned()) }
+    }
+
     #[test]
-    fn names_of_ours_say_how_long_and_fit() {
-        let named = |id: &str| Policy { id: id.to_owned(), start: None, expiry: None, permissions: None };
+    fn names_of_ours_say_what_they_are_for_and_fit() {
         let check = |job: &str, days: u32| {
-            let policy = named(&Policy::id(job, days, "0123456789"));
-            assert!(policy.is_ours() && policy.id.len() <= 64 && policy.days() == days, "{}", policy.id);
+            for (lists, is_folder_only) in [(false, false), (true, false), (false, true), (true, true)] {
+                let wanted = Wanted { days, lists, is_folder_only };
+                let policy = Policy::new(job, wanted, Utc::now());
+                assert!(policy.is_ours() && policy.id.len() <= 64, "{}", policy.id);
+                assert_eq!(policy.wanted(), wanted, "{}", policy.id);
+                assert_eq!(policy.excess(), "");
+            }
         };
         check("sales", 90);
         check(&"long_".repeat(20), SHARE_DAYS_MAX);
-        assert_eq!(named("haul-by-hand").days(), SHARE_DAYS_DEFAULT);
-        assert_eq!(named("haul-x-0d-y").days(), SHARE_DAYS_DEFAULT);
-        assert!(!named("report").is_ours());
+        for id in ["haul-by-hand", "haul-x-0d-y", "haul-x-9dx-y", "haul-x-9dll-y"] {
+            assert_eq!(named(id, "r").days(), SHARE_DAYS_DEFAULT, "{id}");
+        }
+        assert!(!named("report", "r").is_ours());
+    }
+
+    #[test]
+    fn what_a_policy_may_beyond_its_name_is_seen() {
+        let check = |id: &str, permissions: &str, excess: &str, may: &str| {
+            let policy = named(id, permissions);
+            assert_eq!((policy.excess().as_str(), policy.may().as_str()), (excess, may), "{id} {permissions}");
+        };
+        check("haul-sales-90d-x", "r", "", "read");
+        check("haul-sales-90dl-x", "rl", "", "read and list");
+        check("haul-sales-90d-x", "rl", "l", "read and list");
+        check("haul-sales-90dl-x", "rwdl", "wd", "read and change (rwdl)");
+        check("haul-sales-90d-x", "w", "w", "change (w)");
+        check("haul-sales-90d-x", "", "", "nothing");
+        check("theirs", "rwdl", "", "read and change (rwdl)");
+    }
+
+    #[test]
+    fn what_is_replaced_is_extended_no_more() {
+        let now: DateTime<Utc> = "2027-01-01T00:00:00Z".parse().unwrap();
+        let mut policy = Policy::new("sales", Wanted { days: 90, lists: false, is_folder_only: false }, now);
+        policy.end_at(now + TimeDelta::days(30));
+        assert!(policy.is_old(now) && !policy.is_old(now + TimeDelta::days(31)) && !policy.is_ending());
+        policy.end_for_good(now + TimeDelta::days(40), now);
+        assert_eq!(policy.expires_at(), Some(now + TimeDelta::days(30)), "an end is never moved on");
+        policy.end_for_good(now + TimeDelta::days(7), now);
+        assert_eq!(policy.expires_at(), Some(now + TimeDelta::days(7)));
+        assert!(policy.is_ending() && !policy.is_old(now));
     }
 }

@@ -16,7 +16,9 @@ pub(super) use self::daemon::{
 };
 pub(super) use self::powerbi::{PowerBiArgs, PowerBiVerb};
 pub(super) use self::powerbi_refresh::PowerBiRefreshArgs;
-pub(super) use self::share::{ShareArgs, ShareCreateArgs, ShareExtendArgs, ShareRevokeArgs, ShareVerb};
+pub(super) use self::share::{
+    ShareArgs, ShareCreateArgs, ShareExtendArgs, ShareRevokeArgs, ShareRotateArgs, ShareShowArgs, ShareVerb,
+};
 
 use crate::limits::GRACE_DEFAULT;
 use crate::model::log::Level;
@@ -136,7 +138,7 @@ pub(super) enum Verb {
     Rebuild(RebuildArgs),
     /// Show readers a former snapshot again, with its cursors
     Rollback(RollbackArgs),
-    /// Let others read the job's container: make, list, extend and revoke signatures (SAS) for Power BI and other readers
+    /// Let others read the job's tables: make, show, extend, rotate and revoke signed links for Power BI and other readers
     Share(ShareArgs),
     /// Refresh in Power BI what shows the job's tables
     #[command(name = "powerbi")]

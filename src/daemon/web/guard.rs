@@ -10,6 +10,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::Site;
+use super::data;
 use super::session::Visitor;
 use super::view::{Problem, see_other, show_problem};
 use crate::limits::WEB_FORM_BYTES_MAX;
@@ -66,7 +67,9 @@ async fn admit(site: &Site, path: &str, visitor: Option<&Visitor>, request: Requ
     if !site.web.access.is_host(host) {
         return Err((StatusCode::MISDIRECTED_REQUEST, "this address is not served here\n").into_response());
     }
-    let is_open = path.starts_with("/assets/") || path == "/login" || path == "/login/callback";
+    // Files have a signature of their own, which a login does not replace.
+    let is_open = ["/assets/", data::PATH].iter().any(|open| path.starts_with(open))
+        || matches!(path, "/login" | "/login/callback");
     let visitor = match visitor {
         Some(visitor) => visitor.clone(),
         None if is_open => Visitor::stranger(),

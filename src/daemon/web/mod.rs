@@ -5,6 +5,7 @@ mod actions;
 mod chart;
 mod connect;
 mod credentials;
+mod data;
 mod guard;
 mod health;
 mod job;
@@ -35,7 +36,7 @@ use self::view::{Problem, Views};
 use super::board::{Board, Books, Seat};
 use crate::auth::Vault;
 use crate::engine::{Settings, text_of};
-use crate::limits::{PREVIEWS_AT_ONCE, WEB_SHUTDOWN_MAX};
+use crate::limits::{DATA_READS_MAX, PREVIEWS_AT_ONCE, WEB_SHUTDOWN_MAX};
 use crate::state::RecordStore;
 use crate::store::Store;
 
@@ -61,6 +62,8 @@ struct Site {
     shares: SharesSeen,
     /// A preview may fetch a whole file.
     previews: Semaphore,
+    /// Files on their way to readers by signed links.
+    data_reads: Arc<Semaphore>,
     /// Answers that go on and on end then.
     is_over: CancellationToken,
 }
@@ -76,13 +79,14 @@ pub(crate) fn serve_web(
 
 async fn answer(listener: TcpListener, web: Web, is_over: CancellationToken) -> std::io::Result<()> {
     let site = Arc::new(Site {
+        shares: SharesSeen::new(&web.records),
         web,
         sessions: Sessions::default(),
         logins: Logins::default(),
         views: Views::new(),
         vault: OnceCell::new(),
-        shares: SharesSeen::default(),
         previews: Semaphore::new(PREVIEWS_AT_ONCE),
+        data_reads: Arc::new(Semaphore::new(DATA_READS_MAX)),
         is_over: is_over.clone(),
     });
     let served = axum::serve(listener, router(site)).with_graceful_shutdown(is_over.clone().cancelled_owned());
@@ -108,6 +112,7 @@ fn router(site: Arc<Site>) -> Router {
         .route("/jobs/{job}/held/{run}/discard", post(actions::discard))
         .route("/jobs/{job}/connect", post(connect::begin))
         .route("/jobs/{job}/connect/paste", post(connect::paste))
+        .route("/data/{job}/{*path}", get(data::file))
         .route("/callback", get(connect::callback))
         .route("/credentials", get(credentials::page))
         .route("/reload", post(actions::reload))

@@ -39,7 +39,7 @@ pub(super) async fn page(
     let shown = shares.iter().flatten().map(|share| {
         json!({
             "policy": share.id,
-            "may": if share.permissions.as_deref().is_some_and(|may| may.contains('l')) { "read and list" } else { "read" },
+            "may": share.may(),
             "until": share.expires_at().map(|until| instant(until, now, zone)),
             "is_over": share.expires_at().is_some_and(|until| until <= now),
         })

@@ -1,37 +1,42 @@
 //! The shares of containers, looked at seldom: whoever loads a page or reads the metrics does not ask the account each time.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 use futures_util::future::join_all;
 
-use crate::engine::{shares_of, text_of};
+use crate::engine::{all_shares_of, text_of};
 use crate::limits::{SHARES_KEPT, SHARES_PAGE_WAIT_MAX};
+use crate::state::RecordStore;
 use crate::store::{Policy, Store};
 
-/// Haul's shares of a container; empty = none, or it cannot be shared. The error says why they cannot be read.
+/// Haul's shares of a job's tables, of every kind; empty = none. The error says why they cannot be read.
 pub(super) type Found = Result<Vec<Policy>, String>;
 
 /// What was found lately, by the identity of the store.
-#[derive(Default)]
-pub(super) struct SharesSeen(Mutex<HashMap<String, (Instant, Found)>>);
+pub(super) struct SharesSeen {
+    records: Arc<RecordStore>,
+    seen: Mutex<HashMap<String, (Instant, Found)>>,
+}
 
 impl SharesSeen {
+    pub(super) fn new(records: &Arc<RecordStore>) -> Self {
+        SharesSeen { records: Arc::clone(records), seen: Mutex::default() }
+    }
+
     pub(super) async fn of(&self, store: &Store) -> Found {
-        if !store.has_shares() {
-            return Ok(Vec::new());
-        }
         let identity = store.identity();
         if let Some(found) = self.lately(&identity) {
             return found;
         }
-        let found = match tokio::time::timeout(SHARES_PAGE_WAIT_MAX, shares_of(store)).await {
-            Ok(found) => found.map(Option::unwrap_or_default).map_err(|error| text_of(&error)),
+        let found = match tokio::time::timeout(SHARES_PAGE_WAIT_MAX, all_shares_of(store, &self.records)).await {
+            Ok(Ok(found)) => Ok(found.into_iter().map(|share| share.terms).collect()),
+            Ok(Err(error)) => Err(text_of(&error)),
             Err(_) => Err(format!("the storage account does not answer within {SHARES_PAGE_WAIT_MAX:?}")),
         };
-        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.retain(|_, (at, _)| at.elapsed() < SHARES_KEPT);
         seen.insert(identity, (Instant::now(), found.clone()));
         found
@@ -44,7 +49,7 @@ impl SharesSeen {
     }
 
     fn lately(&self, identity: &str) -> Option<Found> {
-        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let (at, found) = seen.get(identity)?;
         (at.elapsed() < SHARES_KEPT).then(|| found.clone())
     }

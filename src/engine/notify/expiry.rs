@@ -1,13 +1,15 @@
 //! Credentials that end: the refresh token of the source, a SAS of the destination, and its shares.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::standing::Expiring;
 use crate::auth::{CredentialState, Summary};
 use crate::engine::context::store_options;
-use crate::engine::share::shares_of;
+use crate::engine::share::{Shared, all_shares_of};
 use crate::model::plan::Job;
-use crate::store::{Policy, Store, sas_end};
+use crate::state::RecordStore;
+use crate::store::{Store, sas_end};
 
 /// A refresh token that every use makes new is told of when so much of its idle time is left: haul uses it when half of it is
 /// left, so something keeps it from that.
@@ -16,7 +18,12 @@ const IDLE_SHARE: u32 = 4;
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// What ends, whenever that is. An end that cannot be found out is none.
-pub(super) async fn expiring(job: &Job, summary: Option<&Summary>, store: &Store) -> Vec<Expiring> {
+pub(super) async fn expiring(
+    job: &Job,
+    summary: Option<&Summary>,
+    store: &Store,
+    records: &Arc<RecordStore>,
+) -> Vec<Expiring> {
     let of_source = summary.and_then(of_refresh_token);
     let options = store_options(job).unwrap_or_default();
     let ends = options.iter().filter_map(|(_, value)| sas_end(value)).min();
@@ -26,19 +33,26 @@ pub(super) async fn expiring(job: &Job, summary: Option<&Summary>, store: &Store
         within_max: Duration::MAX,
         hint: "make a new SAS, and set it where haul runs".to_owned(),
     });
-    of_source.into_iter().chain(of_destination).chain(of_shares(store).await).collect()
+    of_source.into_iter().chain(of_destination).chain(of_shares(store, records).await).collect()
 }
 
-/// Runs extend shares themselves, so something keeps them from that, or the share has ended already.
-async fn of_shares(store: &Store) -> Vec<Expiring> {
-    let shares = shares_of(store).await.ok().flatten().unwrap_or_default();
-    let ends = |share: &Policy| {
+/// Runs extend what can be extended themselves, so something keeps them from that, or the share has ended already.
+async fn of_shares(store: &Store, records: &Arc<RecordStore>) -> Vec<Expiring> {
+    let shares = all_shares_of(store, records).await.unwrap_or_default();
+    let ends = |share: &Shared| {
+        let hint = match share.kind.is_extended() {
+            true => "`haul share extend JOBFILE` lets it go on, `haul share revoke JOBFILE POLICY` removes it",
+            false => {
+                "nobody can extend it: `haul share create JOBFILE` makes another one for its readers, `haul share \
+                 revoke JOBFILE POLICY` lets haul forget this one"
+            }
+        };
         Some(Expiring {
-            name: format!("the share `{}`", share.id),
-            expires_at: share.expires_at()?,
+            name: format!("the share `{}`", share.terms.id),
+            expires_at: share.terms.expires_at()?,
             // A share for a week is not told of at its beginning.
-            within_max: DAY * share.days() / 2,
-            hint: "`haul share extend JOBFILE` lets it go on, `haul share revoke JOBFILE POLICY` removes it".to_owned(),
+            within_max: DAY * share.terms.days() / 2,
+            hint: hint.to_owned(),
         })
     };
     shares.iter().filter_map(ends).collect()

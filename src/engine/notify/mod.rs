@@ -166,7 +166,7 @@ impl Chronicle {
         }
         // What cannot be read is told by the run itself.
         let summary = ctx.source.access().summary().await.ok().flatten();
-        let expiring = Some(expiry::expiring(&self.job, summary.as_ref(), &ctx.store).await);
+        let expiring = Some(expiry::expiring(&self.job, summary.as_ref(), &ctx.store, &ctx.records).await);
         let error = match failure {
             Some(failure) => Some(failure.told.clone()),
             None => report.error.clone().or_else(|| kept_why(report)),

@@ -351,7 +351,12 @@ pub(super) fn name_of(job: &Job, store: &Store) -> String {
 
 /// The same by what the store shows of itself.
 pub(super) fn name_at(job: &Job, shown: &str) -> String {
-    format!("{}-{}", job.name, hex(shown.as_bytes(), 8))
+    name_shown(&job.name, shown)
+}
+
+/// The same by the name of the job.
+pub(super) fn name_shown(job: &str, shown: &str) -> String {
+    format!("{job}-{}", hex(shown.as_bytes(), 8))
 }
 
 /// `None` = there is no unfinished run that this haul can read.
