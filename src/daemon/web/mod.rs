@@ -104,6 +104,7 @@ fn router(site: Arc<Site>) -> Router {
         .route("/jobs/{job}/runs/{run}", get(run::page))
         .route("/jobs/{job}/tables/{table}", get(table::page))
         .route("/jobs/{job}/powerbi", get(powerbi::page))
+        .route("/jobs/{job}/powerbi/{file}", get(powerbi::file))
         .route("/jobs/{job}/run", post(actions::run_now))
         .route("/jobs/{job}/stop", post(actions::stop))
         .route("/jobs/{job}/pause", post(actions::pause))

@@ -48,7 +48,14 @@ document.addEventListener("submit", (event) => {
 for (const button of document.querySelectorAll("[data-copy]")) {
   button.hidden = false;
   button.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
-    button.textContent = "Copied";
+    const text = document.getElementById(button.dataset.copy);
+    // Over plain http from another machine browsers have no clipboard: the text is marked, ready for Ctrl+C.
+    if (navigator.clipboard) {
+      await navigator.clipboard.writeText(text.textContent);
+      button.textContent = "Copied";
+    } else {
+      getSelection().selectAllChildren(text);
+      button.textContent = "Press Ctrl+C";
+    }
   });
 }
