@@ -14,7 +14,7 @@ mod notify;
 mod output;
 mod page;
 mod plan;
-mod powerbi_refresh;
+mod powerbi;
 mod preview;
 mod progress;
 mod publish;
@@ -39,7 +39,7 @@ use std::time::Duration;
 
 use clap::Parser;
 
-use self::args::{Cli, Global, LogLevel, PowerBiVerb, Verb};
+use self::args::{Cli, Global, LogLevel, Verb};
 use self::failure::{Exit, Failure};
 use self::output::Output;
 use crate::auth::{is_something_spent, until_nothing_is_spent};
@@ -111,9 +111,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Failure> {
         Verb::Publish(args) => in_runtime(output, publish::run(surroundings()?, args)),
         Verb::Rebuild(args) => in_runtime(output, rebuild::run(surroundings()?, args)),
         Verb::Rollback(args) => in_runtime(output, rollback::run(surroundings()?, args)),
-        Verb::PowerBi(args) => match args.verb {
-            PowerBiVerb::Refresh(args) => in_small_runtime(output, powerbi_refresh::run(surroundings()?, args)),
-        },
+        Verb::Powerbi(args) => in_runtime(output, powerbi::run(surroundings()?, args)),
         Verb::Share(args) => in_runtime(output, share::run(surroundings()?, args)),
         Verb::Sweep(args) => in_runtime(output, sweep::run(surroundings()?, args)),
         Verb::Demo(args) => in_runtime(output, demo::run(*output, args)),

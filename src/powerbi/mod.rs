@@ -18,6 +18,6 @@ mod tests;
 mod tmdl;
 mod types;
 
-pub(crate) use file::{TextFile, name_of as file_name_of, query_files};
-pub(crate) use kit::{Kit, KitError, Ranged, Table};
+pub(crate) use file::{TextFile, query_files};
+pub(crate) use kit::{Kit, KitError, Ranged};
 pub(crate) use reach::{FieldValue, Reach, SignedField};

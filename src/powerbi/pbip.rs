@@ -17,6 +17,8 @@ const SCHEMAS: &str = "https://developer.microsoft.com/json-schemas/fabric";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Project {
     pub files: Vec<TextFile>,
+    /// Path of the file that Desktop opens.
+    pub entry: String,
     /// Links of tables that became no relationship, or an inactive one.
     pub notes: Vec<String>,
 }
@@ -58,7 +60,7 @@ pub(crate) fn project(kit: &Kit) -> Project {
     ));
     files.push(TextFile::once(format!("{report_folder}/.platform"), json_text(&platform(kit, "Report"))));
     files.extend(report::files(kit).into_iter().map(|file| below(&format!("{report_folder}/definition"), file)));
-    Project { files, notes }
+    Project { files, entry: format!("{name}.pbip"), notes }
 }
 
 /// What Fabric knows an item by.
@@ -78,4 +80,9 @@ pub(crate) fn parameters_path(job: &str) -> String {
 /// The texts that parameters have in such a file. Whoever pasted a signature into a project finds it there again.
 pub(crate) fn parameter_values(text: &str) -> BTreeMap<String, String> {
     tmdl::parameter_values(text)
+}
+
+/// Such a file without them: what people paste in is no change of what haul wrote.
+pub(crate) fn without_parameter_values(text: &str) -> String {
+    tmdl::without_parameter_values(text)
 }

@@ -29,7 +29,7 @@ pub(crate) use open::{Store, open_unrepeated};
 pub(crate) use policies::{Policy, SHARE_DAYS_DEFAULT, SHARE_DAYS_MAX, Wanted, days_from};
 pub(crate) use probe::{Probed, probe_conditions};
 pub(crate) use publish::Current;
-pub(crate) use reader::sas_end;
+pub(crate) use reader::{sas_end, sas_version};
 pub(crate) use served::{Described, LinkKey, Pieces};
 pub(crate) use share::{DELEGATED_DAYS_MAX, Former, PRESIGNED_DAYS_MAX, ShareError};
 pub(crate) use signed::SignedLink;

@@ -2,7 +2,6 @@
 
 mod daemon;
 mod powerbi;
-mod powerbi_refresh;
 mod share;
 
 use std::ffi::OsString;
@@ -14,8 +13,10 @@ pub(super) use self::daemon::{
     NotifyArgs, NotifyTestArgs, NotifyVerb, RunsArgs, RunsShowArgs, RunsVerb, ScheduleArgs, ScheduleCheckArgs,
     ScheduleNextArgs, ScheduleVerb, ServeArgs,
 };
-pub(super) use self::powerbi::{PowerBiArgs, PowerBiVerb};
-pub(super) use self::powerbi_refresh::PowerBiRefreshArgs;
+pub(super) use self::powerbi::{
+    IncrementalArgs, KitArgs, PowerbiArgs, PowerbiDataflowArgs, PowerbiMArgs, PowerbiPbidsArgs, PowerbiPbipArgs,
+    PowerbiRefreshArgs, PowerbiVerb, WayArgs,
+};
 pub(super) use self::share::{
     ShareArgs, ShareCreateArgs, ShareExtendArgs, ShareRevokeArgs, ShareRotateArgs, ShareShowArgs, ShareVerb,
 };
@@ -140,9 +141,8 @@ pub(super) enum Verb {
     Rollback(RollbackArgs),
     /// Let others read the job's tables: make, show, extend, rotate and revoke signed links for Power BI and other readers
     Share(ShareArgs),
-    /// Refresh in Power BI what shows the job's tables
-    #[command(name = "powerbi")]
-    PowerBi(PowerBiArgs),
+    /// Bring the tables into Power BI: queries, a project for Desktop, a dataflow, checks, a refresh
+    Powerbi(PowerbiArgs),
     /// Remove former snapshots and files that nobody needs any more; every run does so, too
     Sweep(SweepArgs),
     /// Start a demo API on this machine and run a whole job against it

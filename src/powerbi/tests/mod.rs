@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::kit::Table;
 use super::m::{self, Query, Variant};
-use super::{FieldValue, Kit, Ranged, Reach, SignedField, Table, TextFile, dataflow, pbids, pbip, query_files};
+use super::{FieldValue, Kit, Ranged, Reach, SignedField, TextFile, dataflow, pbids, pbip, query_files};
 use crate::model::column::{Column, ColumnType, TypeOrigin};
 use crate::model::csv_form::CsvForm;
 use crate::model::manifest::{ParentLink, Reference, ReferenceOrigin};

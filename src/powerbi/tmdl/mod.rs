@@ -91,12 +91,24 @@ fn expressions(kit: &Kit) -> String {
 
 /// The texts that parameters have in a file of shared queries, whoever saved it.
 pub(super) fn parameter_values(text: &str) -> BTreeMap<String, String> {
-    let value = |line: &str| {
-        let (name, rest) = line.strip_prefix("expression ")?.split_once(" = \"")?;
-        let (quoted, _) = rest.split_once("\" meta [")?;
-        // What must be spelled otherwise stands in no signature.
-        let is_plain = !quoted.contains(['"', '#']);
-        is_plain.then(|| (name.trim_matches('\'').to_owned(), quoted.to_owned()))
+    let values = text.lines().filter_map(parameter_of);
+    // What must be spelled otherwise stands in no signature.
+    let plain = values.filter(|(_, value, _)| !value.contains(['"', '#']));
+    plain.map(|(name, value, _)| (name.trim_matches('\'').to_owned(), value.to_owned())).collect()
+}
+
+/// The same file without them.
+pub(super) fn without_parameter_values(text: &str) -> String {
+    let line = |line: &str| match parameter_of(line) {
+        Some((name, _, rest)) => format!("expression {name} = \"\" meta [{rest}\n"),
+        None => format!("{line}\n"),
     };
-    text.lines().filter_map(|line| value(line.trim_end())).collect()
+    text.lines().map(line).collect()
+}
+
+/// Name, value and what follows, of a line with a parameter.
+fn parameter_of(line: &str) -> Option<(&str, &str, &str)> {
+    let (name, rest) = line.strip_prefix("expression ")?.split_once(" = \"")?;
+    let (value, rest) = rest.split_once("\" meta [")?;
+    Some((name, value, rest))
 }

@@ -56,8 +56,11 @@ fn links(kit: &Kit) -> Vec<Link<'_>> {
         let parent = from.parent.as_ref()?;
         Some(Link { from, to: &parent.table, columns: &parent.columns })
     });
+    // Tables of lists last: what their parent refers to, they refer to through it.
+    let mut tables: Vec<&Table> = kit.tables.iter().collect();
+    tables.sort_by_key(|table| table.parent.is_some());
     let of = |origin: ReferenceOrigin| {
-        kit.tables.iter().flat_map(move |from| {
+        tables.iter().flat_map(move |from| {
             let references = from.references.iter().filter(move |reference| reference.origin == origin);
             references.map(move |reference| Link { from, to: &reference.table, columns: &reference.columns })
         })

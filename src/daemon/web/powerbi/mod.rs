@@ -73,9 +73,7 @@ pub(super) async fn page(
             "is_over": share.expires_at().is_some_and(|until| until <= now),
         })
     });
-    let file = |(name, what): &(&str, &str)| {
-        json!({ "name": name, "what": what, "href": format!("/jobs/{job}/powerbi/{name}?{}", choice.query()) })
-    };
+    let file = |(name, what): &(&str, &str)| json!({ "name": name, "what": what, "href": format!("/jobs/{job}/powerbi/{name}?{}", choice.query()) });
     let content = json!({
         "job": job,
         "file": seat.file.display().to_string(),

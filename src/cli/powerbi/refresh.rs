@@ -3,17 +3,17 @@
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::Surroundings;
-use super::args::PowerBiRefreshArgs;
-use super::failure::{Exit, Failure};
-use super::progress::telemetry;
-use super::run::refresh_line;
-use super::signals::{self, until_signalled};
+use crate::cli::Surroundings;
+use crate::cli::args::PowerbiRefreshArgs;
+use crate::cli::failure::{Exit, Failure};
+use crate::cli::progress::telemetry;
+use crate::cli::run::refresh_line;
+use crate::cli::signals::{self, until_signalled};
 use crate::engine::refresh_now;
 use crate::job::load;
 use crate::model::refresh::{RefreshOutcome, RefreshReport};
 
-pub(super) async fn run(around: Surroundings, args: PowerBiRefreshArgs) -> Result<Exit, Failure> {
+pub(super) async fn run(around: Surroundings, args: PowerbiRefreshArgs) -> Result<Exit, Failure> {
     let output = around.output;
     let job = load(&args.job.file, &args.job.set)?;
     if job.powerbi.is_none() {

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::JobArgs;
+use crate::cli::args::JobArgs;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -15,7 +15,7 @@ Exit codes: 0 all are refreshed, or asked for with `--no-wait`; 1 one failed or 
 Examples:
   haul powerbi refresh jobs/sales.yaml
   haul powerbi refresh jobs/sales.yaml --no-wait --json")]
-pub(in crate::cli) struct PowerBiRefreshArgs {
+pub(in crate::cli) struct PowerbiRefreshArgs {
     #[command(flatten)]
     pub job: JobArgs,
     /// Only ask for the refreshes; what comes of them is not known then
