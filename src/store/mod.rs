@@ -30,7 +30,7 @@ pub(crate) use policies::{Policy, SHARE_DAYS_DEFAULT, SHARE_DAYS_MAX, Wanted, da
 pub(crate) use probe::{Probed, probe_conditions};
 pub(crate) use publish::Current;
 pub(crate) use reader::{sas_end, sas_version};
-pub(crate) use served::{Described, LinkKey, Pieces};
+pub(crate) use served::{Described, LINK_VERSION, LinkKey, Pieces};
 pub(crate) use share::{DELEGATED_DAYS_MAX, Former, PRESIGNED_DAYS_MAX, ShareError};
 pub(crate) use signed::SignedLink;
 pub(crate) use stage::{Spool, Spooled};

@@ -21,7 +21,7 @@ use super::open::{Backend, Store, below};
 use super::signed::{Field, SignedLink};
 
 /// Form of the link, the field `sv`: what is signed may change, and old links stay good.
-const VERSION: &str = "haul-1";
+pub(crate) const LINK_VERSION: &str = "haul-1";
 const KEY_BYTES: usize = 32;
 
 /// The key of one link. No formatter shows it.
@@ -48,14 +48,14 @@ impl LinkKey {
     /// The link that opens a job's files at a daemon's address.
     pub(crate) fn link(&self, address: &str, job: &str, id: &str) -> SignedLink {
         let signature = URL_SAFE_NO_PAD.encode(hmac::sign(&self.key(), signed(job, id).as_bytes()));
-        let fields: Vec<Field> = vec![("sv", VERSION.to_owned()), ("si", id.to_owned()), ("sig", signature)];
+        let fields: Vec<Field> = vec![("sv", LINK_VERSION.to_owned()), ("si", id.to_owned()), ("sig", signature)];
         SignedLink::new(address, &format!("data/{job}"), fields)
     }
 
     /// Whether a link was signed with it; how long that takes says nothing about the signature.
     pub(crate) fn is_signed(&self, version: &str, job: &str, id: &str, signature: &str) -> bool {
         let Ok(signature) = URL_SAFE_NO_PAD.decode(signature) else { return false };
-        version == VERSION && hmac::verify(&self.key(), signed(job, id).as_bytes(), &signature).is_ok()
+        version == LINK_VERSION && hmac::verify(&self.key(), signed(job, id).as_bytes(), &signature).is_ok()
     }
 
     fn key(&self) -> hmac::Key {
@@ -65,7 +65,7 @@ impl LinkKey {
 
 /// Neither holds a line break.
 fn signed(job: &str, id: &str) -> String {
-    format!("{VERSION}\n{job}\n{id}")
+    format!("{LINK_VERSION}\n{job}\n{id}")
 }
 
 /// A file that readers may see.

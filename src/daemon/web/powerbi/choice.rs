@@ -5,6 +5,7 @@ use url::form_urlencoded::{Serializer, parse};
 
 use crate::engine::KitWishes;
 use crate::powerbi::m::Variant;
+use crate::store::LINK_VERSION;
 
 /// Tables and form of what is shown.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -54,18 +55,18 @@ impl Choice {
         self.tables.is_empty() || self.tables.iter().any(|chosen| chosen == table)
     }
 
-    /// `site` = where readers find this daemon.
-    pub(super) fn wishes(&self, job: &str, site: Option<&Url>) -> KitWishes {
-        let address = site.filter(|_| self.is_by_link).map(|site| link_of(site, job));
+    /// `site` = where readers find this daemon; `share` = a link that somebody made there.
+    pub(super) fn wishes(&self, job: &str, site: Option<&Url>, share: &str) -> KitWishes {
+        let address = site.filter(|_| self.is_by_link).map(|site| link_of(site, job, share));
         KitWishes { tables: self.tables.clone(), address, ..KitWishes::default() }
     }
 }
 
-/// Where the daemon serves a job's files. The fields have no values yet: whoever has a link fills them in.
-fn link_of(site: &Url, job: &str) -> Url {
+/// Where the daemon serves a job's files. Whoever has a link fills its signature in.
+fn link_of(site: &Url, job: &str, share: &str) -> Url {
     let mut url = site.clone();
     url.set_path(&format!("{}/data/{job}", site.path().trim_end_matches('/')));
-    url.set_query(Some("sv=1&si=&sig="));
+    url.query_pairs_mut().clear().extend_pairs([("sv", LINK_VERSION), ("si", share), ("sig", "")]);
     url
 }
 
@@ -87,6 +88,7 @@ mod tests {
     #[test]
     fn links_are_those_of_the_daemon() {
         let site: Url = "https://haul.example.com/".parse().expect("a URL");
-        assert_eq!(link_of(&site, "sales").as_str(), "https://haul.example.com/data/sales?sv=1&si=&sig=");
+        let link = link_of(&site, "sales", "haul-sales-90d-x");
+        assert_eq!(link.as_str(), "https://haul.example.com/data/sales?sv=haul-1&si=haul-sales-90d-x&sig=");
     }
 }

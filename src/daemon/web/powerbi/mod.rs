@@ -16,6 +16,7 @@ pub(super) use self::download::file;
 use super::Site;
 use super::overview::zone_of;
 use super::session::Visitor;
+use super::shares::Found;
 use super::view::{Problem, TheSite, instant, page as show};
 use crate::clock::Clock;
 use crate::engine::{load_kit, text_of};
@@ -46,9 +47,10 @@ pub(super) async fn page(
         })
         .collect();
     let address = site_of(&site, &headers);
+    let shares = site.shares.of(&store).await;
     let kit = match &current {
         None => Value::Null,
-        Some(_) => match load_kit(&store, &choice.wishes(&job, address.as_ref())).await {
+        Some(_) => match load_kit(&store, &choice.wishes(&job, address.as_ref(), &live_share(&shares))).await {
             Err(error) => json!({ "error": text_of(&error), "hint": error.hint() }),
             Ok(loaded) => {
                 let is_parameter = |name: &str| loaded.kit.reach.parameters().iter().any(|(known, _)| *known == name);
@@ -64,7 +66,6 @@ pub(super) async fn page(
             }
         },
     };
-    let shares = site.shares.of(&store).await;
     let shown = shares.iter().flatten().map(|share| {
         json!({
             "policy": share.id,
@@ -91,6 +92,13 @@ pub(super) async fn page(
     });
     let title = format!("{job} in Power BI");
     Ok(show(&site, &visitor, "powerbi.html", &title, content))
+}
+
+/// The share that ends last, of those that have not ended. Empty = there is none.
+fn live_share(shares: &Found) -> String {
+    let now = Clock.now();
+    let live = shares.iter().flatten().filter(|share| share.expires_at().is_none_or(|end| end > now));
+    live.max_by_key(|share| share.expires_at()).map(|share| share.id.clone()).unwrap_or_default()
 }
 
 /// Where readers find this daemon: the address that it was told, or that by which it is looked at.
