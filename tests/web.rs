@@ -4,7 +4,7 @@
 
 mod support;
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -85,6 +85,20 @@ fn a_person_sees_runs_watches_previews_connects_and_approves() {
     assert!(seen["approved"].as_str().is_some_and(|text| text.starts_with("300 rows")), "{seen}");
     assert!(seen["without_scripts"].as_u64().is_some_and(|count| count >= 1), "{seen}");
     assert!(seen["pictures"].as_u64().is_some_and(|count| count >= 30), "{seen}");
+    // What a person takes from the page is what the command line writes.
+    let query = place.haul(&["powerbi", "m", "jobs/finance.yaml", "items", "--self-contained"]).expect_code(0);
+    assert_eq!(seen["query"].as_str().expect("a text").trim(), query.stdout.trim());
+    place.haul(&["powerbi", "pbip", "jobs/finance.yaml", "--out", "project"]).expect_code(0);
+    let archive = std::fs::File::open(seen["project"].as_str().expect("a path")).expect("the download");
+    let mut archive = zip::ZipArchive::new(archive).expect("a zip");
+    assert!(archive.len() > 10, "{} files", archive.len());
+    for number in 0..archive.len() {
+        let mut file = archive.by_index(number).expect("a file");
+        let path = place.path(&format!("project/{}", file.name().expect("a name")));
+        let mut text = String::new();
+        file.read_to_string(&mut text).expect("a text");
+        assert_eq!(text, std::fs::read_to_string(&path).expect("the same file"), "{path:?}");
+    }
     assert_eq!(daemon.stop(), 0);
 }
 
@@ -264,6 +278,42 @@ fn prometheus_own_linter_takes_the_metrics() {
         ["haul_job_last_success_age_seconds", "haul_job_next_run_timestamp_seconds", "haul_token_refreshes_total"]
     {
         assert!(text.contains(&format!("{name}{{job=\"slow\"}}")), "no {name}");
+    }
+    assert_eq!(daemon.stop(), 0);
+}
+
+#[test]
+fn the_tab_of_power_bi_shows_what_was_chosen() {
+    let (place, server) = (Workplace::new(), source());
+    place.file("jobs/one.yaml", &job(&server.url, "", "key: [id]\n"));
+    let daemon = start(&place, &[]);
+    wait_until(|| daemon.get("/readyz").code == 200);
+    let page = daemon.get("/jobs/test/powerbi");
+    assert!(page.code == 200 && page.body.contains("Nothing is published yet"), "{page:?}");
+    assert_eq!(daemon.get("/jobs/test/powerbi/project.zip").code, 502, "there is nothing to download");
+    place.haul(&["run", "jobs/one.yaml"]).expect_code(0);
+
+    let page = daemon.get("/jobs/test/powerbi").body;
+    assert!(page.contains("File.Contents") && !page.contains("SasSignature"), "{page}");
+    // By a link the queries name what somebody must fill in, and the share that there is.
+    let made =
+        place.haul(&["share", "create", "jobs/one.yaml", "--address", &daemon.url, "--json"]).expect_code(0).json();
+    let policy = made["share"]["policy"].as_str().expect("a name");
+    let signature = made["parameters"]["SasSignature"].as_str().expect("a signature");
+    let linked = || daemon.get("/jobs/test/powerbi?by=link&form=self-contained&table=items").body;
+    wait_until(|| linked().contains(policy));
+    let page = linked().replace("&#x2f;", "/");
+    assert!(page.contains(&format!("{}/data/test", daemon.url)) && page.contains("SasSignature"), "{page}");
+    assert!(!page.contains(signature), "the page shows a signature");
+    let unknown = daemon.get("/jobs/test/powerbi?table=none").body;
+    assert!(unknown.contains("no table <code>none</code>"), "{unknown}");
+
+    let queries = daemon.get("/jobs/test/powerbi/source.pbids?by=link");
+    assert_eq!(queries.header("content-disposition"), Some("attachment; filename=\"test-source.pbids\""));
+    let queries: Value = serde_json::from_str(&queries.body).expect("JSON");
+    assert_eq!(queries["connections"][0]["details"]["address"]["url"], format!("{}/data/test", daemon.url));
+    for path in ["nothing.zip", "..%2f..%2fetc", "project.zip/x"] {
+        assert_eq!(daemon.get(&format!("/jobs/test/powerbi/{path}")).code, 404, "{path}");
     }
     assert_eq!(daemon.stop(), 0);
 }

@@ -147,6 +147,21 @@ await look("job", "/jobs/finance");
 await look("credentials", "/credentials");
 await look("powerbi", "/jobs/finance/powerbi");
 
+// Takes the tables along to Power BI: chooses, copies a query, downloads the project.
+await page.goto(`${base}/jobs/finance/powerbi`);
+await page.getByLabel("each with all it needs").check();
+await page.getByRole("button", { name: "Show" }).click();
+await page.waitForURL(/form=self-contained/);
+const copied = page.locator("details", { has: page.locator("summary", { hasText: /^items$/ }) });
+if (!(await copied.getAttribute("open").then((is) => is !== null))) await copied.locator("summary").click();
+await person.grantPermissions(["clipboard-read", "clipboard-write"]);
+await copied.getByRole("button", { name: "Copy" }).click();
+await copied.getByRole("button", { name: "Copied" }).waitFor();
+seen.query = await page.evaluate(() => navigator.clipboard.readText());
+const [project] = await Promise.all([page.waitForEvent("download"), page.getByRole("link", { name: "finance-project.zip" }).click()]);
+seen.project = join(out, project.suggestedFilename());
+await project.saveAs(seen.project);
+
 // Approves a held run: the second of two, which has too few rows.
 await page.goto(`${base}/jobs/shrinking`);
 for (const outcome of ["published", "held"]) {

@@ -28,7 +28,10 @@ impl SharesSeen {
 
     pub(super) async fn of(&self, store: &Store) -> Found {
         let identity = store.identity();
-        if let Some(found) = self.lately(&identity) {
+        // Those of a folder stand in the records alone, which answer at once.
+        if !store.is_local()
+            && let Some(found) = self.lately(&identity)
+        {
             return found;
         }
         let found = match tokio::time::timeout(SHARES_PAGE_WAIT_MAX, all_shares_of(store, &self.records)).await {
