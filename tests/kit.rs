@@ -172,9 +172,9 @@ fn what_cannot_be_is_told_with_its_remedy() {
 
     let text = job(&source.url, "", "paging: none").replace("url: out", "url: s3://bucket/tables");
     let bucket = place.file("jobs/bucket.yaml", &text);
-    // Nobody is asked for what was published when it is not known where.
-    let failed = place.haul(&["powerbi", "m", &bucket]);
-    assert_ne!(failed.code, 0, "{failed:?}");
+    let place = place.env("AWS_ACCESS_KEY_ID", "x").env("AWS_SECRET_ACCESS_KEY", "y").env("AWS_REGION", "eu-west-1");
+    let refused = place.haul(&["powerbi", "m", &bucket]).expect_code(2);
+    refused.expect_says(&["readers have no address for s3://bucket/tables/test", "--address URL", "haul serve"]);
     let analytics = job(&source.url, "", "paging: none").replace("url: out", "url: out\n  profile: analytics");
     let place = Workplace::new().expects_analytics();
     let analytics = place.file("jobs/test.yaml", &analytics);
