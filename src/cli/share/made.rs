@@ -268,6 +268,8 @@ pub(super) fn shown(share: &Shared) -> Value {
         "starts_at": if is_ours { None } else { terms.start.as_ref() },
         "expires_at": terms.expires_at(),
         "is_ours": is_ours,
+        // Whether its end can be moved; haul's runs do that.
+        "is_extended": is_ours && share.kind.is_extended() && !terms.is_ending(),
         "is_replaced": terms.is_ending(),
         "excess": terms.excess(),
         "days": is_ours.then(|| terms.days()),
