@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::scene::{get, text};
 use crate::support::daemon::Time;
@@ -37,9 +37,9 @@ fn status_by(method: &str, url: &str) -> u16 {
 fn a_bucket_is_shared_by_presigned_addresses() {
     let s3 = Rig::start("s3.py", &["--key", &format!("tester:{SECRET}")]);
     let source = Server::start(|_, _| ok("[{\"id\":1,\"name\":\"one\"},{\"id\":2,\"name\":\"two\"}]"));
-    let place = Workplace::new().env("S3_SECRET_OF_TEST", SECRET);
+    let place = Workplace::new().env("S3_ID_OF_TEST", "tester").env("S3_SECRET_OF_TEST", SECRET);
     let options = format!(
-        "{{ endpoint: \"{}\", region: us-east-1, allow_http: \"true\", access_key_id: tester, secret_access_key: \"${{S3_SECRET_OF_TEST}}\" }}",
+        "{{ endpoint: \"{}\", region: us-east-1, allow_http: \"true\", access_key_id: \"${{S3_ID_OF_TEST}}\", secret_access_key: \"${{S3_SECRET_OF_TEST}}\" }}",
         s3.url()
     );
     let of = |more: &str| {
@@ -93,5 +93,12 @@ fn a_bucket_is_shared_by_presigned_addresses() {
     place.haul(&["share", "create", &bare]).expect_code(2).expect_says(&["does not want aliases"]);
     let signature = address.rsplit("X-Amz-Signature=").next().expect("a signature").to_owned();
     place.assert_holds_none_of(&[], &[&signature]);
-    let _: Value = made;
+    // Those of a role end with it.
+    let text = of("").replace("secret_access_key:", "token: \"${S3_SESSION_OF_TEST}\", secret_access_key:");
+    let place = place.env("S3_SESSION_OF_TEST", "a-session-of-a-role");
+    let file = place.file("role.yaml", &text);
+    place
+        .haul(&["share", "create", &file])
+        .expect_code(0)
+        .expect_says(&["a temporary one", "X-Amz-Security-Token=a-session"]);
 }
