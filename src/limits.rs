@@ -390,9 +390,7 @@ pub(crate) const REFRESH_HISTORY_MAX: usize = 10;
 pub(crate) const REFRESH_ERROR_CHARS_MAX: usize = 600;
 /// A share that ends within this time and cannot be extended is a warning of every run: a fortnight has ten working days.
 pub(crate) const SHARE_SOON_DAYS: i64 = 14;
-/// A signature that nobody can extend is remembered so long after its end, for whoever asks why a report stopped.
-pub(crate) const SHARE_FORGOTTEN_DAYS: i64 = 30;
-/// Links of one job that the daemon answers; each reader needs one.
+/// Links of one job that the daemon answers, and signatures of one job that are remembered; each reader needs one.
 pub(crate) const SHARE_LINKS_MAX: usize = 50;
 /// Files that are sent to readers by signed links at once; each holds one piece in memory.
 pub(crate) const DATA_READS_MAX: usize = 64;

@@ -67,6 +67,18 @@ impl Output {
         let _ = writeln!(std::io::stderr().lock(), "\n  {url}\n");
     }
 
+    /// A signed link that a person asked for, as a result for people. Not masked: it must arrive whole, with names of accounts and ids of
+    /// keys in it, which may stand in the environment like secrets.
+    pub(super) fn link(self, text: &str) {
+        // A closed pipe is the reader's choice.
+        let _ = writeln!(std::io::stdout().lock(), "{text}");
+    }
+
+    /// The same in the one JSON document of this process.
+    pub(super) fn json_with_link(self, value: &impl Serialize) {
+        self.link(&serde_json::to_string_pretty(value).expect("a share holds only texts and numbers"));
+    }
+
     /// A question; what is typed stands behind it.
     pub(super) fn ask(self, text: &str) {
         let mut stderr = std::io::stderr().lock();

@@ -63,7 +63,9 @@ pub(crate) use refresh::refresh_now;
 pub(crate) use resume::{Resuming, Unfinished, UnfinishedStream, find_unfinished};
 pub(crate) use rollback::{RolledBack, roll_back};
 pub(crate) use run::{Ended, Memory, Reads, RunOptions, run_job, text_of};
-pub(crate) use share::{Served, ShareKind, Shared, all_shares_of, delegate, is_opened_by, links_of, presign, widened};
+pub(crate) use share::{
+    Served, ShareKind, Shared, all_shares_of, delegate, is_opened_by, links_of, presign, widened, without_replaced,
+};
 pub(crate) use slices::Backfill;
 pub(crate) use sweep::sweep;
 pub(crate) use tables::schema_changes;

@@ -1,6 +1,6 @@
 """Azure Blob containers and SAS tokens by Microsoft's own library, for the emulator.
 
-    blob.py container --url URL --name NAME
+    blob.py container --url URL --name NAME [--ca FILE]
     blob.py sas --url URL --container NAME      prints a read-only SAS of the container
     blob.py get --url URL --container NAME --to FOLDER      copies every blob below the folder
     blob.py policies --url URL --container NAME             prints the stored access policies and who may read without any
@@ -102,7 +102,8 @@ def tried(args):
             work()
             return "done"
         except HttpResponseError as error:
-            return str(error.error_code or error.status_code)
+            code = error.error_code or error.status_code
+            return str(getattr(code, "value", code))
 
     print(json.dumps({
         "read": outcome(lambda: container.download_blob(pointer).readall()),
@@ -151,7 +152,8 @@ def main():
         print(json.dumps({"public": found["public_access"], "policies": shown}))
         return
     if args.verb == "container":
-        BlobServiceClient(args.url, credential=KEY).create_container(args.name)
+        options = {"connection_verify": args.ca} if args.ca else {}
+        BlobServiceClient(args.url, credential=KEY, **options).create_container(args.name)
         return
     if args.verb == "get":
         container = BlobServiceClient(args.url, credential=KEY).get_container_client(args.container)

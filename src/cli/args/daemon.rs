@@ -19,7 +19,8 @@ served once.
 
 The page, /healthz, /readyz and /metrics are on http://127.0.0.1:8733. Anything
 but loopback needs a token or an OpenID provider: whoever enters may run, pause
-and approve. TLS is the work of a proxy before it.
+and approve. TLS is the work of a proxy before it. /data/JOB/ lets whoever has
+a link of `haul share create` read the job's tables, without a login.
 
 Examples:
   haul serve jobs

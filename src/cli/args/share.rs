@@ -9,11 +9,13 @@ use crate::store::{SHARE_DAYS_DEFAULT, SHARE_DAYS_MAX};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 What a share is depends on where the tables are:
-  Azure Blob, with the account's key   a signature bound to a stored access policy: it stays the
-                                       same while its end moves; runs extend it
-  Azure Blob, by a login of Entra      a user-delegation signature; 7 days at most
-  Amazon S3, Google Cloud Storage      presigned addresses, one a file; 7 days at most
-  a folder, or with `--address`        a link that `haul serve` answers; runs extend it
+  Azure Blob, with the key         a signature bound to a stored access
+                                   policy: it stays the same while its
+                                   end moves; runs extend it
+  Azure Blob, by a login of Entra  a user-delegation signature; 7 days
+  Amazon S3, Google Cloud Storage  presigned addresses, one a file; 7 days
+  a folder, or with `--address`    a link that `haul serve` answers; runs
+                                   extend it
 
 Examples:
   haul share create jobs/sales.yaml
@@ -47,9 +49,10 @@ pub(in crate::cli) enum ShareVerb {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-On Azure Blob whoever has the signature reads all that is in the container, other jobs' tables too.
-Give a job a container of its own if that is too much, or use `--folder` where the account has a
-hierarchical namespace. A link of `haul serve` opens the tables of the job and nothing else.
+On Azure Blob whoever has the signature reads all that is in the container,
+other jobs' tables too. Give a job a container of its own if that is too
+much, or use `--folder` where the account has a hierarchical namespace. A
+link of `haul serve` opens the tables of the job and nothing else.
 
 Examples:
   haul share create jobs/sales.yaml
@@ -86,8 +89,9 @@ impl ShareCreateArgs {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-It is the same signature that `create` printed: whoever lost the link needs no new one. The
-signatures of Entra, of Amazon and of Google cannot be made once more.
+It is the same signature that `create` printed: whoever lost the link needs
+no new one. The signatures of Entra, of Amazon and of Google cannot be made
+once more.
 
 Examples:
   haul share show jobs/sales.yaml haul-sales-90d-m3v8q1x0zk
@@ -104,8 +108,9 @@ pub(in crate::cli) struct ShareShowArgs {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-All shares of the job's container are extended, but those that a new one replaced; policies that haul
-did not make are left alone, and no end is brought forward.
+All shares of the job's container are extended, but those that a new one
+replaced; policies that haul did not make are left alone, and no end is
+brought forward.
 
 Examples:
   haul share extend jobs/sales.yaml
@@ -120,12 +125,13 @@ pub(in crate::cli) struct ShareExtendArgs {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The new share may the same for as many days. Without a choice the former one goes on: revoke it when
-all readers have the new signature. A container has five stored access policies at most: where five
-are there, `--revoke` puts the new one in the former's place.
+The new share allows the same, for as many days. Without a choice the former
+one goes on: revoke it when all readers have the new signature. A container
+has five stored access policies at most: where five are there, `--revoke`
+puts the new one in the former's place.
 
 Examples:
-  haul share rotate jobs/sales.yaml                          where there is one share
+  haul share rotate jobs/sales.yaml             where there is one share
   haul share rotate jobs/sales.yaml haul-sales-90d-m3v8q1x0zk --revoke-after 14
   haul share rotate jobs/sales.yaml haul-sales-90d-m3v8q1x0zk --revoke")]
 pub(in crate::cli) struct ShareRotateArgs {

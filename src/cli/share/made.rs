@@ -46,7 +46,7 @@ impl Made {
     /// Prints it with the signature: a person asked for that.
     pub(super) fn tell(&self, output: Output, job: &str, head: &Head) {
         if output.is_json {
-            output.json(&self.document(job));
+            output.json_with_link(&self.document(job));
         } else {
             self.tell_people(output, job, head);
         }
@@ -113,12 +113,12 @@ impl Made {
         match &self.opens {
             Opens::Container { link, .. } | Opens::Job(link) => {
                 output.line("\nAddress for other readers, with the path of a file for FILE:");
-                output.line(format!("  {}/FILE?{}", link.folder_address(), link.expose_query()));
+                output.link(&format!("  {}/FILE?{}", link.folder_address(), link.expose_query()));
             }
             Opens::Files(addresses) => {
                 output.line("\nAddresses, each a file with all rows of its table:");
                 for (table, address) in addresses {
-                    output.line(format!("  {table}\n    {address}"));
+                    output.link(&format!("  {table}\n    {address}"));
                 }
             }
         }
@@ -154,8 +154,14 @@ impl Made {
                 "\nit ends after 7 days at the latest and cannot be extended: make another one before, and put its fields \
                  into the report's parameters; with the account's key a share goes on by itself",
             ),
-            (ShareKind::Link(LinkKind::Presigned), _) => {
+            (ShareKind::Link(LinkKind::Presigned), opens) => {
                 output.note(format!("\n{}", way_to_revoke(self.share.kind)));
+                if has_session(opens) {
+                    output.note(
+                        "the credential that signed is a temporary one: the addresses end with it, often within hours; the key of \
+                         a user signs for all days",
+                    );
+                }
                 output.note(
                     "a report needs new addresses before they end; incremental refresh, and reading all tables of one \
                      snapshot, need a share that opens a folder: `--address` with that of a `haul serve`",
@@ -167,6 +173,12 @@ impl Made {
             _ => output.note("\nthe signature is a password"),
         }
     }
+}
+
+/// Whether a credential signed that ends by itself.
+fn has_session(opens: &Opens) -> bool {
+    let Opens::Files(addresses) = opens else { return false };
+    addresses.values().any(|address| address.query_pairs().any(|(name, _)| name == "X-Amz-Security-Token"))
 }
 
 /// The fields of the query, as parameters of Power BI where these are the usual three.
@@ -194,7 +206,7 @@ fn fields(output: Output, link: &SignedLink, kind: ShareKind) {
 
 fn write(output: Output, rows: &[Vec<String>]) {
     for line in columns(rows, &[false, false]) {
-        output.line(line);
+        output.link(&line);
     }
 }
 
@@ -268,6 +280,8 @@ pub(super) fn shown(share: &Shared) -> Value {
         "starts_at": if is_ours { None } else { terms.start.as_ref() },
         "expires_at": terms.expires_at(),
         "is_ours": is_ours,
+        // Whether its end can be moved; haul's runs do that.
+        "is_extended": is_ours && share.kind.is_extended() && !terms.is_ending(),
         "is_replaced": terms.is_ending(),
         "excess": terms.excess(),
         "days": is_ours.then(|| terms.days()),

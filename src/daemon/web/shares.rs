@@ -7,7 +7,7 @@ use std::time::Instant;
 use chrono::{DateTime, Utc};
 use futures_util::future::join_all;
 
-use crate::engine::{all_shares_of, text_of};
+use crate::engine::{all_shares_of, text_of, without_replaced};
 use crate::limits::{SHARES_KEPT, SHARES_PAGE_WAIT_MAX};
 use crate::state::RecordStore;
 use crate::store::{Policy, Store};
@@ -35,7 +35,7 @@ impl SharesSeen {
             return found;
         }
         let found = match tokio::time::timeout(SHARES_PAGE_WAIT_MAX, all_shares_of(store, &self.records)).await {
-            Ok(Ok(found)) => Ok(found.into_iter().map(|share| share.terms).collect()),
+            Ok(Ok(found)) => Ok(without_replaced(found).into_iter().map(|share| share.terms).collect()),
             Ok(Err(error)) => Err(text_of(&error)),
             Err(_) => Err(format!("the storage account does not answer within {SHARES_PAGE_WAIT_MAX:?}")),
         };

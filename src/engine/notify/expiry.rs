@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::standing::Expiring;
 use crate::auth::{CredentialState, Summary};
 use crate::engine::context::store_options;
-use crate::engine::share::{Shared, all_shares_of};
+use crate::engine::share::{Shared, all_shares_of, without_replaced};
 use crate::model::plan::Job;
 use crate::state::RecordStore;
 use crate::store::{Store, sas_end};
@@ -38,8 +38,12 @@ pub(super) async fn expiring(
 
 /// Runs extend what can be extended themselves, so something keeps them from that, or the share has ended already.
 async fn of_shares(store: &Store, records: &Arc<RecordStore>) -> Vec<Expiring> {
-    let shares = all_shares_of(store, records).await.unwrap_or_default();
+    let shares = without_replaced(all_shares_of(store, records).await.unwrap_or_default());
+    // One that another took the place of ends as a person wanted.
     let ends = |share: &Shared| {
+        if share.terms.is_ending() {
+            return None;
+        }
         let hint = match share.kind.is_extended() {
             true => "`haul share extend JOBFILE` lets it go on, `haul share revoke JOBFILE POLICY` removes it",
             false => {

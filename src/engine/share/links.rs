@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use crate::auth::VaultKey;
 use crate::clock::Clock;
 use crate::engine::context::Settings;
 use crate::engine::error::Error;
 use crate::engine::resume::name_shown;
-use crate::limits::{SHARE_FORGOTTEN_DAYS, SHARE_LINKS_MAX};
+use crate::limits::SHARE_LINKS_MAX;
 use crate::state::{Link, LinkKind, Links, RecordStore, reseal_links};
 use crate::store::{self, Former, LinkKey, Policy, SignedLink, Store, Wanted, days_from};
 
@@ -125,12 +125,15 @@ impl JobLinks {
         Ok(link)
     }
 
-    /// Nobody wants to hear for ever of signatures that ended; links of the daemon stay, because they can be extended.
+    /// Of signatures that nobody can extend only those are remembered that are good, and of very many the newest; links of the daemon
+    /// stay, because they can be extended.
     async fn forget_old(&self) -> Result<(), Error> {
         let now = Clock.now();
-        for link in self.list().await? {
-            let is_old = now - link.expires_at > TimeDelta::days(SHARE_FORGOTTEN_DAYS);
-            if link.kind != LinkKind::Served && is_old {
+        let mut kept = self.list().await?;
+        kept.retain(|link| link.kind != LinkKind::Served);
+        kept.sort_by_key(|link| std::cmp::Reverse(link.made_at));
+        for (newer, link) in kept.iter().enumerate() {
+            if link.expires_at <= now || newer + 1 >= SHARE_LINKS_MAX {
                 self.links.remove(&link.id).await?;
             }
         }

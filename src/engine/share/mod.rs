@@ -89,6 +89,17 @@ pub(crate) async fn all_shares_of(store: &Store, records: &Arc<RecordStore>) -> 
     Ok(policies.into_iter().map(Shared::of_policy).chain(links.iter().map(Shared::of_link)).collect())
 }
 
+/// Those of which a person wants to hear when they end: a signature that nobody can extend matters no more when a later one of its
+/// kind is there.
+pub(crate) fn without_replaced(shares: Vec<Shared>) -> Vec<Shared> {
+    let end = |share: &Shared| share.terms.expires_at();
+    let is_replaced = |share: &Shared| {
+        !share.kind.is_extended() && shares.iter().any(|other| other.kind == share.kind && end(other) > end(share))
+    };
+    let keep: Vec<bool> = shares.iter().map(|share| !is_replaced(share)).collect();
+    shares.into_iter().zip(keep).filter_map(|(share, is_kept)| is_kept.then_some(share)).collect()
+}
+
 /// Signs for the container by a login of Entra, and keeps until when; the former signatures are good until their own ends. Whoever
 /// reads with one needs the new fields before that.
 pub(crate) async fn delegate(
@@ -176,7 +187,7 @@ async fn extend_links(ctx: &Context) -> Vec<String> {
         Err(error) => return vec![format!("the links of the job could not be extended: {}", text_of(&error))],
     };
     let mut told = Vec::new();
-    for share in links.iter().map(Shared::of_link) {
+    for share in without_replaced(links.iter().map(Shared::of_link).collect()) {
         let Some(soon) = soon(&share.terms, now) else { continue };
         let left = share.terms.expires_at().map_or(TimeDelta::zero(), |end| end - now);
         match share.kind {
@@ -213,4 +224,34 @@ pub(crate) fn widened(share: &Policy) -> Option<String> {
             share.wanted().permissions()
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signature_with_a_later_one_beside_it_worries_nobody() {
+        let share = |id: &str, kind: LinkKind, end: &str| {
+            let at: DateTime<Utc> = end.parse().expect("an instant");
+            Shared::of_link(&Link {
+                id: id.to_owned(),
+                kind,
+                permissions: "r".to_owned(),
+                made_at: at,
+                expires_at: at,
+                is_ending: false,
+                key: None,
+            })
+        };
+        let shares = vec![
+            share("old", LinkKind::Delegated, "2027-01-01T00:00:00Z"),
+            share("new", LinkKind::Delegated, "2027-01-08T00:00:00Z"),
+            share("bucket", LinkKind::Presigned, "2027-01-01T00:00:00Z"),
+            share("link", LinkKind::Served, "2027-01-01T00:00:00Z"),
+            share("other", LinkKind::Served, "2027-02-01T00:00:00Z"),
+        ];
+        let left: Vec<String> = without_replaced(shares).into_iter().map(|share| share.terms.id).collect();
+        assert_eq!(left, ["new", "bucket", "link", "other"]);
+    }
 }

@@ -70,3 +70,57 @@ impl Store {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::plan::Place;
+
+    fn store(url: &str, options: &[(&str, &str)]) -> Store {
+        let options = options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Store::open(&Place::Remote(url.parse().expect("a URL")), "sales", options).expect("it opens nothing")
+    }
+
+    /// A service account with a key of this test.
+    fn account() -> String {
+        let made = std::process::Command::new("openssl")
+            .args(["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"])
+            .output()
+            .expect("openssl runs (package openssl)");
+        let key = String::from_utf8(made.stdout).expect("a key");
+        let email = "haul-test@example.iam.gserviceaccount.com";
+        serde_json::json!({ "private_key": key, "private_key_id": "1", "client_email": email }).to_string()
+    }
+
+    /// No server of Google looks at the signature here.
+    #[tokio::test]
+    async fn addresses_of_google_have_the_shape_that_it_wants() {
+        let store = store("gs://tables/prod", &[("service_account_key", &account())]);
+        let files = BTreeMap::from([("orders".to_owned(), "orders/current.parquet".to_owned())]);
+        let signed = store.presign(&files, Duration::from_secs(7 * 86_400)).await.expect("addresses");
+        let address = &signed["orders"];
+        let place = "https://storage.googleapis.com/tables/prod/sales/orders/current.parquet";
+        assert_eq!(&address[..url::Position::AfterPath], place);
+        let fields: BTreeMap<_, _> = address.query_pairs().into_owned().collect();
+        let field = |name: &str| fields.get(name).map(String::as_str).unwrap_or_default();
+        assert_eq!((field("X-Goog-Algorithm"), field("X-Goog-Expires")), ("GOOG4-RSA-SHA256", "604800"));
+        assert!(field("X-Goog-Credential").starts_with("haul-test@example.iam.gserviceaccount.com/"), "{fields:?}");
+        assert_eq!(field("X-Goog-SignedHeaders"), "host");
+        let signature = field("X-Goog-Signature");
+        assert!(signature.len() == 512 && signature.bytes().all(|byte| byte.is_ascii_hexdigit()), "{fields:?}");
+        let longer = store.presign(&files, Duration::from_secs(8 * 86_400)).await;
+        assert!(longer.is_err_and(|error| error.to_string().contains("7 days")));
+    }
+
+    #[test]
+    fn each_place_has_its_own_kind_of_share() {
+        let azure = store("az://tables/prod", &[("account_name", "contoso"), ("access_key", "eHh4eHh4")]);
+        assert!(!azure.has_presigned() && azure.has_shares() && !azure.has_delegation());
+        let entra = store("az://tables/prod", &[("account_name", "contoso"), ("token", "x")]);
+        assert!(entra.has_delegation() && !entra.has_shares());
+        let shared = store("az://tables/prod", &[("account_name", "contoso"), ("sas_key", "sv=x&sig=y")]);
+        assert!(!shared.has_delegation() && !shared.has_shares());
+        let s3 = store("s3://tables/prod", &[("region", "eu-west-1")]);
+        assert!(s3.has_presigned() && !s3.has_delegation() && !s3.has_shares());
+    }
+}
