@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 
 use crate::model::log::Level;
 use crate::model::quota::PauseReason;
+use crate::model::refresh::RefreshStep;
 
 /// Something that happened. No event carries a URL, a secret or record content.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +61,7 @@ pub(crate) enum Event {
     /// A refresh in Power BI is another step further, or over.
     RefreshMoved {
         target: String,
-        to: &'static str,
+        step: RefreshStep,
     },
     /// Odd, but nothing is lost.
     Warned {
@@ -146,7 +147,7 @@ impl Event {
             Event::StreamFailed { .. } => "failed".to_owned(),
             Event::SnapshotPublished { snapshot } => format!("published {snapshot}"),
             Event::Paused { until, why } => format!("paused until {}: {why}; goes on by itself", moment(until)),
-            Event::RefreshMoved { target, to } => format!("refresh of `{target}`: {to}"),
+            Event::RefreshMoved { target, step } => format!("refresh of `{target}`: {}", step.word()),
             Event::Warned { what } => what.clone(),
         }
     }

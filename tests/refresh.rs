@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use support::daemon::Daemon;
 use support::rigs::Rig;
 use support::server::{Answer, Request, Server, ok, status};
 use support::{Done, Workplace, job, terminate};
@@ -716,6 +717,47 @@ fn a_job_says_what_it_refreshes_and_where_tokens_may_go() {
         &format!("{twice}    - {{ workspace: {WORKSPACE}, dataset: {} }}\n", MODEL.to_uppercase()),
         &["refreshed already"],
     );
+}
+
+fn run_by_hand(daemon: &Daemon) {
+    let form = format!("csrf={}", daemon.get("/").csrf());
+    assert_eq!(daemon.ask("POST", "/jobs/test/run", &[], &form).code, 303);
+}
+
+#[test]
+fn the_daemon_refreshes_shows_and_counts() {
+    let scene = Scene::with(&model(), "schedule: { cron: '0 0 1 1 *', timezone: UTC }\n");
+    scene.script().starts.push_back(error(403, "PowerBINotAuthorizedException"));
+    let run = text(&scene.run(), "run").to_owned();
+    scene.place.file("jobs/test.yaml", &std::fs::read_to_string(&scene.file).expect("a job"));
+    let mut daemon = Daemon::start(&scene.place, "jobs");
+    until("the job is there", || daemon.get(&format!("/jobs/test/runs/{run}")).code == 200);
+    let page = daemon.get(&format!("/jobs/test/runs/{run}")).body;
+    assert!(page.contains("<h2>Power BI</h2>") && page.contains("the role Contributor in the workspace"), "{page}");
+    assert!(page.contains("11111111-2222-4333-8444-555555555555") && !page.contains("canary"), "{page}");
+    let counts =
+        |value: u8| daemon.get("/metrics").body.contains(&format!("haul_job_refresh_failing{{job=\"test\"}} {value}"));
+    until("the failure is counted", || counts(1));
+    // A run of its own makes up for it.
+    scene.script().looks = usize::MAX - 1;
+    run_by_hand(&daemon);
+    until("the refresh is looked at", || {
+        scene.api.asked().iter().filter(|request| request.method == "GET").count() > 1
+    });
+    scene.script().looks = 0;
+    let ended = daemon.ended();
+    assert_eq!(text(&ended["report"]["refreshes"][0], "outcome"), "completed", "{ended}");
+    until("the success is counted", || counts(0));
+    // One that is waited for does not hold up the end of the daemon.
+    scene.grow();
+    scene.script().looks = usize::MAX - 1;
+    let looked = || scene.api.asked().iter().filter(|request| request.method == "GET").count();
+    let before = looked();
+    run_by_hand(&daemon);
+    until("the refresh is looked at", || looked() > before);
+    daemon.signal("-TERM");
+    let (code, took) = daemon.end();
+    assert!(code == 0 && took < Duration::from_secs(10), "{code} {took:?}");
 }
 
 #[test]

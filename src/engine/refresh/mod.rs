@@ -29,7 +29,7 @@ use crate::auth::Vault;
 use crate::clock::Clock;
 use crate::limits::{REFRESH_LOOK_MAX, REFRESH_LOOK_MIN, REFRESH_START_WAIT_MAX, REFRESH_STARTS_MAX};
 use crate::model::plan::Job;
-use crate::model::refresh::{Item, PowerBi, RefreshOutcome, RefreshReport, RefreshWait, Target};
+use crate::model::refresh::{Item, PowerBi, RefreshOutcome, RefreshReport, RefreshStep, RefreshWait, Target};
 use crate::model::report::{Outcome, RunReport};
 use crate::state::RecordStore;
 use crate::telemetry::{Event, Telemetry};
@@ -129,9 +129,9 @@ impl Refresher<'_> {
             ended_at: None,
             snapshot: snapshot.to_owned(),
         };
-        self.tell(target, "asked for");
+        self.tell(target, RefreshStep::Asked);
         let warning = self.carry_out(plan, target, wait, &mut report).await;
-        self.tell(target, report.outcome.word());
+        self.tell(target, RefreshStep::Ended(report.outcome));
         (report, warning)
     }
 
@@ -194,21 +194,21 @@ impl Refresher<'_> {
                     return lost;
                 }
             };
-            report.request_id.clone_from(&taken.request_id);
+            report.request_id = taken.request_id.clone().or_else(|| taken.id.clone());
             report.outcome = RefreshOutcome::Accepted;
-            let mut refreshed = Refreshed {
+            let asked = Refreshed {
                 snapshot: report.snapshot.clone(),
                 at: Clock.now(),
                 outcome: RefreshOutcome::Accepted,
                 times,
-                request_id: taken.request_id.clone(),
+                request_id: report.request_id.clone(),
             };
             // Before its end is waited for: whoever is killed meanwhile has asked for it.
-            note(memory.put(target, Some(refreshed.clone())).await);
+            note(memory.put(target, &asked).await);
             if !is_waiting {
                 return lost;
             }
-            self.tell(target, "taken, waiting for its end");
+            self.tell(target, RefreshStep::Taken);
             let over = || Error::Over { what: "it was not over", limit };
             match self.within(until, over, watch(&conversation, &mut taken)).await {
                 Err(error) => {
@@ -224,7 +224,7 @@ impl Refresher<'_> {
                     return lost;
                 }
                 Ok(Look::Skipped | Look::Going) => {
-                    note(memory.put(target, None).await);
+                    note(memory.change(target, &asked, None).await);
                     report.outcome = RefreshOutcome::NotStarted;
                     continue;
                 }
@@ -241,8 +241,8 @@ impl Refresher<'_> {
                 }
             }
             report.ended_at = Some(Clock.now());
-            refreshed.outcome = report.outcome;
-            note(memory.put(target, Some(refreshed)).await);
+            let refreshed = Refreshed { outcome: report.outcome, ..asked.clone() };
+            note(memory.change(target, &asked, Some(refreshed)).await);
             return lost;
         }
         fail(report, &Error::Busy { times: REFRESH_STARTS_MAX });
@@ -256,7 +256,7 @@ impl Refresher<'_> {
                 return Ok(taken);
             }
             if !is_busy.swap(true, Ordering::Relaxed) {
-                self.tell(conversation.target, "another refresh is going on, waiting for its end");
+                self.tell(conversation.target, RefreshStep::Busy);
             }
             let mut looks = Looks::default();
             loop {
@@ -286,8 +286,8 @@ impl Refresher<'_> {
         }
     }
 
-    fn tell(&self, target: &Target, to: &'static str) {
-        self.telemetry.tell(Event::RefreshMoved { target: target.name.clone(), to });
+    fn tell(&self, target: &Target, step: RefreshStep) {
+        self.telemetry.tell(Event::RefreshMoved { target: target.name.clone(), step });
     }
 }
 
