@@ -112,8 +112,8 @@ impl Refusal {
     }
 }
 
-const LIMIT_HINT: &str = "Power BI allows eight refreshes of a model a day without a capacity, 48 with one, those of its own schedule \
-                          counted; run the job less often or set `on: published`";
+const LIMIT_HINT: &str = "without a capacity Power BI allows eight refreshes of a model a day, those of its own schedule counted, and on a \
+                          capacity as many as it has room for: run the job less often, or leave it at `on: published`";
 
 const OWNER_HINT: &str = "only the owner of a model sets its parameters: take it over as the application (`Default.TakeOver` of the REST \
                           API), then enter the credentials of its data source once more; names of parameters are case-sensitive";
@@ -303,7 +303,7 @@ mod tests {
         check("ModelRefreshFailed_CredentialsNotSpecified", "enter the credentials");
         check("DM_GWPipeline_Client_GatewayUnreachable", "no gateway");
         check("ModelRefreshDisabled", "switch it on");
-        check("DailyDataflowRefreshLimitExceeded", "eight refreshes");
+        check("DailyDataflowRefreshLimitExceeded", "eight refreshes of a model a day");
         check("Web.Contents failed to get contents (403): Forbidden", "share of the files");
         check("The column 'x' of the table wasn't found.", "other columns");
         assert_eq!(cure("something else"), None);
