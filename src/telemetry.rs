@@ -102,8 +102,9 @@ impl Event {
             | Event::SliceRead { .. }
             | Event::StreamSealed { .. }
             | Event::SnapshotPublished { .. }
-            | Event::Paused { .. }
-            | Event::RefreshMoved { .. } => Level::Info,
+            | Event::Paused { .. } => Level::Info,
+            Event::RefreshMoved { step: RefreshStep::Ended(outcome), .. } if outcome.is_trouble() => Level::Warn,
+            Event::RefreshMoved { .. } => Level::Info,
             Event::Warned { .. } => Level::Warn,
             Event::StreamFailed { .. } => Level::Error,
         }

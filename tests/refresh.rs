@@ -295,6 +295,7 @@ fn a_refresh_that_fails_is_told_with_its_cure_and_fails_no_run() {
         "{warning}"
     );
     assert!(warning.contains("the secret was ***") || !warning.contains("canary"), "{warning}");
+    scene.place.haul(&["runs", &scene.file]).expect_code(0).expect_says(&["Power BI: `Sales` failed"]);
     // The next runs try again, although there is nothing new, but not for ever.
     assert_eq!(text(&scene.refreshed(), "outcome"), "failed");
     assert_eq!(text(&scene.refreshed(), "outcome"), "failed");
@@ -696,6 +697,10 @@ fn a_job_says_what_it_refreshes_and_where_tokens_may_go() {
         &format!("{auth}{refresh}  api: https://api.powerbi.com/v1.0\n"),
         &["has a path of its own", "https://api.powerbi.com"],
     );
+    // A vault that cannot be opened is none of the tables' business.
+    let mut locked = scene.place.command(&["run", &scene.file, "--json"]);
+    let locked = Done::of(locked.env("HAUL_VAULT_KEY", "no key").output().expect("haul starts")).expect_code(0).json();
+    assert_eq!((text(&locked, "outcome"), text(&locked["refreshes"][0], "outcome")), ("published", "refused"));
     check(&format!("{auth}{refresh}  wait: 6h\n"), &["`6h` is too long", "at most 5h"]);
     check(
         &format!("  auth: {{ credential: {{ client_secret: \"${{S}}\" }} }}\n{refresh}"),

@@ -87,7 +87,7 @@ impl Refusal {
         told.into_iter().any(|text| SIGNS.iter().any(|sign| text.contains(sign)))
     }
 
-    fn hint(&self) -> Option<String> {
+    fn hint(&self, kind: &str) -> Option<String> {
         let told = [&self.code, &self.said].into_iter().flatten().map(String::as_str);
         let of_code = cure(&told.collect::<Vec<_>>().join(" "));
         of_code.or_else(|| {
@@ -96,10 +96,11 @@ impl Refusal {
                     "an administrator of the tenant must allow service principals to use the APIs of Power BI and Fabric, \
                      for a group that has the application (tenant settings, Developer settings)"
                 }
-                403 => {
-                    "give the application the role Contributor in the workspace, or the rights Build and Write on the model; \
-                     Dataflow Gen2 takes a service principal only where Microsoft's documentation of the job says so"
+                403 if kind == "dataflow_gen2" => {
+                    "give the application the role Contributor in the workspace; Fabric runs not every dataflow of \
+                     generation 2 for a service principal, see Microsoft's documentation of `Run On Demand Item Job`"
                 }
+                403 => "give the application the role Contributor in the workspace",
                 404 => {
                     "check the ids of `powerbi.refresh`, and that the application is a member of the workspace: what it may \
                      not see is answered as if it were not there; a personal workspace cannot be used"
@@ -144,15 +145,15 @@ impl Error {
         }
     }
 
-    /// What to do, where we know.
-    pub(super) fn hint(&self) -> Option<String> {
+    /// What to do, where we know; `kind` is that of the target.
+    pub(super) fn hint(&self, kind: &str) -> Option<String> {
         match self {
             Error::Open(OpenError::Secret(error)) | Error::Secret(error) => error.hint(),
             Error::Open(OpenError::Run(error)) => error.hint(),
             Error::Parameters(refusal) if matches!(refusal.status.as_u16(), 400 | 403 | 404) => {
                 Some(OWNER_HINT.to_owned())
             }
-            Error::Refused(refusal) | Error::Parameters(refusal) => refusal.hint(),
+            Error::Refused(refusal) | Error::Parameters(refusal) => refusal.hint(kind),
             Error::Source(
                 SourceError::Http(HttpError::WaitTooLong { .. })
                 | SourceError::GaveUp { source: HttpError::WaitTooLong { .. }, .. },
