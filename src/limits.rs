@@ -368,7 +368,7 @@ pub(crate) const REFRESH_TARGETS_MAX: usize = 10;
 pub(crate) const REFRESH_PARAMETERS_MAX: usize = 100;
 /// How long a run waits for the end of one refresh, unless the job says otherwise: most models of files are loaded in minutes.
 pub(crate) const REFRESH_WAIT_DEFAULT: Duration = Duration::from_secs(30 * 60);
-/// The longest refresh of Power BI, on a capacity; others end after two hours.
+/// A refresh of Power BI on a capacity ends after five hours, unless somebody asked for more; others after two.
 pub(crate) const REFRESH_WAIT_MAX: Duration = Duration::from_secs(5 * 3600);
 /// Until a refresh is taken, where nobody waits for its end: a few tries and a short wait that the service asks for.
 pub(crate) const REFRESH_START_WAIT_MAX: Duration = Duration::from_secs(120);

@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 
 use crate::model::log::Level;
 use crate::model::quota::PauseReason;
+use crate::model::refresh::RefreshStep;
 
 /// Something that happened. No event carries a URL, a secret or record content.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +61,7 @@ pub(crate) enum Event {
     /// A refresh in Power BI is another step further, or over.
     RefreshMoved {
         target: String,
-        to: &'static str,
+        step: RefreshStep,
     },
     /// Odd, but nothing is lost.
     Warned {
@@ -101,8 +102,9 @@ impl Event {
             | Event::SliceRead { .. }
             | Event::StreamSealed { .. }
             | Event::SnapshotPublished { .. }
-            | Event::Paused { .. }
-            | Event::RefreshMoved { .. } => Level::Info,
+            | Event::Paused { .. } => Level::Info,
+            Event::RefreshMoved { step: RefreshStep::Ended(outcome), .. } if outcome.is_trouble() => Level::Warn,
+            Event::RefreshMoved { .. } => Level::Info,
             Event::Warned { .. } => Level::Warn,
             Event::StreamFailed { .. } => Level::Error,
         }
@@ -146,7 +148,7 @@ impl Event {
             Event::StreamFailed { .. } => "failed".to_owned(),
             Event::SnapshotPublished { snapshot } => format!("published {snapshot}"),
             Event::Paused { until, why } => format!("paused until {}: {why}; goes on by itself", moment(until)),
-            Event::RefreshMoved { target, to } => format!("refresh of `{target}`: {to}"),
+            Event::RefreshMoved { target, step } => format!("refresh of `{target}`: {}", step.word()),
             Event::Warned { what } => what.clone(),
         }
     }

@@ -55,9 +55,9 @@ pub(super) fn document(at: DateTime<Utc>, job: &str, run: Option<&str>, event: &
             put("seconds", json!(took.as_secs_f64()));
         }
         Event::SnapshotPublished { snapshot } => put("snapshot", json!(snapshot)),
-        Event::RefreshMoved { target, to } => {
+        Event::RefreshMoved { target, step } => {
             put("target", json!(target));
-            put("to", json!(to));
+            put("step", json!(step.word()));
         }
         Event::Paused { until, .. } => put("until", json!(until)),
         Event::RunBegan { .. }

@@ -9,6 +9,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::log;
 use super::output::{Output, count, counted};
+use crate::model::refresh::RefreshStep;
 use crate::telemetry::{Event, Telemetry};
 
 /// Between two lines of one stream where there is no terminal.
@@ -81,11 +82,11 @@ impl Progress {
             }
             Event::StreamFailed { stream } => self.end(&stream, &format!("{stream}: failed")),
             // The report says it in full.
-            Event::SnapshotPublished { .. } => {}
+            Event::SnapshotPublished { .. } | Event::RefreshMoved { step: RefreshStep::Ended(_), .. } => {}
             Event::Paused { until, why } => {
                 self.say(&format!("paused until {}: {why}; goes on by itself", moment(until)));
             }
-            Event::RefreshMoved { target, to } => self.say(&format!("refresh of `{target}`: {to}")),
+            Event::RefreshMoved { target, step } => self.say(&format!("refresh of `{target}`: {}", step.word())),
             Event::Warned { what } => self.say(&format!("warning: {what}")),
         }
     }

@@ -44,6 +44,10 @@ pub(super) async fn run(around: Surroundings, args: PublishArgs) -> Result<Exit,
         Some(snapshot) => format!("published {snapshot} to {}", store.shown()),
         None => format!("run {} is discarded; readers see what they saw", held.run),
     });
+    if decided.snapshot.is_some() && job.powerbi.is_some() {
+        let file = args.job.file.display();
+        around.output.note(format!("the next run refreshes Power BI, or now `haul powerbi refresh {file}`"));
+    }
     for warning in &decided.warnings {
         around.output.note(format!("warning: {warning}"));
     }

@@ -21,6 +21,10 @@ pub(super) async fn run(around: Surroundings, args: RollbackArgs) -> Result<Exit
     };
     let rolled_back = until_signalled(around.output, &CancellationToken::new(), work).await??;
     show(around.output, store.shown(), &rolled_back);
+    if job.powerbi.is_some() && !around.output.is_json {
+        let file = args.file.display();
+        around.output.note(format!("the next run refreshes Power BI, or now `haul powerbi refresh {file}`"));
+    }
     Ok(Exit::Done)
 }
 

@@ -148,7 +148,9 @@ fn show_history(output: Output, history: &[Entry]) {
         let lost = entry.notices.iter().filter(|notice| notice.error.is_some()).map(|notice| notice.to.as_str());
         let lost = lost.collect::<Vec<_>>().join(", ");
         let lost = if lost.is_empty() { lost } else { format!("not told: {lost}") };
-        let why = entry.why.iter().cloned().chain(Some(lost).filter(|lost| !lost.is_empty()));
+        let refreshes = entry.run.iter().flat_map(|run| &run.powerbi).filter(|refresh| refresh.outcome.is_trouble());
+        let refreshes = refreshes.map(|refresh| format!("Power BI: `{}` {}", refresh.target, refresh.outcome.word()));
+        let why = entry.why.iter().cloned().chain(refreshes).chain(Some(lost).filter(|lost| !lost.is_empty()));
         let why = why.collect::<Vec<_>>().join("; ");
         let run = entry.run.as_ref().map(|run| run.run.clone()).unwrap_or_default();
         vec![moment(entry.at), slot, entry.outcome.word().to_owned(), rows, took, run, why]

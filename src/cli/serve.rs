@@ -108,7 +108,7 @@ fn tell(output: Output, note: Note) {
         Note::Event { job, event, .. } => match event.level() {
             // The end of the run says it in full.
             Level::Debug | Level::Info => match event {
-                Event::Paused { .. } => format!("{job}: {}", event.text()),
+                Event::Paused { .. } | Event::RefreshMoved { .. } => format!("{job}: {}", event.text()),
                 _ => return,
             },
             Level::Warn | Level::Error => {

@@ -65,8 +65,8 @@ pub(crate) struct Context {
     pub local_folder: PathBuf,
     /// Absent = no other host sees the pages of this run.
     pub page_key: Option<Arc<VaultKey>>,
-    /// For the tokens of refreshes. Absent = the job refreshes nothing.
-    pub vault: Option<Arc<Vault>>,
+    /// For the tokens of refreshes in Power BI, or why it cannot be opened: tables do without. Absent = nothing is refreshed.
+    pub vault: Option<Result<Arc<Vault>, Error>>,
     /// Whether the exchange goes to a tape or comes from one.
     pub is_taped: bool,
     /// Set when the run goes on from an unfinished one.
@@ -182,7 +182,7 @@ impl Context {
             log: Arc::clone(&self.log),
             local_folder: self.local_folder.clone(),
             page_key: None,
-            vault: self.vault.clone(),
+            vault: None,
             is_taped: self.is_taped,
             resumed_as_of: OnceLock::new(),
         }
@@ -249,7 +249,7 @@ impl Context {
             local_folder: settings.local_folder.clone(),
             page_key: if records.is_shared() && !is_taped { Some(settings.page_key()?) } else { None },
             vault: match job.powerbi {
-                Some(_) if !is_taped => Some(settings.open_vault(&records).await?),
+                Some(_) if !is_taped => Some(settings.open_vault(&records).await),
                 Some(_) | None => None,
             },
             is_taped,

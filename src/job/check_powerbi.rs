@@ -229,7 +229,7 @@ fn check_wait(spec: &WaitSpec, path: &str, problems: &mut Problems<'_>) -> Optio
     };
     let wait: Duration = check_duration(typed, path, problems)?;
     if wait > REFRESH_WAIT_MAX {
-        let hint = "no refresh of Power BI takes longer; `wait: false` asks for one and does not wait";
+        let hint = "Power BI ends refreshes by itself then; `wait: false` asks for one and does not wait";
         let allowed = format!("at most {}h", REFRESH_WAIT_MAX.as_secs() / 3600);
         problems.at(path, wrong(format!("`{typed}` is too long")).allowed(allowed).hint(hint));
         return None;

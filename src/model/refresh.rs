@@ -127,6 +127,29 @@ impl RefreshOutcome {
     }
 }
 
+/// How far a refresh is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RefreshStep {
+    Asked,
+    /// Another one is in its way.
+    Busy,
+    /// Power BI took it; its end is waited for.
+    Taken,
+    Ended(RefreshOutcome),
+}
+
+impl RefreshStep {
+    /// For people.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            RefreshStep::Asked => "asked for",
+            RefreshStep::Busy => "another one is going on, waiting for its end",
+            RefreshStep::Taken => "taken, waiting for its end",
+            RefreshStep::Ended(outcome) => outcome.word(),
+        }
+    }
+}
+
 /// One refresh of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct RefreshReport {

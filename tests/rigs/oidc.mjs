@@ -1,7 +1,10 @@
 // The authorization server `oidc-provider`: refresh tokens rotate at every use, and a used one that comes again revokes
 // its family. `/_stats` tells what it saw.
 //
-//   node oidc.mjs [--port N] [--access-ttl SECONDS] [--refuse-login] [--stay]
+// With `--entra-tenant` the token endpoint stands where Microsoft Entra has it, and the scope of Power BI is known;
+// `/_token?value=…` tells what a token of a client is good for.
+//
+//   node oidc.mjs [--port N] [--access-ttl SECONDS] [--refuse-login] [--entra-tenant NAME] [--stay]
 import { generateKeyPairSync } from "node:crypto";
 import { createServer } from "node:http";
 
@@ -11,6 +14,7 @@ const { default: Provider } = await import("oidc-provider");
 const { listen, options, ready, sendJson } = await import("./common.mjs");
 
 const option = options();
+const tenant = option["entra-tenant"];
 const accessTtl = Number(option["access-ttl"] ?? 600);
 const stats = { grants: {}, refresh_reuse: 0, refused: 0, revoked: 0, access_tokens_issued: 0 };
 // Characters that must be form-encoded before base64 (RFC 6749 section 2.3.1).
@@ -19,6 +23,10 @@ let provider;
 
 const server = createServer(async (request, response) => {
   if (request.url === "/_stats") return sendJson(response, stats);
+  if (request.url.startsWith("/_token?")) {
+    const token = await provider.ClientCredentials.find(new URL(request.url, url).searchParams.get("value"));
+    return sendJson(response, { is_known: Boolean(token), client_id: token?.clientId, scope: token?.scope });
+  }
   if (option["refuse-login"] && request.url.startsWith("/interaction/")) {
     const refusal = { error: "access_denied", error_description: "the user said no" };
     return provider.interactionFinished(request, response, refusal, { mergeWithLastSubmission: false });
@@ -54,7 +62,8 @@ provider = new Provider(url, {
     { client_id: "haul-page", client_secret: "page-canary-secret", application_type: "native", redirect_uris: ["http://127.0.0.1/login/callback"], grant_types: ["authorization_code"] },
     { client_id: "guard", client_secret: "guard-secret", grant_types: [], redirect_uris: [], response_types: [] },
   ],
-  scopes: ["openid", "offline_access", "api", "email"],
+  scopes: ["openid", "offline_access", "api", "email", "https://analysis.windows.net/powerbi/api/.default"],
+  ...(tenant ? { routes: { token: `/${tenant}/oauth2/v2.0/token` } } : {}),
   claims: { openid: ["sub"], email: ["email", "email_verified"] },
   // As most providers do: what is asked for stands in the ID token.
   conformIdTokenClaims: false,

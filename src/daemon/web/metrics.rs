@@ -23,7 +23,7 @@ enum Kind {
     Counter,
 }
 
-const FAMILIES: [Family; 16] = [
+const FAMILIES: [Family; 17] = [
     (
         "haul_job_last_success_timestamp_seconds",
         "When the last run that succeeded was over.",
@@ -46,6 +46,16 @@ const FAMILIES: [Family; 16] = [
     ("haul_job_failing", "Whether the last run failed (1) or not (0).", Kind::Gauge, |seat, _| {
         Some(f64::from(u8::from(seat.health() == crate::daemon::board::Health::Failing)))
     }),
+    (
+        "haul_job_refresh_failing",
+        "Whether the last refresh in Power BI went wrong (1) or not (0).",
+        Kind::Gauge,
+        |seat, _| {
+            let mut runs = seat.entries.iter().filter_map(|entry| entry.run.as_ref());
+            let refreshes = &runs.find(|run| !run.powerbi.is_empty())?.powerbi;
+            Some(f64::from(u8::from(refreshes.iter().any(|refresh| refresh.outcome.is_trouble()))))
+        },
+    ),
     ("haul_job_paused", "Whether the job is paused (1) or not (0).", Kind::Gauge, |seat, _| {
         Some(f64::from(u8::from(seat.paused.is_some())))
     }),

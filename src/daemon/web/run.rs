@@ -37,6 +37,7 @@ pub(super) async fn page(
         "warnings": document.report["warnings"],
         "held": document.report["held"],
         "tables": tables(&document),
+        "refreshes": document.report["refreshes"].as_array().into_iter().flatten().map(refresh).collect::<Vec<_>>(),
         "log": document.log.iter().map(line).collect::<Vec<_>>(),
         "log_left_out": (document.log_left_out > 0).then(|| counted(document.log_left_out, "line")),
         "report": serde_json::to_string_pretty(&document.report).unwrap_or_default(),
@@ -96,6 +97,24 @@ fn tables(document: &RunDocument) -> Vec<Value> {
         })
     };
     tables.iter().map(table).collect()
+}
+
+/// A refresh in Power BI as a run's report tells it.
+fn refresh(refresh: &Value) -> Value {
+    let outcome = refresh["outcome"].as_str().unwrap_or_default();
+    json!({
+        "target": refresh["target"],
+        "outcome": outcome.replace('_', " "),
+        "class": match outcome {
+            "completed" => "good",
+            "accepted" => "idle",
+            "failed" | "refused" => "bad",
+            _ => "wait",
+        },
+        "error": refresh["error"],
+        "hint": refresh["hint"],
+        "request_id": refresh["request_id"],
+    })
 }
 
 /// A schema change as a run's report tells it.

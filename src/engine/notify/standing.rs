@@ -345,7 +345,7 @@ mod tests {
         for (at, is_well) in [(0, true), (1, false), (2, false), (24, false), (25, true), (26, false), (27, true)] {
             standing = standing.after(hour(at), WELL).refreshed(is_well);
             let due = if is_well { None } else { standing.due_refresh(&receiver, hour(at)) };
-            for due in due {
+            if let Some(due) = due {
                 standing.remember(&receiver.name, hour(at), &due);
                 told.push(at);
             }

@@ -87,7 +87,7 @@ impl Refusal {
         told.into_iter().any(|text| SIGNS.iter().any(|sign| text.contains(sign)))
     }
 
-    fn hint(&self) -> Option<String> {
+    fn hint(&self, kind: &str) -> Option<String> {
         let told = [&self.code, &self.said].into_iter().flatten().map(String::as_str);
         let of_code = cure(&told.collect::<Vec<_>>().join(" "));
         of_code.or_else(|| {
@@ -96,10 +96,11 @@ impl Refusal {
                     "an administrator of the tenant must allow service principals to use the APIs of Power BI and Fabric, \
                      for a group that has the application (tenant settings, Developer settings)"
                 }
-                403 => {
-                    "give the application the role Contributor in the workspace, or the rights Build and Write on the model; \
-                     Dataflow Gen2 takes a service principal only where Microsoft's documentation of the job says so"
+                403 if kind == "dataflow_gen2" => {
+                    "give the application the role Contributor in the workspace; Fabric runs not every dataflow of \
+                     generation 2 for a service principal, see Microsoft's documentation of `Run On Demand Item Job`"
                 }
+                403 => "give the application the role Contributor in the workspace",
                 404 => {
                     "check the ids of `powerbi.refresh`, and that the application is a member of the workspace: what it may \
                      not see is answered as if it were not there; a personal workspace cannot be used"
@@ -112,8 +113,8 @@ impl Refusal {
     }
 }
 
-const LIMIT_HINT: &str = "Power BI allows eight refreshes of a model a day without a capacity, 48 with one, those of its own schedule \
-                          counted; run the job less often or set `on: published`";
+const LIMIT_HINT: &str = "without a capacity Power BI allows eight refreshes of a model a day, those of its own schedule counted, and on a \
+                          capacity as many as it has room for: run the job less often, or leave it at `on: published`";
 
 const OWNER_HINT: &str = "only the owner of a model sets its parameters: take it over as the application (`Default.TakeOver` of the REST \
                           API), then enter the credentials of its data source once more; names of parameters are case-sensitive";
@@ -144,15 +145,15 @@ impl Error {
         }
     }
 
-    /// What to do, where we know.
-    pub(super) fn hint(&self) -> Option<String> {
+    /// What to do, where we know; `kind` is that of the target.
+    pub(super) fn hint(&self, kind: &str) -> Option<String> {
         match self {
             Error::Open(OpenError::Secret(error)) | Error::Secret(error) => error.hint(),
             Error::Open(OpenError::Run(error)) => error.hint(),
             Error::Parameters(refusal) if matches!(refusal.status.as_u16(), 400 | 403 | 404) => {
                 Some(OWNER_HINT.to_owned())
             }
-            Error::Refused(refusal) | Error::Parameters(refusal) => refusal.hint(),
+            Error::Refused(refusal) | Error::Parameters(refusal) => refusal.hint(kind),
             Error::Source(
                 SourceError::Http(HttpError::WaitTooLong { .. })
                 | SourceError::GaveUp { source: HttpError::WaitTooLong { .. }, .. },
@@ -303,7 +304,7 @@ mod tests {
         check("ModelRefreshFailed_CredentialsNotSpecified", "enter the credentials");
         check("DM_GWPipeline_Client_GatewayUnreachable", "no gateway");
         check("ModelRefreshDisabled", "switch it on");
-        check("DailyDataflowRefreshLimitExceeded", "eight refreshes");
+        check("DailyDataflowRefreshLimitExceeded", "eight refreshes of a model a day");
         check("Web.Contents failed to get contents (403): Forbidden", "share of the files");
         check("The column 'x' of the table wasn't found.", "other columns");
         assert_eq!(cure("something else"), None);

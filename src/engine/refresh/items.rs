@@ -20,7 +20,7 @@ use crate::secret::Secret;
 #[derive(Debug, Default)]
 pub(super) struct Taken {
     /// Its id in the history of the item. Absent = the answer did not say.
-    id: Option<String>,
+    pub id: Option<String>,
     pub request_id: Option<String>,
     /// When the service wants to be asked how it is.
     pub look_after: Option<Duration>,

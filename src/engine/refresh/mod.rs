@@ -27,9 +27,11 @@ use super::error::Error as EngineError;
 use super::run::text_of;
 use crate::auth::Vault;
 use crate::clock::Clock;
-use crate::limits::{REFRESH_LOOK_MAX, REFRESH_LOOK_MIN, REFRESH_START_WAIT_MAX, REFRESH_STARTS_MAX};
+use crate::limits::{
+    REFRESH_LOOK_MAX, REFRESH_LOOK_MIN, REFRESH_START_WAIT_MAX, REFRESH_STARTS_MAX, REFRESH_WAIT_DEFAULT,
+};
 use crate::model::plan::Job;
-use crate::model::refresh::{Item, PowerBi, RefreshOutcome, RefreshReport, RefreshWait, Target};
+use crate::model::refresh::{Item, PowerBi, RefreshOutcome, RefreshReport, RefreshStep, RefreshWait, Target};
 use crate::model::report::{Outcome, RunReport};
 use crate::state::RecordStore;
 use crate::telemetry::{Event, Telemetry};
@@ -43,20 +45,25 @@ pub(super) async fn refresh_behind(ctx: &Context, report: &mut RunReport) {
     if !is_shown || ctx.is_taped {
         return;
     }
-    let refresher = Refresher {
-        job: &ctx.job,
-        records: &ctx.records,
-        vault: Arc::clone(vault),
-        cancel: &ctx.cancel,
-        telemetry: &ctx.telemetry,
-    };
     // Better once too often than never.
     let known = Memory::of(&ctx.job, plan, &ctx.records).load().await.unwrap_or_else(|error| {
         report.warnings.push(format!("what was refreshed before is not known: {}", text_of(&error)));
         std::collections::BTreeMap::new()
     });
     for target in plan.targets.iter().filter(|target| is_due(target, &snapshot, known.get(&target.key()))) {
-        let (refresh, warning) = refresher.refresh(plan, target, target.wait, &snapshot).await;
+        let (refresh, warning) = match vault {
+            Ok(vault) => {
+                let (records, vault) = (&ctx.records, Arc::clone(vault));
+                let refresher =
+                    Refresher { job: &ctx.job, records, vault, cancel: &ctx.cancel, telemetry: &ctx.telemetry };
+                refresher.refresh(plan, target, target.wait, &snapshot).await
+            }
+            Err(error) => {
+                let refused = RefreshOutcome::Refused;
+                let (error, hint) = (Some(text_of(error)), error.hint());
+                (RefreshReport { outcome: refused, error, hint, ..nothing_yet(target, &snapshot) }, None)
+            }
+        };
         report.warnings.extend(refresh.trouble().map(|trouble| match &refresh.hint {
             Some(hint) => format!("{trouble}; what to do: {hint}"),
             None => trouble,
@@ -88,7 +95,12 @@ pub(crate) async fn refresh_now(
     let refresher = Refresher { job, records: &records, vault, cancel, telemetry };
     let (mut reports, mut warnings) = (Vec::new(), Vec::new());
     for target in &plan.targets {
-        let wait = if is_waiting { target.wait } else { RefreshWait::No };
+        let wait = match (is_waiting, target.wait) {
+            (false, _) => RefreshWait::No,
+            // A person wants to see what comes of it, where runs do not wait.
+            (true, RefreshWait::No) => RefreshWait::Within(REFRESH_WAIT_DEFAULT),
+            (true, wait) => wait,
+        };
         let (report, warning) = refresher.refresh(plan, target, wait, snapshot).await;
         reports.push(report);
         warnings.extend(warning);
@@ -114,24 +126,10 @@ impl Refresher<'_> {
         wait: RefreshWait,
         snapshot: &str,
     ) -> (RefreshReport, Option<String>) {
-        let mut report = RefreshReport {
-            target: target.name.clone(),
-            kind: target.item.kind(),
-            workspace: target.workspace.clone(),
-            item: target.item.id().to_owned(),
-            outcome: RefreshOutcome::NotStarted,
-            status: None,
-            error_code: None,
-            error: None,
-            hint: None,
-            request_id: None,
-            started_at: Clock.now(),
-            ended_at: None,
-            snapshot: snapshot.to_owned(),
-        };
-        self.tell(target, "asked for");
+        let mut report = nothing_yet(target, snapshot);
+        self.tell(target, RefreshStep::Asked);
         let warning = self.carry_out(plan, target, wait, &mut report).await;
-        self.tell(target, report.outcome.word());
+        self.tell(target, RefreshStep::Ended(report.outcome));
         (report, warning)
     }
 
@@ -194,21 +192,21 @@ impl Refresher<'_> {
                     return lost;
                 }
             };
-            report.request_id.clone_from(&taken.request_id);
+            report.request_id = taken.request_id.clone().or_else(|| taken.id.clone());
             report.outcome = RefreshOutcome::Accepted;
-            let mut refreshed = Refreshed {
+            let asked = Refreshed {
                 snapshot: report.snapshot.clone(),
                 at: Clock.now(),
                 outcome: RefreshOutcome::Accepted,
                 times,
-                request_id: taken.request_id.clone(),
+                request_id: report.request_id.clone(),
             };
             // Before its end is waited for: whoever is killed meanwhile has asked for it.
-            note(memory.put(target, Some(refreshed.clone())).await);
+            note(memory.put(target, &asked).await);
             if !is_waiting {
                 return lost;
             }
-            self.tell(target, "taken, waiting for its end");
+            self.tell(target, RefreshStep::Taken);
             let over = || Error::Over { what: "it was not over", limit };
             match self.within(until, over, watch(&conversation, &mut taken)).await {
                 Err(error) => {
@@ -219,12 +217,12 @@ impl Refresher<'_> {
                             "let the job wait longer (`powerbi.wait`), or look at its history in Power BI".to_owned(),
                         ),
                         Error::Stopped => Some("look at its history in Power BI".to_owned()),
-                        error => error.hint(),
+                        error => error.hint(report.kind),
                     };
                     return lost;
                 }
                 Ok(Look::Skipped | Look::Going) => {
-                    note(memory.put(target, None).await);
+                    note(memory.change(target, &asked, None).await);
                     report.outcome = RefreshOutcome::NotStarted;
                     continue;
                 }
@@ -241,8 +239,8 @@ impl Refresher<'_> {
                 }
             }
             report.ended_at = Some(Clock.now());
-            refreshed.outcome = report.outcome;
-            note(memory.put(target, Some(refreshed)).await);
+            let refreshed = Refreshed { outcome: report.outcome, ..asked.clone() };
+            note(memory.change(target, &asked, Some(refreshed)).await);
             return lost;
         }
         fail(report, &Error::Busy { times: REFRESH_STARTS_MAX });
@@ -256,7 +254,7 @@ impl Refresher<'_> {
                 return Ok(taken);
             }
             if !is_busy.swap(true, Ordering::Relaxed) {
-                self.tell(conversation.target, "another refresh is going on, waiting for its end");
+                self.tell(conversation.target, RefreshStep::Busy);
             }
             let mut looks = Looks::default();
             loop {
@@ -286,8 +284,27 @@ impl Refresher<'_> {
         }
     }
 
-    fn tell(&self, target: &Target, to: &'static str) {
-        self.telemetry.tell(Event::RefreshMoved { target: target.name.clone(), to });
+    fn tell(&self, target: &Target, step: RefreshStep) {
+        self.telemetry.tell(Event::RefreshMoved { target: target.name.clone(), step });
+    }
+}
+
+/// The report of a refresh that is about to be asked for.
+fn nothing_yet(target: &Target, snapshot: &str) -> RefreshReport {
+    RefreshReport {
+        target: target.name.clone(),
+        kind: target.item.kind(),
+        workspace: target.workspace.clone(),
+        item: target.item.id().to_owned(),
+        outcome: RefreshOutcome::NotStarted,
+        status: None,
+        error_code: None,
+        error: None,
+        hint: None,
+        request_id: None,
+        started_at: Clock.now(),
+        ended_at: None,
+        snapshot: snapshot.to_owned(),
     }
 }
 
@@ -324,7 +341,7 @@ impl Looks {
 fn fail(report: &mut RefreshReport, error: &Error) {
     report.outcome = error.outcome();
     report.error = Some(text_of(error));
-    report.hint = error.hint();
+    report.hint = error.hint(report.kind);
     if let Some(refusal) = error.refusal() {
         report.status = Some(refusal.status.as_u16().to_string());
         report.error_code.clone_from(&refusal.code);

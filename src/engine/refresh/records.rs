@@ -61,17 +61,39 @@ impl<'m> Memory<'m> {
         }
     }
 
-    /// Writes down what is known of a target now. `None` = it was not refreshed after all.
-    pub(super) async fn put(&self, target: &Target, refreshed: Option<Refreshed>) -> Result<(), state::Error> {
+    /// Writes down that Power BI took a refresh.
+    pub(super) async fn put(&self, target: &Target, refreshed: &Refreshed) -> Result<(), state::Error> {
+        self.write(target, None, Some(refreshed)).await
+    }
+
+    /// Writes down how it went on, unless another run asked for one meanwhile. `to` absent = it was not refreshed after all.
+    pub(super) async fn change(
+        &self,
+        target: &Target,
+        from: &Refreshed,
+        to: Option<Refreshed>,
+    ) -> Result<(), state::Error> {
+        self.write(target, Some(from), to.as_ref()).await
+    }
+
+    async fn write(
+        &self,
+        target: &Target,
+        from: Option<&Refreshed>,
+        to: Option<&Refreshed>,
+    ) -> Result<(), state::Error> {
         for _ in 0..RECORD_SWAPS_MAX {
             let found = self.records.get(&self.key).await?;
             let mut targets = match &found {
                 None => BTreeMap::new(),
                 Some(found) => self.read(&found.value)?,
             };
+            if from.is_some() && targets.get(&target.key()) != from {
+                return Ok(());
+            }
             targets.retain(|key, _| self.targets.contains(key));
-            match &refreshed {
-                Some(refreshed) => drop(targets.insert(target.key(), refreshed.clone())),
+            match to {
+                Some(to) => drop(targets.insert(target.key(), to.clone())),
                 None => drop(targets.remove(&target.key())),
             }
             let record = Record { format_version: FORMAT_VERSION, nonce: Ulid::generate().to_string(), targets };

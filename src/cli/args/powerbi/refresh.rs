@@ -6,11 +6,14 @@ use crate::cli::args::JobArgs;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Runs do this by themselves behind a new snapshot. By hand all of `powerbi.refresh` is refreshed,
-whether it was already or not, for what is published; the API is asked nothing.
+Runs do this by themselves behind a new snapshot. By hand everything under
+`powerbi.refresh` is refreshed for what is published, whether it was already
+or not; the source is asked nothing.
 
-Exit codes: 0 all are refreshed, or asked for with `--no-wait`; 1 one failed or was refused;
-75 one could not be asked for, or its end was not seen.
+Exit codes:
+  0   all is refreshed, or with `--no-wait` asked for
+  1   one failed or was refused
+  75  one could not be asked for, or its end was not seen
 
 Examples:
   haul powerbi refresh jobs/sales.yaml
