@@ -33,6 +33,11 @@ impl Policy {
         self.id.starts_with(OURS)
     }
 
+    /// Whether it is one of ours, made for this job.
+    pub(crate) fn is_of(&self, job: &str) -> bool {
+        self.id.starts_with(&Self::id(job, self.days(), ""))
+    }
+
     /// For how many days it is made and extended.
     pub(crate) fn days(&self) -> u32 {
         let days = self.id.rsplit('-').nth(1).and_then(|days| days.strip_suffix('d')?.parse().ok());
@@ -41,15 +46,25 @@ impl Policy {
 
     /// When it ends. `None` = it does not say.
     pub(crate) fn expires_at(&self) -> Option<DateTime<Utc>> {
-        let text = self.expiry.as_deref()?;
-        let minutes = |text: &str| format!("{}:00Z", text.strip_suffix('Z')?).parse().ok();
-        let day = |text: &str| Some(text.parse::<NaiveDate>().ok()?.and_time(NaiveTime::MIN).and_utc());
-        text.parse().ok().or_else(|| minutes(text)).or_else(|| day(text))
+        instant(self.expiry.as_deref()?)
+    }
+
+    /// When it begins. `None` = it does not say.
+    pub(crate) fn begins_at(&self) -> Option<DateTime<Utc>> {
+        instant(self.start.as_deref()?)
     }
 
     pub(super) fn end_at(&mut self, at: DateTime<Utc>) {
         self.expiry = Some(at.to_rfc3339_opts(SecondsFormat::Secs, true));
     }
+}
+
+/// An instant as the service spells it, or takes it
+/// (<https://learn.microsoft.com/rest/api/storageservices/formatting-datetime-values>).
+pub(super) fn instant(text: &str) -> Option<DateTime<Utc>> {
+    let minutes = |text: &str| format!("{}:00Z", text.strip_suffix('Z')?).parse().ok();
+    let day = |text: &str| Some(text.parse::<NaiveDate>().ok()?.and_time(NaiveTime::MIN).and_utc());
+    text.parse().ok().or_else(|| minutes(text)).or_else(|| day(text))
 }
 
 /// The longest that a share is made for at once.
@@ -184,5 +199,7 @@ mod tests {
         assert_eq!(named("haul-by-hand").days(), SHARE_DAYS_DEFAULT);
         assert_eq!(named("haul-x-0d-y").days(), SHARE_DAYS_DEFAULT);
         assert!(!named("report").is_ours());
+        let of = |job: &str| named(&Policy::id("sales", 90, "0123456789")).is_of(job);
+        assert!(of("sales") && !of("sale") && !of("sales-eu"));
     }
 }

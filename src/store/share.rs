@@ -289,6 +289,18 @@ impl Shares {
         Ok(moved.await?.into_iter().filter(Policy::is_ours).collect())
     }
 
+    /// The signature of a policy for the whole container, made once more: the same as when it was shared.
+    pub(crate) fn sign_again(&self, policy: &str) -> Sas {
+        let opened = Opened {
+            account: &self.account,
+            container: &self.container,
+            directory: None,
+            policy,
+            is_https_only: self.address.scheme() == "https",
+        };
+        Sas::sign(&self.key, &opened)
+    }
+
     /// Takes a policy away: what was signed for it opens nothing any more.
     pub(crate) async fn revoke(&self, id: &str) -> Result<(), Error> {
         let revoked = self.change(|policies, pass| {

@@ -1,6 +1,7 @@
 //! The arguments of every verb, with their help.
 
 mod daemon;
+mod powerbi_check;
 mod share;
 
 use std::ffi::OsString;
@@ -12,6 +13,7 @@ pub(super) use self::daemon::{
     NotifyArgs, NotifyTestArgs, NotifyVerb, RunsArgs, RunsShowArgs, RunsVerb, ScheduleArgs, ScheduleCheckArgs,
     ScheduleNextArgs, ScheduleVerb, ServeArgs,
 };
+pub(super) use self::powerbi_check::{PowerbiArgs, PowerbiCheckArgs, PowerbiVerb};
 pub(super) use self::share::{ShareArgs, ShareCreateArgs, ShareExtendArgs, ShareRevokeArgs, ShareVerb};
 
 use crate::limits::GRACE_DEFAULT;
@@ -27,6 +29,7 @@ Exit codes:
   4    held: a person must decide
   5    a login is needed: `haul login`
   6    skipped: another run of the job is going on
+  7    found: `haul powerbi check` has something to tell
   75   temporary failure: trying again is useful
   130  stopped by Ctrl-C
   143  stopped by SIGTERM";
@@ -134,6 +137,8 @@ pub(super) enum Verb {
     Rollback(RollbackArgs),
     /// Let others read the job's container: make, list, extend and revoke signatures (SAS) for Power BI and other readers
     Share(ShareArgs),
+    /// See whether Power BI can read what was published
+    Powerbi(PowerbiArgs),
     /// Remove former snapshots and files that nobody needs any more; every run does so, too
     Sweep(SweepArgs),
     /// Start a demo API on this machine and run a whole job against it
