@@ -2,6 +2,9 @@
 
     blob.py container --url URL --name NAME
     blob.py sas --url URL --container NAME      prints a read-only SAS of the container
+                [--permission rwdl] [--hours N] [--from-hours N] [--policy ID] [--account]      other ones; --account: of the whole account
+    blob.py put --url URL --container NAME --name BLOB --from FILE
+    blob.py remove --url URL --container NAME --name BLOB
     blob.py get --url URL --container NAME --to FOLDER      copies every blob below the folder
     blob.py policies --url URL --container NAME             prints the stored access policies and who may read without any
     blob.py policy --url URL --container NAME --name ID [--days N] [--public]
@@ -16,7 +19,15 @@ import random
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
-from azure.storage.blob import AccessPolicy, BlobServiceClient, ContainerSasPermissions, generate_container_sas
+from azure.storage.blob import (
+    AccessPolicy,
+    AccountSasPermissions,
+    BlobServiceClient,
+    ContainerSasPermissions,
+    ResourceTypes,
+    generate_account_sas,
+    generate_container_sas,
+)
 from azure.storage.blob._shared_access_signature import BlobSharedAccessSignature
 
 # Published by Microsoft for the emulator; no secret.
@@ -52,13 +63,19 @@ def vectors():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("verb", choices=["container", "sas", "get", "policies", "policy", "vectors"])
+    parser.add_argument("verb", choices=["container", "sas", "get", "put", "remove", "policies", "policy", "vectors"])
     parser.add_argument("--url")
     parser.add_argument("--name")
     parser.add_argument("--container")
     parser.add_argument("--to", type=Path)
     parser.add_argument("--days", type=float, default=400)
     parser.add_argument("--public", action="store_true")
+    parser.add_argument("--permission")
+    parser.add_argument("--hours", type=float, default=1)
+    parser.add_argument("--from-hours", type=float)
+    parser.add_argument("--policy")
+    parser.add_argument("--account", action="store_true")
+    parser.add_argument("--from", dest="source", type=Path)
     args = parser.parse_args()
     if args.verb == "vectors":
         vectors()
@@ -69,7 +86,7 @@ def main():
         known = {one.id: one.access_policy for one in found["signed_identifiers"]}
         if args.verb == "policy":
             until = datetime.now(timezone.utc) + timedelta(days=args.days)
-            known[args.name] = AccessPolicy(permission="rwdl", start=datetime(2020, 1, 1, tzinfo=timezone.utc), expiry=until)
+            known[args.name] = AccessPolicy(permission=args.permission or "rwdl", start=datetime(2020, 1, 1, tzinfo=timezone.utc), expiry=until)
             container.set_container_access_policy(known, public_access="blob" if args.public else None)
             return
         shown = {name: [str(policy.permission), str(policy.start), str(policy.expiry)] for name, policy in known.items()}
@@ -85,8 +102,24 @@ def main():
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(container.download_blob(name).readall())
         return
-    expiry = datetime.now(timezone.utc) + timedelta(hours=1)
-    print(generate_container_sas(ACCOUNT, args.container, KEY, permission=ContainerSasPermissions(read=True), expiry=expiry))
+    if args.verb in ("put", "remove"):
+        blob = BlobServiceClient(args.url, credential=KEY).get_blob_client(args.container, args.name)
+        if args.verb == "put":
+            blob.upload_blob(args.source.read_bytes(), overwrite=True)
+        else:
+            blob.delete_blob()
+        return
+    now = datetime.now(timezone.utc)
+    expiry, letters = now + timedelta(hours=args.hours), args.permission or "r"
+    start = None if args.from_hours is None else now + timedelta(hours=args.from_hours)
+    if args.account:
+        types, permission = ResourceTypes(container=True, object=True), AccountSasPermissions.from_string(letters)
+        print(generate_account_sas(ACCOUNT, KEY, types, permission, expiry, start=start))
+    elif args.policy:
+        print(generate_container_sas(ACCOUNT, args.container, KEY, policy_id=args.policy))
+    else:
+        permission = ContainerSasPermissions.from_string(letters)
+        print(generate_container_sas(ACCOUNT, args.container, KEY, permission=permission, expiry=expiry, start=start))
 
 
 if __name__ == "__main__":

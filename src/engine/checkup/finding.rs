@@ -58,6 +58,10 @@ impl Findings {
         more.into_iter().for_each(|finding| self.add(finding));
     }
 
+    pub(super) fn has(&self, code: &str) -> bool {
+        self.found.iter().any(|finding| finding.code == code)
+    }
+
     /// The worst first; otherwise in the order of their codes and places, whatever was read first.
     pub(super) fn sorted(mut self) -> (Vec<Finding>, u64) {
         self.found.sort();

@@ -80,8 +80,8 @@ pub(crate) async fn check_up(job: &Job, store: &Store, asked: Asked, depth: Dept
     findings.extend(host_name(store));
     let (mut reader, share) = reader_of(job, store, asked, &mut findings).await?;
     let mut read = read_dataset(&reader, &mut findings).await;
-    if read.is_none() && reader.is_anonymous() {
-        // What the files are like is worth knowing, too.
+    if read.is_none() && findings.has("refused") {
+        // What the files are like is worth knowing, too. A service that cannot be reached would not be reached again.
         reader = Reader::Own(store.clone());
         let mut unheard = Findings::default();
         read = read_dataset(&reader, &mut unheard).await;
@@ -261,7 +261,9 @@ async fn check_manifest(job: &Job, reader: &Reader, manifest: &Manifest, depth: 
             .buffered(CHECK_PARTS_AT_ONCE)
             .collect()
             .await;
-        let written = checks.iter().filter_map(|check| check.facts?.modified).max();
+        // Who touched a part says nothing of the alias.
+        let good = checks.iter().filter(|check| check.found.is_empty());
+        let written = good.filter_map(|check| check.facts?.modified).max();
         findings.extend(checks.into_iter().flat_map(|check| check.found));
         findings.extend(check_columns(reader, &table).await);
         if job.alias && !entry.parts.is_empty() {

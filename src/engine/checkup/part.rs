@@ -1,5 +1,6 @@
 //! One part of a table, as a reader gets it: its size, its bytes, what is in it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 
@@ -19,6 +20,9 @@ use crate::store::{Facts, Reader, Unread};
 
 /// A part whose file is gone, or has another size, is written anew by the next run that makes its table.
 const AGAIN: &str = "run the job again, with `--full` where its table is incremental";
+
+/// Columns that a finding names.
+const COLUMNS_NAMED: usize = 5;
 
 /// What was found in a part, and when it was written.
 pub(super) struct PartCheck {
@@ -125,7 +129,7 @@ async fn check_parquet(
             }
         }
     }
-    found.extend(breaches.iter().map(|breach| of_breach(path, breach)));
+    found.extend(of_breaches(path, &breaches));
     Ok(())
 }
 
@@ -231,7 +235,7 @@ async fn check_csv(
                 found.push(error("csv_rows", path, what, AGAIN));
             }
             if depth == Depth::Values {
-                found.extend(texts.iter().map(|breach| of_breach(path, breach)));
+                found.extend(of_breaches(path, &texts));
             }
         }
         Err(unreadable) => {
@@ -242,58 +246,104 @@ async fn check_csv(
     Ok(())
 }
 
-/// A difference from the profile in words.
-fn of_breach(path: &str, breach: &Breach) -> Finding {
-    let foreign = "haul does not write such files: let no other program write there, and run the job again";
-    match breach {
-        Breach::Version(version) => {
-            error("parquet_version", path, format!("the file's format version is {version}, not 1"), foreign)
+/// Differences from the profile in words; what is the same of several columns is one finding.
+fn of_breaches(path: &str, breaches: &BTreeSet<Breach>) -> Vec<Finding> {
+    let mut of_columns: BTreeMap<(Kind, &str), Vec<&str>> = BTreeMap::new();
+    let mut found = Vec::new();
+    for breach in breaches {
+        let (kind, detail, column) = match breach {
+            Breach::Nested { column } => (Kind::Nested, "", column),
+            Breach::Utc { column } => (Kind::Utc, "", column),
+            Breach::Compression { column, found } => (Kind::Compression, found.as_str(), column),
+            Breach::Encoding { column, found } => (Kind::Encoding, found.as_str(), column),
+            Breach::PageVersion { column } => (Kind::PageVersion, "", column),
+            Breach::Version(_)
+            | Breach::ArrowSchema
+            | Breach::Columns { .. }
+            | Breach::Type { .. }
+            | Breach::Group { .. }
+            | Breach::Years { .. }
+            | Breach::Texts { .. }
+            | Breach::Pages { .. } => {
+                found.extend(of_breach(path, breach));
+                continue;
+            }
+        };
+        of_columns.entry((kind, detail)).or_default().push(column);
+    }
+    found.extend(of_columns.iter().map(|((kind, detail), columns)| of_kind(path, *kind, detail, columns)));
+    found
+}
+
+/// What several columns may have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Nested,
+    Utc,
+    Compression,
+    Encoding,
+    PageVersion,
+}
+
+const FOREIGN: &str = "haul does not write such files: let no other program write there, and run the job again";
+
+fn of_kind(path: &str, kind: Kind, detail: &str, columns: &[&str]) -> Finding {
+    let named: Vec<String> = columns.iter().take(COLUMNS_NAMED).map(|column| format!("`{column}`")).collect();
+    let more = columns.len() - named.len();
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let (noun, is, has) = if columns.len() == 1 { ("column", "is", "has") } else { ("columns", "are", "have") };
+    let which = format!("{noun} {}{more}", named.join(", "));
+    let (code, what) = match kind {
+        Kind::Nested => ("nested_column", format!("{which} {is} nested, which no flat table takes")),
+        Kind::Utc => (
+            "timestamp_utc",
+            format!("{which} {is} adjusted to UTC: Power BI Desktop shifts such times by its own zone"),
+        ),
+        Kind::Compression => ("compression", format!("{which} {is} compressed with {detail}: gateways know Snappy")),
+        Kind::Encoding => ("encoding", format!("{which} {has} the encoding {detail}: older gateways fail on it")),
+        Kind::PageVersion => {
+            ("page_version", format!("{which} {has} data pages of version 2: older gateways fail on them"))
         }
-        Breach::ArrowSchema => warning("arrow_schema", path, "the footer holds a schema of Arrow's own", foreign),
+    };
+    error(code, path, what, FOREIGN)
+}
+
+/// `None` = it is one that columns may have in common.
+fn of_breach(path: &str, breach: &Breach) -> Option<Finding> {
+    Some(match breach {
+        Breach::Version(version) => {
+            error("parquet_version", path, format!("the file's format version is {version}, not 1"), FOREIGN)
+        }
+        Breach::ArrowSchema => warning("arrow_schema", path, "the footer holds a schema of Arrow's own", FOREIGN),
         Breach::Columns { found, expected } => {
             let what = format!("its columns are {found}; the manifest says {expected}");
-            error("columns_differ", path, what, foreign)
-        }
-        Breach::Nested { column } => {
-            let what = format!("column `{column}` is nested, which Power Query shows as a record or not at all");
-            error("nested_column", path, what, foreign)
-        }
-        Breach::Utc { column } => {
-            let what = format!("column `{column}` is adjusted to UTC: Power BI Desktop shifts it by its own zone");
-            error("timestamp_utc", path, what, foreign)
+            error("columns_differ", path, what, FOREIGN)
         }
         Breach::Type { column, found, expected } => {
             let what = format!("column `{column}` is stored as {found}, which is no {expected} of the profile");
-            error("column_type", path, what, foreign)
-        }
-        Breach::Compression { column, found } => {
-            let what = format!("column `{column}` is compressed with {found}: gateways know Snappy");
-            error("compression", path, what, foreign)
-        }
-        Breach::Encoding { column, found } => {
-            let what = format!("column `{column}` has the encoding {found}: older gateways fail on it");
-            error("encoding", path, what, foreign)
-        }
-        Breach::PageVersion { column } => {
-            let what = format!("column `{column}` has data pages of version 2: older gateways fail on them");
-            error("page_version", path, what, foreign)
+            error("column_type", path, what, FOREIGN)
         }
         Breach::Group { rows, bytes } => {
             let what = format!("a row group has {rows} rows in {bytes} bytes, which takes much memory");
-            warning("row_group_too_large", path, what, foreign)
+            warning("row_group_too_large", path, what, FOREIGN)
         }
         Breach::Years { column, from, to } => super::years(path, column, from, to),
         Breach::Texts { column, count, longest } => {
             let what = format!(
-                "column `{column}` has {count} texts of more than 32,766 characters, the longest of {longest}: a model cuts them in silence"
+                "column `{column}` has {count} texts of more than 32,766 characters, the longest of {longest}: a model \
+                 cuts them in silence"
             );
             let cure =
                 "`destination.profile: powerbi` cuts and counts them; `drop` the field, or set `long_text: fail`";
             warning("text_too_long", path, what, cure)
         }
         Breach::Pages { column, why } => {
-            let what = format!("the pages of column `{column}` cannot be read: {why}");
-            error("part_unread", path, what, AGAIN)
+            error("part_unread", path, format!("the pages of column `{column}` cannot be read: {why}"), AGAIN)
         }
-    }
+        Breach::Nested { .. }
+        | Breach::Utc { .. }
+        | Breach::Compression { .. }
+        | Breach::Encoding { .. }
+        | Breach::PageVersion { .. } => return None,
+    })
 }

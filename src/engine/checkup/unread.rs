@@ -19,8 +19,10 @@ fn cure_of(code: Option<&str>) -> &'static str {
         Some("AuthorizationResourceTypeMismatch" | "AuthorizationServiceMismatch") => {
             "the SAS of the account does not cover blobs: make a share with `haul share create JOBFILE`"
         }
+        // The emulator says it of wrong signatures, too.
         Some("AuthorizationFailure") => {
-            "the account's firewall does not let this address in: the Power BI service needs public network access"
+            "the account's firewall does not let this address in (the Power BI service needs public network access), or the \
+             signature is wrong, or the share has ended or was revoked: `haul share list JOBFILE`"
         }
         Some("PublicAccessNotPermitted" | "ResourceNotFound" | "NoAuthenticationInformation") => {
             "the signature did not arrive: paste all of it, from `sv` to `sig`"
