@@ -242,10 +242,17 @@ fn what_stands_beside_the_parts_is_looked_at() {
     expect(local.check(&["--json"]), &["warning alias_missing"], "which repairs it");
     local.place.haul(&["run", &local.file]).expect_code(0);
     expect(local.check(&["--json"]), &[], "");
-    // An alias from before the part, of the same size.
-    let past = std::time::SystemTime::now() - Duration::from_secs(3_600);
-    let file = std::fs::File::options().write(true).open(&alias).expect("the alias");
-    file.set_modified(past).expect("its time");
+    // An alias from before the part, of the same size; one that is only older by the clock shows the same.
+    let past = || {
+        let file = std::fs::File::options().write(true).open(&alias).expect("the alias");
+        file.set_modified(std::time::SystemTime::now() - Duration::from_secs(3_600)).expect("its time");
+    };
+    past();
+    expect(local.check(&["--json"]), &[], "");
+    let mut other = std::fs::read(&alias).expect("the alias");
+    other[10] ^= 1;
+    std::fs::write(&alias, &other).expect("written");
+    past();
     expect(local.check(&["--json"]), &["warning alias_stale"], "which repairs it");
     local.place.haul(&["run", &local.file]).expect_code(0);
     expect(local.check(&["--json"]), &[], "");

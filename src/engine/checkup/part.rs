@@ -172,6 +172,22 @@ pub(super) async fn read_all(reader: &Reader, path: &str, range: std::ops::Range
     Ok(whole)
 }
 
+/// The checksum of a file of so many bytes.
+pub(super) async fn sha256_of(reader: &Reader, path: &str, bytes: u64) -> Result<String, Unread> {
+    let mut digest = Context::new(&SHA256);
+    let mut at = 0;
+    while at < bytes {
+        let end = (at + CHECK_PIECE_BYTES).min(bytes);
+        digest.update(&reader.piece(path, at..end).await?);
+        at = end;
+    }
+    Ok(shown(digest))
+}
+
+fn shown(digest: Context) -> String {
+    digest.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// The whole part in a temporary file, with its checksum proved. `None` = it is not looked into.
 async fn whole(reader: &Reader, part: &Part, found: &mut Vec<Finding>) -> Result<Option<File>, Ended> {
     if part.bytes > CHECK_PART_BYTES_MAX {
@@ -190,8 +206,7 @@ async fn whole(reader: &Reader, part: &Part, found: &mut Vec<Finding>) -> Result
         at = end;
     }
     file.seek(SeekFrom::Start(0))?;
-    let sha256: String = digest.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    if sha256 != part.sha256 {
+    if shown(digest) != part.sha256 {
         let what = "its bytes are not those of the manifest (SHA-256)";
         // One of the same size counts as known, and would stay.
         found.push(error(
