@@ -575,6 +575,39 @@ fn the_address_itself_is_looked_at() {
 }
 
 #[test]
+fn every_answer_of_the_service_has_its_cure() {
+    let answers = |status: u16, code: &'static str| {
+        Server::start(move |_, _| support::server::status(status, "").with("x-ms-error-code", code))
+    };
+    let check = |status: u16, code: &'static str, codes: &[&str], cure: &str| {
+        let service = answers(status, code);
+        let place = Workplace::new()
+            .env("AZURE_STORAGE_ACCOUNT_NAME", "contoso")
+            .env("AZURE_STORAGE_SAS_TOKEN", "sv=2023-11-03&sp=r&sig=eHh4")
+            .env("AZURE_STORAGE_ENDPOINT", &service.url)
+            .env("AZURE_ALLOW_HTTP", "true");
+        let text = job("http://127.0.0.1:1", "", STREAM).replace("url: out", "url: az://reports/exports");
+        let file = place.file("job.yaml", &text);
+        let signature = "canaryQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
+        let sas = place.file("sas.txt", &format!("sv=2023-11-03&sr=c&sp=r&se=2999-01-01T00:00:00Z&sig={signature}"));
+        let done = place.haul(&["powerbi", "check", &file, "--json", "--sas-file", &sas]);
+        let asked = service.asked();
+        assert!(asked[0].target.contains("&sig=canary"), "{}", asked[0].target);
+        assert!(asked[0].header("authorization").is_none(), "an anonymous reader has nothing but its signature");
+        expect(done, codes, cure);
+    };
+    check(403, "AuthenticationFailed", &["error refused"], "take the signature once more");
+    check(403, "AuthorizationPermissionMismatch", &["error refused"], "does not allow to read this");
+    check(403, "AuthorizationSourceIPMismatch", &["error refused"], "make one without a range");
+    check(401, "NoAuthenticationInformation", &["error refused"], "the signature did not arrive");
+    check(409, "PublicAccessNotPermitted", &["error refused"], "the signature did not arrive");
+    check(409, "BlobArchived", &["error refused"], "bring it back");
+    check(403, "SomethingNew", &["error refused"], "who may read there");
+    check(404, "ContainerNotFound", &["error not_published"], "publishes one");
+    check(503, "ServerBusy", &["error unreachable"], "try again later");
+}
+
+#[test]
 fn what_cannot_be_checked_is_said() {
     let local = Local::publish("");
     local.check(&["--share", "haul-x"]).expect_code(2).expect_says(&["is no container of Azure Blob"]);
