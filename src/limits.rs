@@ -396,3 +396,28 @@ pub(crate) const SHARE_LINKS_MAX: usize = 50;
 pub(crate) const DATA_READS_MAX: usize = 64;
 /// Tries to read a file that is replaced meanwhile: aliases and the pointer are, once a run.
 pub(crate) const DATA_TRIES_MAX: usize = 3;
+/// Tries of one request of a check; a check that somebody waits for tells what is wrong instead of waiting.
+pub(crate) const CHECK_TRIES_MAX: usize = 3;
+/// Bytes of one such request: few requests for a part of 64 MiB, and little memory with several at once.
+pub(crate) const CHECK_PIECE_BYTES: u64 = 4 * 1024 * 1024;
+/// One such request, whole: 35 KB a second.
+pub(crate) const CHECK_PIECE_WAIT_MAX: Duration = Duration::from_secs(120);
+/// Parts that are checked at once: each waits for the service most of the time.
+pub(crate) const CHECK_PARTS_AT_ONCE: usize = 4;
+/// A pointer, a manifest or a list of columns: one of 100,000 parts has some 40 MiB.
+pub(crate) const CHECK_DOCUMENT_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// The footer of a Parquet file: one of 2,000 columns and 100 row groups has some 30 MiB.
+pub(crate) const CHECK_FOOTER_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// A part that is read whole; a larger one is too large for Power BI by far, and only its footer is looked at.
+pub(crate) const CHECK_PART_BYTES_MAX: u64 = 512 * 1024 * 1024;
+/// By so much a part may pass PART_BYTES_MAX: it is closed by an estimate, and what waits in its last row group is
+/// compressed only then.
+pub(crate) const PART_SLACK_BYTES: u64 = 4 * 1024 * 1024;
+/// What a check finds and tells; more says nothing new.
+pub(crate) const CHECK_FINDINGS_MAX: usize = 500;
+/// A file with a signature.
+pub(crate) const SAS_FILE_BYTES_MAX: u64 = 64 * 1024;
+/// UTF-16 units of a text that a model of Power BI keeps.
+pub(crate) const MODEL_TEXT_UNITS_MAX: usize = 32_766;
+/// A share that ends within this time is told of: runs extend those of haul long before.
+pub(crate) const CHECK_SHARE_ENDS_SOON: Duration = Duration::from_secs(7 * 86_400);

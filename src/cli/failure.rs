@@ -17,6 +17,8 @@ pub(super) enum Exit {
     Held = 4,
     Login = 5,
     Skipped = 6,
+    /// A check found something.
+    Found = 7,
     Temporary = 75,
     Interrupted = 130,
     Terminated = 143,

@@ -3,6 +3,7 @@
 //! without a `WalkEnd`, no publication without every table sealed and the lease of the job held.
 
 mod alias;
+mod checkup;
 mod context;
 mod credential;
 mod cursors;
@@ -45,6 +46,7 @@ mod watch;
 mod watchdog;
 mod write;
 
+pub(crate) use checkup::{Asked, Checkup, Depth, Finding, Severity, check_up};
 pub(crate) use context::{Context, OpenError, Purpose, Settings, open_store};
 pub(crate) use credential::{issuer_of, open_issuer};
 pub(crate) use cursors::{CursorChange, Cursors, change_cursors, load_cursors};

@@ -8,11 +8,13 @@
 
 mod concat;
 mod csv;
+mod csv_check;
 mod double;
 mod encode;
 mod error;
 mod groups;
 mod parquet;
+mod profile;
 mod read;
 mod spelling;
 mod storage;
@@ -20,7 +22,9 @@ mod storage;
 mod tests;
 
 pub(crate) use concat::concat;
+pub(crate) use csv_check::{CsvContent, csv_content, csv_start};
 pub(crate) use encode::Encoder;
 pub(crate) use error::Error;
 pub(crate) use groups::{Groups, footer_bytes};
+pub(crate) use profile::{Breach, Footer, TAIL_BYTES, YEARS, footer_length, long_texts};
 pub(crate) use read::{footer_facts, read_parquet, read_parquet_columns};

@@ -6,6 +6,8 @@
 //! This room does not know rows, columns' values or where they came from.
 
 mod error;
+mod foreign;
+mod given;
 mod held;
 mod history;
 pub(crate) mod layout;
@@ -24,11 +26,13 @@ mod stage;
 mod sweep;
 
 pub(crate) use error::Error;
+pub(crate) use foreign::{Facts, Reader, Unread};
+pub(crate) use given::{GivenSas, Spoiled};
 pub(crate) use history::Snapshots;
 pub(crate) use open::{Store, open_unrepeated};
 pub(crate) use policies::{Policy, SHARE_DAYS_DEFAULT, SHARE_DAYS_MAX, Wanted, days_from};
 pub(crate) use probe::{Probed, probe_conditions};
-pub(crate) use publish::Current;
+pub(crate) use publish::{Current, parse};
 pub(crate) use reader::{sas_end, sas_version};
 pub(crate) use served::{Described, LINK_VERSION, LinkKey, Pieces};
 pub(crate) use share::{DELEGATED_DAYS_MAX, Former, PRESIGNED_DAYS_MAX, ShareError};

@@ -43,9 +43,7 @@ impl Policy {
     /// The terms of a new share of haul's: `haul-sales-90d-…`, with an `l` behind the days where readers may list, and an `f` where
     /// they see the job's folder only.
     pub(crate) fn new(job: &str, wanted: Wanted, end: DateTime<Utc>) -> Self {
-        let job: String =
-            job.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
-        let job = job.get(..ID_JOB_CHARS_MAX).unwrap_or(&job);
+        let job = named_as(job);
         let marks = format!("{}{}", if wanted.lists { "l" } else { "" }, if wanted.is_folder_only { "f" } else { "" });
         let unique = ulid::Ulid::generate().to_string().to_ascii_lowercase();
         // Its random end.
@@ -71,6 +69,12 @@ impl Policy {
             }
             _ => Wanted { days: SHARE_DAYS_DEFAULT, lists: false, is_folder_only: false },
         }
+    }
+
+    /// Whether it is one of ours, made for this job.
+    pub(crate) fn is_of(&self, job: &str) -> bool {
+        // Behind the job stand the days and what makes the name its own.
+        self.id.rsplitn(3, '-').nth(2) == Some(&format!("{OURS}{}", named_as(job)))
     }
 
     /// For how many days it is made and extended.
@@ -120,15 +124,31 @@ impl Policy {
 
     /// When it ends. `None` = it does not say.
     pub(crate) fn expires_at(&self) -> Option<DateTime<Utc>> {
-        let text = self.expiry.as_deref()?;
-        let minutes = |text: &str| format!("{}:00Z", text.strip_suffix('Z')?).parse().ok();
-        let day = |text: &str| Some(text.parse::<NaiveDate>().ok()?.and_time(NaiveTime::MIN).and_utc());
-        text.parse().ok().or_else(|| minutes(text)).or_else(|| day(text))
+        instant(self.expiry.as_deref()?)
+    }
+
+    /// When it begins. `None` = it does not say.
+    pub(crate) fn begins_at(&self) -> Option<DateTime<Utc>> {
+        instant(self.start.as_deref()?)
     }
 
     pub(crate) fn end_at(&mut self, at: DateTime<Utc>) {
         self.expiry = Some(at.to_rfc3339_opts(SecondsFormat::Secs, true));
     }
+}
+
+/// An instant as the service spells it, or takes it
+/// (<https://learn.microsoft.com/rest/api/storageservices/formatting-datetime-values>).
+pub(super) fn instant(text: &str) -> Option<DateTime<Utc>> {
+    let minutes = |text: &str| format!("{}:00Z", text.strip_suffix('Z')?).parse().ok();
+    let day = |text: &str| Some(text.parse::<NaiveDate>().ok()?.and_time(NaiveTime::MIN).and_utc());
+    text.parse().ok().or_else(|| minutes(text)).or_else(|| day(text))
+}
+
+/// A job's name as names of policies hold it.
+fn named_as(job: &str) -> String {
+    let letter = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+    job.chars().map(letter).take(ID_JOB_CHARS_MAX).collect()
 }
 
 /// The longest that a share is made for at once.
@@ -279,6 +299,8 @@ mod tests {
             assert_eq!(named(id, "r").days(), SHARE_DAYS_DEFAULT, "{id}");
         }
         assert!(!named("report", "r").is_ours());
+        let made = Policy::new("sales", Wanted { days: 90, lists: true, is_folder_only: false }, Utc::now());
+        assert!(made.is_of("sales") && !made.is_of("sale") && !made.is_of("sales-eu"));
     }
 
     #[test]

@@ -159,7 +159,8 @@ pub(super) fn text_of<T: Serialize>(value: &T) -> Bytes {
     text.into()
 }
 
-pub(super) fn parse<T: DeserializeOwned>(path: &str, content: &[u8]) -> Result<T, Error> {
+/// Reads a document of the dataset; a later format than this haul knows is refused.
+pub(crate) fn parse<T: DeserializeOwned>(path: &str, content: &[u8]) -> Result<T, Error> {
     let wrong = |why: String| Error::Unreadable { path: path.to_owned(), why };
     #[derive(serde::Deserialize)]
     struct Versioned {

@@ -2,6 +2,9 @@
 
     blob.py container --url URL --name NAME [--ca FILE]
     blob.py sas --url URL --container NAME      prints a read-only SAS of the container
+                [--permission rwdl] [--hours N] [--from-hours N] [--policy ID] [--account]      other ones; --account: of the whole account
+    blob.py put --url URL --container NAME --name BLOB --from FILE
+    blob.py remove --url URL --container NAME --name BLOB
     blob.py get --url URL --container NAME --to FOLDER      copies every blob below the folder
     blob.py policies --url URL --container NAME             prints the stored access policies and who may read without any
     blob.py policy --url URL --container NAME --name ID [--days N | --seconds N] [--may RWDL] [--public]
@@ -23,7 +26,16 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from azure.core.exceptions import HttpResponseError
-from azure.storage.blob import AccessPolicy, BlobServiceClient, ContainerSasPermissions, UserDelegationKey, generate_container_sas
+from azure.storage.blob import (
+    AccessPolicy,
+    AccountSasPermissions,
+    BlobServiceClient,
+    ContainerSasPermissions,
+    ResourceTypes,
+    UserDelegationKey,
+    generate_account_sas,
+    generate_container_sas,
+)
 from azure.storage.blob._shared_access_signature import BlobSharedAccessSignature
 
 # Published by Microsoft for the emulator; no secret.
@@ -117,7 +129,8 @@ def tried(args):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("verb", choices=["container", "sas", "get", "policies", "policy", "vectors", "delegated", "try"])
+    verbs = ["container", "sas", "get", "put", "remove", "policies", "policy", "vectors", "delegated", "try"]
+    parser.add_argument("verb", choices=verbs)
     parser.add_argument("--url")
     parser.add_argument("--name")
     parser.add_argument("--container")
@@ -129,6 +142,12 @@ def main():
     parser.add_argument("--prefix")
     parser.add_argument("--sas")
     parser.add_argument("--ca")
+    parser.add_argument("--permission")
+    parser.add_argument("--hours", type=float, default=1)
+    parser.add_argument("--from-hours", type=float)
+    parser.add_argument("--policy")
+    parser.add_argument("--account", action="store_true")
+    parser.add_argument("--from", dest="source", type=Path)
     args = parser.parse_args()
     if args.verb in ("vectors", "delegated"):
         {"vectors": vectors, "delegated": delegated}[args.verb]()
@@ -144,7 +163,7 @@ def main():
             left = timedelta(days=args.days) if args.seconds is None else timedelta(seconds=args.seconds)
             # Others give a start; haul gives none.
             start = None if args.name.startswith("haul-") else datetime(2020, 1, 1, tzinfo=timezone.utc)
-            may = args.may or ("rwdl" if start else "r")
+            may = args.may or args.permission or ("rwdl" if start else "r")
             known[args.name] = AccessPolicy(permission=may, start=start, expiry=datetime.now(timezone.utc) + left)
             container.set_container_access_policy(known, public_access="blob" if args.public else None)
             return
@@ -162,8 +181,24 @@ def main():
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(container.download_blob(name).readall())
         return
-    expiry = datetime.now(timezone.utc) + timedelta(hours=1)
-    print(generate_container_sas(ACCOUNT, args.container, KEY, permission=ContainerSasPermissions(read=True), expiry=expiry))
+    if args.verb in ("put", "remove"):
+        blob = BlobServiceClient(args.url, credential=KEY).get_blob_client(args.container, args.name)
+        if args.verb == "put":
+            blob.upload_blob(args.source.read_bytes(), overwrite=True)
+        else:
+            blob.delete_blob()
+        return
+    now = datetime.now(timezone.utc)
+    expiry, letters = now + timedelta(hours=args.hours), args.permission or "r"
+    start = None if args.from_hours is None else now + timedelta(hours=args.from_hours)
+    if args.account:
+        types, permission = ResourceTypes(container=True, object=True), AccountSasPermissions.from_string(letters)
+        print(generate_account_sas(ACCOUNT, KEY, types, permission, expiry, start=start))
+    elif args.policy:
+        print(generate_container_sas(ACCOUNT, args.container, KEY, policy_id=args.policy))
+    else:
+        permission = ContainerSasPermissions.from_string(letters)
+        print(generate_container_sas(ACCOUNT, args.container, KEY, permission=permission, expiry=expiry, start=start))
 
 
 if __name__ == "__main__":

@@ -14,8 +14,8 @@ pub(super) use self::daemon::{
     ScheduleNextArgs, ScheduleVerb, ServeArgs,
 };
 pub(super) use self::powerbi::{
-    IncrementalArgs, KitArgs, PowerbiArgs, PowerbiDataflowArgs, PowerbiMArgs, PowerbiPbidsArgs, PowerbiPbipArgs,
-    PowerbiRefreshArgs, PowerbiVerb, WayArgs,
+    IncrementalArgs, KitArgs, PowerbiArgs, PowerbiCheckArgs, PowerbiDataflowArgs, PowerbiMArgs, PowerbiPbidsArgs,
+    PowerbiPbipArgs, PowerbiRefreshArgs, PowerbiVerb, WayArgs,
 };
 pub(super) use self::share::{
     ShareArgs, ShareCreateArgs, ShareExtendArgs, ShareRevokeArgs, ShareRotateArgs, ShareShowArgs, ShareVerb,
@@ -34,6 +34,7 @@ Exit codes:
   4    held: a person must decide
   5    a login is needed: `haul login`
   6    skipped: another run of the job is going on
+  7    found: `haul powerbi check` has something to tell
   75   temporary failure: trying again is useful
   130  stopped by Ctrl-C
   143  stopped by SIGTERM";

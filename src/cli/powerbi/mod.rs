@@ -1,5 +1,6 @@
 //! `haul powerbi`: queries, projects and dataflows that read the published tables.
 
+mod check;
 mod refresh;
 mod written;
 
@@ -29,6 +30,7 @@ pub(super) async fn run(around: Surroundings, args: PowerbiArgs) -> Result<Exit,
         PowerbiVerb::Pbip(args) => project(output, args).await,
         PowerbiVerb::Dataflow(args) => dataflow(output, args).await,
         PowerbiVerb::Pbids(args) => data_source(output, args).await,
+        PowerbiVerb::Check(args) => check::run(output, args).await,
         PowerbiVerb::Refresh(args) => refresh::run(around, args).await,
     }
 }

@@ -121,6 +121,13 @@ impl Shares {
         Ok(Sas::sign(&self.key, &self.account.opened(is_folder_only), &policy.id))
     }
 
+    /// Signs for a policy of this name, whoever made it, and whether it is there or not: for whoever sees what a reader with that
+    /// signature sees.
+    pub(crate) fn sign_for(&self, policy: &str) -> Sas {
+        let named = Policy { id: policy.to_owned(), start: None, expiry: None, permissions: None };
+        Sas::sign(&self.key, &self.account.opened(named.wanted().is_folder_only), policy)
+    }
+
     /// All stored access policies of the container, those of others, too.
     pub(crate) async fn list(&self) -> Result<Vec<Policy>, Error> {
         Ok(bounded(self.patiently(|| self.read())).await?.policies)

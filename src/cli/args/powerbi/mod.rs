@@ -1,5 +1,6 @@
 //! The arguments of `haul powerbi`, with their help.
 
+mod check;
 mod refresh;
 
 use std::path::PathBuf;
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use url::Url;
 
+pub(in crate::cli) use self::check::PowerbiCheckArgs;
 pub(in crate::cli) use self::refresh::PowerbiRefreshArgs;
 use super::JobArgs;
 use crate::powerbi::Ranged;
@@ -36,6 +38,8 @@ pub(in crate::cli) enum PowerbiVerb {
     Dataflow(PowerbiDataflowArgs),
     /// A file that opens Desktop at the address; it holds no query and no signature
     Pbids(PowerbiPbidsArgs),
+    /// Read the published dataset as Power BI would, and tell what is wrong and what helps
+    Check(PowerbiCheckArgs),
     /// Refresh the semantic models and dataflows of the job, and show what came of it
     Refresh(PowerbiRefreshArgs),
 }
