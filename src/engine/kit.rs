@@ -61,8 +61,8 @@ impl KitFailure {
         Some(match self {
             KitFailure::Unpublished { .. } => "run the job first: `haul run JOBFILE`".to_owned(),
             KitFailure::NoAddress { .. } => {
-                "give the address of the job's folder with `--address URL`: that of a site which serves the bucket, or a \
-                 link of `haul serve`; one signed link a file, as `haul share` makes for Amazon S3, opens no folder"
+                "give the address of the job's folder with `--address URL`, that of a site which serves the bucket, or a \
+                 signed link of `haul serve` with `--address-file FILE`; one signed link a file, as `haul share` makes for Amazon S3, opens no folder"
                     .to_owned()
             }
             KitFailure::Address { .. } => "it is like https://files.example.com/tables/sales".to_owned(),
