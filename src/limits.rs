@@ -421,3 +421,6 @@ pub(crate) const SAS_FILE_BYTES_MAX: u64 = 64 * 1024;
 pub(crate) const MODEL_TEXT_UNITS_MAX: usize = 32_766;
 /// A share that ends within this time is told of: runs extend those of haul long before.
 pub(crate) const CHECK_SHARE_ENDS_SOON: Duration = Duration::from_secs(7 * 86_400);
+
+/// An address for readers that is read from a file: browsers and servers take few thousand characters.
+pub(crate) const ADDRESS_BYTES_MAX: u64 = 16 * 1024;

@@ -4,10 +4,12 @@ mod check;
 mod refresh;
 mod written;
 
+use std::io::Read as _;
 use std::path::Path;
 
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 use self::written::Change;
 use super::Surroundings;
@@ -20,8 +22,12 @@ use super::output::{Output, columns};
 use super::signals::{interrupted, until_signalled};
 use crate::engine::{KitFailure, KitWishes, LoadedKit, load_kit, open_store};
 use crate::job::load;
+use crate::limits::ADDRESS_BYTES_MAX;
 use crate::powerbi::m::{self, Variant};
 use crate::powerbi::{Reach, TextFile, dataflow, pbids, pbip, query_files};
+
+/// The parameter with the name of the share.
+const POLICY: &str = "SasPolicy";
 
 pub(super) async fn run(around: Surroundings, args: PowerbiArgs) -> Result<Exit, Failure> {
     let output = around.output;
@@ -42,13 +48,19 @@ async fn queries(output: Output, args: PowerbiMArgs) -> Result<Exit, Failure> {
         ([only], Variant::SelfContained) if !args.kit.tables.is_empty() => vec![m::query(&loaded.kit, only, variant)],
         _ => m::queries(&loaded.kit, variant),
     };
+    let pollings = m::pollings(&loaded.kit);
     if let Some(folder) = &args.out {
-        return write(output, &loaded, folder, "m", &query_files(&queries), args.force, &[]);
+        let mut files = query_files(&queries);
+        files.extend(query_files(&pollings).into_iter().map(|file| file.below("polling")));
+        return write(output, &loaded, folder, "m", &files, args.force, &[]);
     }
     if output.is_json {
-        let queries: Vec<Value> =
-            queries.iter().map(|query| json!({ "name": query.name, "text": query.text })).collect();
-        output.json(&document(&loaded, &[], "queries", Value::from(queries)));
+        let list = |queries: &[m::Query]| -> Value {
+            queries.iter().map(|query| json!({ "name": query.name, "text": query.text })).collect()
+        };
+        let mut document = document(&loaded, &[], "queries", list(&queries));
+        document["polling"] = list(&pollings);
+        output.json(&document);
         return Ok(Exit::Done);
     }
     match &queries[..] {
@@ -65,9 +77,17 @@ async fn project(output: Output, args: PowerbiPbipArgs) -> Result<Exit, Failure>
     if let Some(text) = written::read(&parameters)? {
         let known = pbip::parameter_values(&text);
         // Another policy has another signature.
-        let is_same = args.kit.way.share.is_none() || args.kit.way.share.as_ref() == known.get("SasPolicy");
-        if is_same {
-            loaded.kit.reach.fill(&known);
+        let is_same = args.kit.way.share.is_none() || args.kit.way.share.as_ref() == known.get(POLICY);
+        let reach = &mut loaded.kit.reach;
+        let newest = reach.parameters().into_iter().find(|(name, _)| *name == POLICY).map(|(_, id)| id.to_owned());
+        if is_same && reach.fill(&known) {
+            loaded.notes.push("the project keeps the signature that was filled in there".to_owned());
+            let kept = known.get(POLICY).map(String::as_str).unwrap_or_default();
+            if let Some(newest) = newest.filter(|newest| !newest.is_empty() && newest != kept) {
+                loaded.notes.push(format!(
+                    "it is of `{kept}`, and the share that ends last is `{newest}`; `--share {newest}` takes that one"
+                ));
+            }
         }
     }
     let project = pbip::project(&loaded.kit);
@@ -98,16 +118,38 @@ async fn data_source(output: Output, args: PowerbiPbidsArgs) -> Result<Exit, Fai
 }
 
 async fn kit(output: Output, args: &KitArgs, incremental: &IncrementalArgs) -> Result<LoadedKit, Failure> {
-    let WayArgs { share, directory, address, with_signature } = &args.way;
+    let WayArgs { share, directory, address, address_file, with_signature } = &args.way;
+    let address = match address_file {
+        Some(file) => Some(address_in(file)?),
+        None => address.clone(),
+    };
     let wishes = KitWishes {
         tables: args.tables.clone(),
         ranges: incremental.incremental.iter().cloned().collect(),
-        address: address.clone(),
+        address,
         policy: share.clone(),
         is_folder_only: *directory,
         has_signature: *with_signature,
     };
     loaded(output, &args.job, &wishes).await
+}
+
+/// An address that is no argument. No error shows what stands in the file: it may be a signature.
+fn address_in(file: &Path) -> Result<Url, Failure> {
+    let name = file.display();
+    let wrong = |error: std::io::Error| Failure::usage(format!("`{name}` cannot be read")).cause(&error);
+    let mut text = String::new();
+    let read = if file == Path::new("-") {
+        std::io::stdin().take(ADDRESS_BYTES_MAX + 1).read_to_string(&mut text)
+    } else {
+        std::fs::File::open(file).map_err(wrong)?.take(ADDRESS_BYTES_MAX + 1).read_to_string(&mut text)
+    };
+    read.map_err(wrong)?;
+    let is_long = text.len() as u64 > ADDRESS_BYTES_MAX;
+    let address = text.trim().parse().ok().filter(|_| !is_long);
+    address.ok_or_else(|| {
+        Failure::usage(format!("`{name}` holds no address")).hint("it is like https://h/tables/sales?sig=…")
+    })
 }
 
 async fn loaded(output: Output, args: &JobArgs, wishes: &KitWishes) -> Result<LoadedKit, Failure> {
@@ -185,7 +227,7 @@ fn told(output: Output, loaded: &LoadedKit, next: &[String]) {
     if reach.has_secret() {
         output.note("note: the signature stands in it, and is a password: keep it out of repositories and mails");
     } else if let Some(names) = unfilled(reach) {
-        let is_policy = reach.unfilled().contains(&"SasPolicy");
+        let is_policy = reach.unfilled().contains(&POLICY);
         let hint = if is_policy { "`haul share create JOBFILE` makes a share" } else { "`haul share show` prints it" };
         output.note(format!("note: {names} is to be filled in; {hint}"));
     }
