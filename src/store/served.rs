@@ -2,6 +2,7 @@
 //! destination; until when, its record says. It does not know HTTP.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -79,6 +80,9 @@ pub(crate) struct Described {
     raw_tag: Option<String>,
 }
 
+/// A store, and the name of a file in it.
+type Readable = (Arc<dyn ObjectStore>, Path);
+
 /// The bytes of a file, piece by piece.
 pub(crate) type Pieces = BoxStream<'static, Result<Bytes, Error>>;
 
@@ -121,9 +125,9 @@ impl Store {
     }
 
     /// `None` = a link in the folder leads somewhere else, or nothing is there.
-    fn readable(&self, path: &str) -> Result<Option<(std::sync::Arc<dyn ObjectStore>, Path)>, Error> {
+    fn readable(&self, path: &str) -> Result<Option<Readable>, Error> {
         match self.backend() {
-            Backend::Remote { store, prefix } => Ok(Some((std::sync::Arc::clone(store), below(prefix, path)))),
+            Backend::Remote { store, prefix } => Ok(Some((Arc::clone(store), below(prefix, path)))),
             Backend::Local(folder) => {
                 let real = |path: &std::path::Path| std::fs::canonicalize(path);
                 let (Ok(real_folder), Ok(real_file)) = (real(folder), real(&folder.join(path))) else {
@@ -133,7 +137,7 @@ impl Store {
                     return Ok(None);
                 }
                 let store = LocalFileSystem::new_with_prefix(&real_folder).map_err(|source| unread(path, source))?;
-                Ok(Some((std::sync::Arc::new(store), below(&Path::default(), path))))
+                Ok(Some((Arc::new(store), below(&Path::default(), path))))
             }
         }
     }

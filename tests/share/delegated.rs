@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::scene::text;
+use crate::scene::{is_near, text};
 use crate::support::rigs::{Rig, output_of};
 use crate::support::server::{Server, ok, status};
 use crate::support::tls::Authority;
@@ -35,16 +35,17 @@ struct Scene {
 }
 
 impl Scene {
-    fn start(token: &str) -> Self {
+    /// A job that logs in with these options.
+    fn start(login: &[(&str, &str)]) -> Self {
         let folder = TempDir::new().expect("a folder");
         Authority::make(folder.path(), "DNS:localhost,IP:127.0.0.1");
         let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
         let azurite = Rig::start("azurite.mjs", &["--cert", &path("server.pem"), "--key", &path("server.key")]);
         output_of("blob.py", &["container", "--url", azurite.url(), "--name", "reports", "--ca", &path("ca.pem")]);
         let source = Server::start(|_, _| ok("[{\"id\":1,\"name\":\"one\"},{\"id\":2,\"name\":\"two\"}]"));
-        let place = Workplace::new()
+        let place = login.iter().fold(Workplace::new(), |place, (name, value)| place.env(name, value));
+        let place = place
             .env("AZURE_STORAGE_ACCOUNT_NAME", azurite.text("account"))
-            .env("AZURE_STORAGE_TOKEN", token)
             .env("AZURE_STORAGE_ENDPOINT", azurite.url())
             .env("SSL_CERT_FILE", &path("ca.pem"));
         let text = job(&source.url, "", "paging: none").replace("url: out", "url: az://reports/exports");
@@ -68,7 +69,7 @@ fn field<'m>(made: &'m Value, name: &str) -> &'m str {
 #[test]
 fn a_login_of_entra_signs_for_a_week() {
     let token = token();
-    let scene = Scene::start(&token);
+    let scene = Scene::start(&[("AZURE_STORAGE_TOKEN", &token)]);
     let haul = |args: &[&str]| scene.place.haul(&[&["share", args[0], &scene.file, "--json"], &args[1..]].concat());
     scene.place.haul(&["run", &scene.file]).expect_code(0);
     for (options, list) in [(&[][..], "AuthorizationPermissionMismatch"), (&["--list"][..], "done")] {
@@ -113,6 +114,47 @@ fn a_login_of_entra_signs_for_a_week() {
     let told = told.expect_says(&["skoid", "nobody can extend it", "report's parameters"]);
     scene.place.assert_holds_none_of(&[], &[field(&second, "sig"), &token]);
     drop(told);
+}
+
+#[test]
+fn a_client_with_its_secret_signs_too() {
+    let entra = Server::start(|request, _| match request.path() {
+        path if path == format!("/{TENANT}/oauth2/v2.0/token") => {
+            ok(json!({ "access_token": token(), "token_type": "Bearer", "expires_in": 3_600 }).to_string())
+        }
+        _ => status(404, ""),
+    });
+    let scene = Scene::start(&[
+        ("AZURE_STORAGE_CLIENT_ID", "haul"),
+        ("AZURE_STORAGE_CLIENT_SECRET", "canary-client-secret"),
+        ("AZURE_STORAGE_TENANT_ID", TENANT),
+        ("AZURE_STORAGE_AUTHORITY_HOST", &entra.url),
+        ("AZURE_ALLOW_HTTP", "true"),
+    ]);
+    scene.place.haul(&["run", &scene.file]).expect_code(0);
+    let made = scene.place.haul(&["share", "create", &scene.file, "--days", "1", "--json"]).expect_code(0).json();
+    let end: DateTime<Utc> = field(&made, "se").parse().expect("an instant");
+    assert!(is_near(end, Utc::now() + TimeDelta::days(1)), "{end}");
+    assert_eq!(scene.tried(text(&made, "query"))["read"], "done");
+    let asked = entra.asked();
+    assert!(
+        asked.iter().all(|asked| asked.body.contains("scope=https%3A%2F%2Fstorage.azure.com%2F.default")),
+        "{asked:?}"
+    );
+
+    let closed = Server::start(|_, _| status(401, json!({ "error": "invalid_client" }).to_string()));
+    let place = [
+        "AZURE_STORAGE_ACCOUNT_NAME",
+        "AZURE_STORAGE_CLIENT_ID",
+        "AZURE_STORAGE_CLIENT_SECRET",
+        "AZURE_STORAGE_TENANT_ID",
+    ]
+    .iter()
+    .fold(Workplace::new(), |place, name| place.env(name, "canary"));
+    let place = place.env("AZURE_STORAGE_AUTHORITY_HOST", &closed.url).env("AZURE_ALLOW_HTTP", "true");
+    let text = job("https://api.example.com", "", "").replace("url: out", "url: az://reports/exports");
+    let file = place.file("job.yaml", &text);
+    place.haul(&["share", "create", &file]).expect_code(1).expect_says(&["no token of Entra", "check the login"]);
 }
 
 #[test]

@@ -98,10 +98,7 @@ impl ShareError {
 
     pub(in crate::store) fn is_temporary(&self) -> bool {
         match self {
-            ShareError::Unreachable { .. }
-            | ShareError::Late { .. }
-            | ShareError::NoToken { .. }
-            | ShareError::Contended { .. } => true,
+            ShareError::Unreachable { .. } | ShareError::Late { .. } | ShareError::Contended { .. } => true,
             ShareError::Status { status, .. } => *status >= 500 || matches!(*status, 408 | 429),
             _ => false,
         }
