@@ -144,7 +144,7 @@ mod tests {
     #[tokio::test]
     async fn what_another_run_asked_for_meanwhile_stays() {
         let folder = tempfile::TempDir::new().unwrap();
-        let records = Arc::new(RecordStore::open_folder(folder.path()).unwrap());
+        let records = Arc::new(RecordStore::open_folder(&folder.path().join("state")).unwrap());
         let target = target(RefreshOn::Published);
         let memory = Memory { records: &records, key: "refresh/test".to_owned(), targets: vec![target.key()] };
         let asked = |snapshot: &str| Refreshed {
