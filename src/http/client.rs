@@ -290,7 +290,7 @@ pub(super) fn status_error(
         excerpt: excerpt(&body),
         body,
         challenge: challenge_of(status, headers, connection),
-        request_id: request_id_of(headers),
+        request_id: request_id_of(headers).map(String::into_boxed_str),
     }
 }
 

@@ -52,7 +52,7 @@ pub(crate) enum Error {
         /// What a 401 asks for.
         challenge: Option<Box<Challenge>>,
         /// What the server calls the exchange. Absent = it has no name for it.
-        request_id: Option<String>,
+        request_id: Option<Box<str>>,
     },
     #[error("{url} redirects to {to}, which is not on the source's origin: refused")]
     Redirect { url: SafeUrl, to: String },

@@ -64,7 +64,7 @@ impl Refusal {
     pub(super) fn read(status: StatusCode, body: &[u8], request_id: Option<String>) -> Self {
         let document: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
         let (code, said) = told(&document);
-        let of_body = document["requestId"].as_str().map(|id| cut(id));
+        let of_body = document["requestId"].as_str().map(cut);
         Refusal { status, code, said, request_id: request_id.or(of_body) }
     }
 

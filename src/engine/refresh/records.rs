@@ -136,6 +136,38 @@ mod tests {
     use crate::clock::Clock;
     use crate::model::refresh::{Item, RefreshWait};
 
+    fn target(on: RefreshOn) -> Target {
+        let item = Item::Dataflow { id: "i".to_owned() };
+        Target { name: "n".to_owned(), workspace: "w".to_owned(), item, on, wait: RefreshWait::No }
+    }
+
+    #[tokio::test]
+    async fn what_another_run_asked_for_meanwhile_stays() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let records = Arc::new(RecordStore::open_folder(&folder.path().join("state")).unwrap());
+        let target = target(RefreshOn::Published);
+        let memory = Memory { records: &records, key: "refresh/test".to_owned(), targets: vec![target.key()] };
+        let asked = |snapshot: &str| Refreshed {
+            snapshot: snapshot.to_owned(),
+            at: Clock.now(),
+            outcome: RefreshOutcome::Accepted,
+            times: 1,
+            request_id: None,
+        };
+        let (first, second) = (asked("s1"), asked("s2"));
+        let ended = |asked: &Refreshed| Some(Refreshed { outcome: RefreshOutcome::Completed, ..asked.clone() });
+        memory.put(&target, &first).await.unwrap();
+        memory.put(&target, &second).await.unwrap();
+        memory.change(&target, &first, ended(&first)).await.unwrap();
+        memory.change(&target, &first, None).await.unwrap();
+        assert_eq!(memory.load().await.unwrap()[&target.key()], second);
+        memory.change(&target, &second, ended(&second)).await.unwrap();
+        assert_eq!(memory.load().await.unwrap().get(&target.key()), ended(&second).as_ref());
+        let known = memory.load().await.unwrap()[&target.key()].clone();
+        memory.change(&target, &known, None).await.unwrap();
+        assert!(memory.load().await.unwrap().is_empty());
+    }
+
     #[test]
     fn a_target_is_refreshed_once_for_a_snapshot_and_again_after_a_failure() {
         let check = |on, known: Option<(&str, RefreshOutcome, u32)>, expect: bool| {
@@ -146,10 +178,7 @@ mod tests {
                 times,
                 request_id: None,
             });
-            let item = Item::Dataflow { id: "i".to_owned() };
-            let (name, workspace, wait) = ("n".to_owned(), "w".to_owned(), RefreshWait::No);
-            let target = Target { name, workspace, item, on, wait };
-            assert_eq!(is_due(&target, "s2", known.as_ref()), expect, "{on:?} {known:?}");
+            assert_eq!(is_due(&target(on), "s2", known.as_ref()), expect, "{on:?} {known:?}");
         };
         use RefreshOn::{EveryRun, Published};
         use RefreshOutcome::{Accepted, Completed, Failed, Unknown};

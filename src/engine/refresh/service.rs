@@ -155,7 +155,7 @@ fn refusal(error: SourceError) -> Error {
         | SourceError::GaveUp { source: HttpError::Status { status, body, request_id, .. }, .. }
             if is_refusal(*status) =>
         {
-            Refusal::read(*status, body, request_id.clone())
+            Refusal::read(*status, body, request_id.as_deref().map(str::to_owned))
         }
         _ => return Error::Source(error),
     };
