@@ -32,6 +32,13 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Whether it is a folder of this machine.
+    pub(crate) fn is_local(&self) -> bool {
+        self.opened_with().is_none()
+    }
+}
+
 /// The end of a shared access signature, its parameter `se`
 /// (<https://learn.microsoft.com/rest/api/storageservices/create-service-sas>). `None` = it is none, or its end stands in a
 /// stored policy.

@@ -74,7 +74,7 @@ impl Shared {
 }
 
 /// Haul's shares of a container, asked for once. `Ok(None)` = it has no policies.
-async fn shares_of(store: &Store) -> Result<Option<Vec<Policy>>, store::Error> {
+pub(super) async fn shares_of(store: &Store) -> Result<Option<Vec<Policy>>, store::Error> {
     if !store.has_shares() {
         return Ok(None);
     }
