@@ -118,11 +118,6 @@ impl Store {
         Some((&opening.url, &opening.options))
     }
 
-    /// Whether it is a folder of this machine.
-    pub(crate) fn is_local(&self) -> bool {
-        matches!(self.backend, Backend::Local(_))
-    }
-
     /// Where it is, for people.
     pub(crate) fn shown(&self) -> &str {
         &self.shown

@@ -43,19 +43,31 @@ impl Policy {
     /// The terms of a new share of haul's: `haul-sales-90d-…`, with an `l` behind the days where readers may list, and an `f` where
     /// they see the job's folder only.
     pub(crate) fn new(job: &str, wanted: Wanted, end: DateTime<Utc>) -> Self {
-        let job = named_as(job);
         let marks = format!("{}{}", if wanted.lists { "l" } else { "" }, if wanted.is_folder_only { "f" } else { "" });
         let unique = ulid::Ulid::generate().to_string().to_ascii_lowercase();
         // Its random end.
         let unique = &unique[unique.len() - ID_UNIQUE_CHARS..];
-        let id = format!("{OURS}{job}-{}d{marks}-{unique}", wanted.days);
+        let id = format!("{}{}d{marks}-{unique}", Self::of_job(job), wanted.days);
         let mut policy = Policy { id, start: None, expiry: None, permissions: Some(wanted.permissions().to_owned()) };
         policy.end_at(end);
         policy
     }
 
+    /// What names of a job's shares begin with.
+    fn of_job(job: &str) -> String {
+        let job: String =
+            job.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
+        format!("{OURS}{}-", job.get(..ID_JOB_CHARS_MAX).unwrap_or(&job))
+    }
+
     pub(crate) fn is_ours(&self) -> bool {
         self.id.starts_with(OURS)
+    }
+
+    /// Whether it is one of ours, made for this job.
+    pub(crate) fn is_of(&self, job: &str) -> bool {
+        // Behind the job there are the days and the random end; names of other jobs may begin like this one's.
+        self.id.strip_prefix(&Self::of_job(job)).is_some_and(|rest| rest.split('-').count() == 2)
     }
 
     /// What it was made for, by its name.
@@ -69,12 +81,6 @@ impl Policy {
             }
             _ => Wanted { days: SHARE_DAYS_DEFAULT, lists: false, is_folder_only: false },
         }
-    }
-
-    /// Whether it is one of ours, made for this job.
-    pub(crate) fn is_of(&self, job: &str) -> bool {
-        // Behind the job stand the days and what makes the name its own.
-        self.id.rsplitn(3, '-').nth(2) == Some(&format!("{OURS}{}", named_as(job)))
     }
 
     /// For how many days it is made and extended.
@@ -143,12 +149,6 @@ pub(super) fn instant(text: &str) -> Option<DateTime<Utc>> {
     let minutes = |text: &str| format!("{}:00Z", text.strip_suffix('Z')?).parse().ok();
     let day = |text: &str| Some(text.parse::<NaiveDate>().ok()?.and_time(NaiveTime::MIN).and_utc());
     text.parse().ok().or_else(|| minutes(text)).or_else(|| day(text))
-}
-
-/// A job's name as names of policies hold it.
-fn named_as(job: &str) -> String {
-    let letter = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
-    job.chars().map(letter).take(ID_JOB_CHARS_MAX).collect()
 }
 
 /// The longest that a share is made for at once.
@@ -291,6 +291,7 @@ mod tests {
                 assert!(policy.is_ours() && policy.id.len() <= 64, "{}", policy.id);
                 assert_eq!(policy.wanted(), wanted, "{}", policy.id);
                 assert_eq!(policy.excess(), "");
+                assert!(policy.is_of(job) && !policy.is_of("sale") && !policy.is_of("sales_eu"), "{}", policy.id);
             }
         };
         check("sales", 90);
@@ -299,8 +300,9 @@ mod tests {
             assert_eq!(named(id, "r").days(), SHARE_DAYS_DEFAULT, "{id}");
         }
         assert!(!named("report", "r").is_ours());
-        let made = Policy::new("sales", Wanted { days: 90, lists: true, is_folder_only: false }, Utc::now());
-        assert!(made.is_of("sales") && !made.is_of("sale") && !made.is_of("sales-eu"));
+        assert!(
+            named("haul-sales-eu-90d-x", "r").is_of("sales_eu") && !named("haul-sales-eu-90d-x", "r").is_of("sales")
+        );
     }
 
     #[test]

@@ -33,6 +33,13 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Whether it is a folder of this machine.
+    pub(crate) fn is_local(&self) -> bool {
+        self.opened_with().is_none()
+    }
+}
+
 /// The version of the service that haul signs for.
 pub(crate) fn sas_version() -> &'static str {
     SAS_VERSION

@@ -7,7 +7,7 @@
     blob.py remove --url URL --container NAME --name BLOB
     blob.py get --url URL --container NAME --to FOLDER      copies every blob below the folder
     blob.py policies --url URL --container NAME             prints the stored access policies and who may read without any
-    blob.py policy --url URL --container NAME --name ID [--days N | --seconds N] [--may RWDL] [--public]
+    blob.py policy --url URL --container NAME --name ID [--days N | --seconds N] [--permission RWDL] [--public]
                                                             adds or changes a stored access policy; --public opens the container to
                                                             everybody
     blob.py vectors                                         prints random inputs of a SAS bound to a policy with what comes of them
@@ -136,7 +136,7 @@ def main():
     parser.add_argument("--container")
     parser.add_argument("--to", type=Path)
     parser.add_argument("--days", type=float, default=400)
-    parser.add_argument("--may")
+    parser.add_argument("--permission")
     parser.add_argument("--seconds", type=float)
     parser.add_argument("--public", action="store_true")
     parser.add_argument("--prefix")
@@ -163,7 +163,7 @@ def main():
             left = timedelta(days=args.days) if args.seconds is None else timedelta(seconds=args.seconds)
             # Others give a start; haul gives none.
             start = None if args.name.startswith("haul-") else datetime(2020, 1, 1, tzinfo=timezone.utc)
-            may = args.may or args.permission or ("rwdl" if start else "r")
+            may = args.permission or ("rwdl" if start else "r")
             known[args.name] = AccessPolicy(permission=may, start=start, expiry=datetime.now(timezone.utc) + left)
             container.set_container_access_policy(known, public_access="blob" if args.public else None)
             return

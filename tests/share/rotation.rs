@@ -85,14 +85,17 @@ fn the_same_address_works_past_its_former_end() {
 fn a_share_is_replaced() {
     let scene = Scene::start();
     scene.place.haul(&["run", &scene.file]).expect_code(0);
-    scene.share(&["rotate"]).expect_code(2).expect_says(&["no share of haul's that goes on"]);
+    scene.share(&["rotate"]).expect_code(2).expect_says(&["no share that goes on"]);
+    // That of another job is not meant.
+    scene.add_policy("haul-other-90d-aaaaaaaaaa", &["--days", "80"]);
+    scene.share(&["rotate"]).expect_code(2).expect_says(&["no share that goes on"]);
     let first = scene.share(&["create", "--days", "40", "--list"]).expect_code(0).json();
     let second = scene.share(&["rotate"]).expect_code(0).expect_says(&["the former one goes on"]).json();
     assert!(id(&second).starts_with("haul-test-40dl-") && id(&second) != id(&first), "{second}");
     assert_eq!(second["share"]["permissions"], "rl");
     wait_until("both open the files", || scene.is_read_with(&first) && scene.is_read_with(&second));
 
-    scene.share(&["rotate"]).expect_code(2).expect_says(&["there are 2 shares", id(&first), id(&second)]);
+    scene.share(&["rotate"]).expect_code(2).expect_says(&["the job has 2 shares", id(&first), id(&second)]);
     scene.share(&["rotate", id(&first), "--revoke-after", "3"]).expect_code(0).expect_says(&[id(&first), "ends at"]);
     assert!(is_near(scene.end_of(id(&first)), Utc::now() + TimeDelta::days(3)));
     assert!(scene.is_read_with(&first), "it opens until then");
@@ -122,7 +125,7 @@ fn what_somebody_widened_is_told_everywhere() {
     let made = scene.share(&["create"]).expect_code(0).json();
     let policy = id(&made).to_owned();
     assert_eq!(made["share"]["excess"], "");
-    scene.add_policy(&policy, &["--may", "rwdl"]);
+    scene.add_policy(&policy, &["--permission", "rwdl"]);
     let wider = format!("the share `{policy}` was made for `r`, and somebody changed that to `rwdl`");
     scene.place.haul(&["share", "list", &scene.file]).expect_code(0).expect_says(&["WIDER than made: wdl", &wider]);
     scene

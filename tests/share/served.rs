@@ -86,6 +86,10 @@ fn a_folder_is_read_by_a_link() {
     let address = format!("{}/items/current.parquet", text(&made, "base_url"));
     let rows = read(&format!("select count(*), min(name), max(id) from read_parquet('{address}')"), Some(&link.query));
     assert_eq!(rows["rows"], json!([[ROWS, "name 0", ROWS - 1]]));
+    let least = ROWS - 5;
+    let found = output_of("by_link.py", &[&format!("{address}?{}", link.query), "id", &least.to_string()]);
+    let found: Value = serde_json::from_str(&found).expect("JSON");
+    assert_eq!(found, json!({ "arrow": ROWS, "polars": ROWS, "chosen": 5 }));
     let pointer: Value = serde_json::from_str(&link.get("_latest.json").body).expect("JSON");
     let manifest: Value = serde_json::from_str(&link.get(text(&pointer, "manifest")).body).expect("JSON");
     let part = text(&manifest["tables"]["items"]["parts"][0], "path").to_owned();

@@ -137,7 +137,7 @@ Examples:
 pub(in crate::cli) struct ShareRotateArgs {
     #[command(flatten)]
     pub job: JobArgs,
-    /// Name of the policy to replace [default: the only one of haul's that goes on]
+    /// Name of the policy to replace [default: the only one of this job that goes on]
     pub policy: Option<String>,
     /// End the former share at once
     #[arg(long, conflicts_with = "revoke_after")]

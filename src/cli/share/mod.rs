@@ -271,18 +271,20 @@ async fn rotate(desk: &Desk, args: &ShareRotateArgs) -> Result<Exit, Failure> {
     let share = match &args.policy {
         Some(id) => all.into_iter().find(|share| share.terms.id == *id).ok_or_else(|| unknown(id))?,
         None => {
-            let goes_on =
-                |share: &Shared| !share.terms.is_ending() && share.terms.expires_at().is_none_or(|end| end > now);
+            let goes_on = |share: &Shared| {
+                let is_over = share.terms.expires_at().is_some_and(|end| end <= now);
+                share.terms.is_of(&desk.job) && !share.terms.is_ending() && !is_over
+            };
             let mut live: Vec<Shared> = all.into_iter().filter(goes_on).collect();
             match (live.pop(), live.len()) {
                 (Some(share), 0) => share,
                 (None, _) => {
-                    return Err(Failure::usage(format!("`{}` has no share of haul's that goes on", desk.place()))
+                    return Err(Failure::usage(format!("the job `{}` has no share that goes on", desk.job))
                         .hint("`haul share create JOBFILE` makes one"));
                 }
                 (Some(last), _) => {
                     let names: Vec<&str> = live.iter().chain([&last]).map(|share| share.terms.id.as_str()).collect();
-                    return Err(Failure::usage(format!("there are {} shares: {}", names.len(), names.join(", ")))
+                    return Err(Failure::usage(format!("the job has {} shares: {}", names.len(), names.join(", ")))
                         .hint("name the one to replace: `haul share rotate JOBFILE POLICY`"));
                 }
             }
