@@ -35,7 +35,12 @@ impl Policy {
 
     /// Whether it is one of ours, made for this job.
     pub(crate) fn is_of(&self, job: &str) -> bool {
-        self.id.starts_with(&Self::id(job, self.days(), ""))
+        let job: String =
+            job.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
+        let job = job.get(..ID_JOB_CHARS_MAX).unwrap_or(&job);
+        let rest = self.id.strip_prefix(OURS).and_then(|id| id.strip_prefix(job));
+        // Its days and what makes it unique.
+        rest.and_then(|rest| rest.strip_prefix('-')).is_some_and(|rest| rest.split('-').count() == 2)
     }
 
     /// For how many days it is made and extended.
