@@ -237,7 +237,7 @@ fn signatures_stand_in_files_only_where_they_are_wanted() {
     assert!(function.contains(&format!("\"{}\"", azurite.url())), "{function}");
     assert!(function.contains("\"reports/exports/test/\" & path") && function.contains("sr = \"c\""), "{function}");
     assert!(!function.contains("spr"), "the emulator speaks http: {function}");
-    let folder = query(&["--directory"], "HaulTable");
+    let folder = query(&["--folder"], "HaulTable");
     assert!(folder.contains("sr = \"d\", sdd = \"2\""), "{folder}");
 
     // What somebody pasted into a project stays there, as long as it is of the same share.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound, Utc};
 use tokio_util::sync::CancellationToken;
 use ulid::Ulid;
 
@@ -160,6 +160,11 @@ impl Context {
     /// The instant that the run speaks of as now: that of the run it goes on from, or its own.
     pub(crate) fn as_of(&self) -> DateTime<Utc> {
         self.resumed_as_of.get().copied().unwrap_or(self.started_at)
+    }
+
+    /// What the parts that this run writes say of their age.
+    pub(super) fn changed_at(&self) -> DateTime<Utc> {
+        self.started_at.trunc_subsecs(0)
     }
 
     /// The run goes on from one that began then.

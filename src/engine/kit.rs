@@ -129,7 +129,7 @@ async fn signed(
     let policy = policy_for(store, wishes, notes).await?;
     let signature = match (&policy, wishes.has_signature) {
         (Some(policy), true) => {
-            let sas = store.shares()?.sign_again(policy, wishes.is_folder_only)?;
+            let sas = store.shares()?.sign_again(policy)?;
             Some(sas.expose().to_owned())
         }
         (None, true) => return Err(KitFailure::NoShare),

@@ -474,7 +474,7 @@ pub(super) async fn stage(ctx: &Context, stream: &str, file: ClosedFile, format:
     let mut part = ctx.store.stage(file.spooled, &file.path, file.rows).await?;
     (part.gauges, part.ranges) = (file.gauged.gauges, file.gauged.ranges);
     if part.path == file.path {
-        part.changed_at = Some(ctx.started_at);
+        part.changed_at = Some(ctx.changed_at());
     }
     ctx.telemetry.tell(Event::PartStaged { stream: stream.to_owned(), rows: part.rows, bytes: part.bytes });
     Ok(part)

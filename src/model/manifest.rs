@@ -242,7 +242,7 @@ pub(crate) struct Part {
     pub rows: u64,
     pub bytes: u64,
     pub sha256: String,
-    /// When the run began that wrote it. Absent = a part from before haul wrote it down.
+    /// When the run began that wrote it, to the second: so long a text sorts as one. Absent = a part from before haul wrote it down.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changed_at: Option<DateTime<Utc>>,
     /// What the columns of dates and times span, by column. Absent = not known: such a part may hold any value. It is so where

@@ -52,7 +52,12 @@ fn failure(error: store::Error) -> Failure {
 
     let is_usage = matches!(
         error,
-        store::Error::Share(ShareError::NotAzure { .. } | ShareError::NoKey { .. } | ShareError::Place { .. })
+        store::Error::Share(
+            ShareError::NotAzure { .. }
+                | ShareError::NoKey { .. }
+                | ShareError::Place { .. }
+                | ShareError::NotOurs { .. }
+        )
     );
     let failure = Failure::from(error);
     if is_usage { Failure { exit: Exit::Usage, ..failure } } else { failure }

@@ -118,7 +118,7 @@ async fn data_source(output: Output, args: PowerbiPbidsArgs) -> Result<Exit, Fai
 }
 
 async fn kit(output: Output, args: &KitArgs, incremental: &IncrementalArgs) -> Result<LoadedKit, Failure> {
-    let WayArgs { share, directory, address, address_file, with_signature } = &args.way;
+    let WayArgs { share, folder, address, address_file, with_signature } = &args.way;
     let address = match address_file {
         Some(file) => Some(address_in(file)?),
         None => address.clone(),
@@ -128,7 +128,7 @@ async fn kit(output: Output, args: &KitArgs, incremental: &IncrementalArgs) -> R
         ranges: incremental.incremental.iter().cloned().collect(),
         address,
         policy: share.clone(),
-        is_folder_only: *directory,
+        is_folder_only: *folder,
         has_signature: *with_signature,
     };
     loaded(output, &args.job, &wishes).await

@@ -222,7 +222,7 @@ async fn show(desk: &Desk, args: &ShareShowArgs) -> Result<Exit, Failure> {
         }
         let shares = desk.store.shares()?;
         let policy = shares.find(&args.policy).await?;
-        let sas = shares.sign_again(&policy, policy.wanted().is_folder_only)?;
+        let sas = shares.sign_again(&policy)?;
         let link = shares.link(&sas);
         let container = shares.container().to_owned();
         Ok((Shared::of_policy(policy), Some(Opens::Container { container, link })))

@@ -159,7 +159,13 @@ async fn reader_of(
     };
     let sas = match (asked, &shares) {
         (Asked::Sas(sas), _) => sas,
-        (Asked::Share(id), Some(shares)) => GivenSas::from(&shares.sign_for(&id)),
+        (Asked::Share(id), Some(shares)) => {
+            let Some(policy) = policies.iter().flatten().find(|policy| policy.id == id) else {
+                findings.add(share::revoked(&id));
+                return Ok((own(), Some(id)));
+            };
+            GivenSas::from(&shares.sign_again(policy)?)
+        }
         (Asked::Share(_), None) => return Err(store.shares().err().expect("the store has no shares")),
         (Asked::Newest, Some(shares)) => {
             let Some(policy) = newest(&job.name, policies.as_deref().unwrap_or_default()) else {
@@ -172,7 +178,7 @@ async fn reader_of(
                 ));
                 return Ok((own(), None));
             };
-            GivenSas::from(&shares.sign_for(&policy.id))
+            GivenSas::from(&shares.sign_again(policy)?)
         }
         (Asked::Newest, None) => {
             let what = "the files are read with the job's own credential, not as a report reads them";

@@ -43,6 +43,13 @@ pub(super) fn named(sas: &GivenSas) -> String {
     }
 }
 
+/// A share whose policy is not there.
+pub(super) fn revoked(id: &str) -> Finding {
+    let what = format!("the container has no policy `{id}`: the share was revoked, and opens nothing");
+    let cure = "make a new one: `haul share create JOBFILE`, and put it into the report";
+    error("share_revoked", &format!("share `{id}`"), what, cure)
+}
+
 /// What is wrong with a signature for a folder at this address.
 pub(super) fn look_at(sas: &GivenSas, policies: Policies<'_>, folder: &str, now: DateTime<Utc>) -> Vec<Finding> {
     let place = named(sas);
@@ -70,8 +77,7 @@ pub(super) fn look_at(sas: &GivenSas, policies: Policies<'_>, folder: &str, now:
     let policy = match (sas.field("si"), policies) {
         (Some(id), Policies::Known(policies)) => match policies.iter().find(|policy| policy.id == id) {
             None => {
-                let what = format!("the container has no policy `{id}`: the share was revoked, and opens nothing");
-                found.push(error("share_revoked", place, what, format!("{anew}, and put it into the report")));
+                found.push(revoked(id));
                 return found;
             }
             policy => policy,

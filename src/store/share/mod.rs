@@ -114,18 +114,11 @@ impl Shares {
     }
 
     /// Signs once more for a policy of haul's that is there: the signature is the same as the first one. Asks nobody.
-    pub(crate) fn sign_again(&self, policy: &Policy, is_folder_only: bool) -> Result<Sas, Error> {
+    pub(crate) fn sign_again(&self, policy: &Policy) -> Result<Sas, Error> {
         if !policy.is_ours() {
             return Err(ShareError::NotOurs { id: policy.id.clone() }.into());
         }
-        Ok(Sas::sign(&self.key, &self.account.opened(is_folder_only), &policy.id))
-    }
-
-    /// Signs for a policy of this name, whoever made it, and whether it is there or not: for whoever sees what a reader with that
-    /// signature sees.
-    pub(crate) fn sign_for(&self, policy: &str) -> Sas {
-        let named = Policy { id: policy.to_owned(), start: None, expiry: None, permissions: None };
-        Sas::sign(&self.key, &self.account.opened(named.wanted().is_folder_only), policy)
+        Ok(Sas::sign(&self.key, &self.account.opened(policy.wanted().is_folder_only), &policy.id))
     }
 
     /// All stored access policies of the container, those of others, too.

@@ -62,15 +62,15 @@ pub(in crate::cli) struct WayArgs {
     /// Stored access policy whose signature the queries use [default: the share that ends last]
     #[arg(long, value_name = "POLICY", conflicts_with = "address")]
     pub share: Option<String>,
-    /// The signature opens the job's folder only, as `haul share create --folder` makes it
+    /// The signature opens the job's folder only; of a share that haul knows this need not be said
     #[arg(long, conflicts_with = "address")]
-    pub directory: bool,
+    pub folder: bool,
     /// Address of the job's folder for readers, where that is not the destination's own
     // With a signature it belongs into a file: arguments can be seen by every user of the machine.
     #[arg(long, value_name = "URL")]
     pub address: Option<Url>,
     /// The same from a file, for a link that holds a signature; `-` reads standard input
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["address", "share", "directory"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["address", "share", "folder"])]
     pub address_file: Option<PathBuf>,
     /// Write the signature into the result; whoever has that reads the data
     #[arg(long)]
