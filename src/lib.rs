@@ -15,6 +15,7 @@ mod job;
 mod limits;
 mod model;
 mod paging;
+mod powerbi;
 mod schedule;
 mod secret;
 mod source;

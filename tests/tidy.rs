@@ -22,6 +22,7 @@ const FLOORS: &[(&str, u8, &[&str])] = &[
     ("columns", 1, &[]),
     ("format", 1, &["columns"]),
     ("store", 1, &[]),
+    ("powerbi", 1, &[]),
     ("model", 0, &["paging", "schedule", "secret", "limits"]),
     ("schedule", 0, &["limits"]),
     ("paging", 0, &["model", "limits"]),

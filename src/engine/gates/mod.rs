@@ -170,7 +170,15 @@ mod tests {
     fn part(rows: u64, nulls: u64, newest: &str) -> Part {
         let newest = newest.parse().ok();
         let gauges = vec![Gauge { column: "at".to_owned(), nulls, newest }];
-        Part { path: "p".to_owned(), rows, bytes: 1, sha256: String::new(), changed_at: None, ranges: Default::default(), gauges }
+        Part {
+            path: "p".to_owned(),
+            rows,
+            bytes: 1,
+            sha256: String::new(),
+            changed_at: None,
+            ranges: Default::default(),
+            gauges,
+        }
     }
 
     fn check(gates: &Gates, judged: Judged<'_>, expect: &[&str]) {

@@ -1,0 +1,56 @@
+//! Where the reader stands: under which address, and with which signature, it finds a job's folder.
+
+/// The way from a reader to the files of a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// A web address that wants a signature in the query.
+    Signed {
+        /// Scheme, host and what stands before the folder; without a slash at its end.
+        base: String,
+        /// Path of the job's folder below the base, without slashes around it.
+        folder: String,
+        fields: Vec<SignedField>,
+    },
+    /// A web address that everybody may read.
+    Open { base: String, folder: String },
+    /// A folder of the reader's machine, or of its network.
+    Folder { path: String },
+}
+
+/// A field of the signature, in the order in which queries name it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SignedField {
+    pub name: String,
+    pub value: FieldValue,
+}
+
+/// What a field of the signature holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum FieldValue {
+    /// The same for good: it stands in the query.
+    Fixed(String),
+    /// A parameter of the report, of this name. No value = whoever uses the report fills it in.
+    Parameter { name: String, value: Option<String> },
+}
+
+impl Reach {
+    /// The parameters that its fields read, with their values.
+    pub(crate) fn parameters(&self) -> Vec<(&str, &str)> {
+        let Reach::Signed { fields, .. } = self else { return Vec::new() };
+        fields
+            .iter()
+            .filter_map(|field| match &field.value {
+                FieldValue::Fixed(_) => None,
+                FieldValue::Parameter { name, value } => Some((name.as_str(), value.as_deref().unwrap_or_default())),
+            })
+            .collect()
+    }
+
+    /// The address of the folder, without a signature.
+    pub(crate) fn address(&self) -> String {
+        match self {
+            Reach::Signed { base, folder, .. } | Reach::Open { base, folder } => format!("{base}/{folder}"),
+            Reach::Folder { path } => path.clone(),
+        }
+    }
+}
