@@ -3,11 +3,11 @@
 //
 //     check.mjs < {"NAME": {"queries": {"QUERY": "text", …}, "base": "optional address"}, …}
 //
-// prints {"NAME": ["what is wrong", …], …}.
+// prints {"NAME": ["what is wrong", …], …}. Instead of queries there may be a whole section: "document": "text".
 import { readFileSync } from "node:fs";
 import PQP from "@microsoft/powerquery-parser";
 import PQLS from "@microsoft/powerquery-language-services";
-import { calls, lostByFormatting, nameOf, nodes, parse, section, textOf } from "./language.mjs";
+import { calls, lostByFormatting, nameOf, nodes, parse, queriesOf, section, textOf } from "./language.mjs";
 
 // The options that Microsoft documents; the language services do not look into records.
 const OPTIONS = {
@@ -144,8 +144,18 @@ function house(tree, queries, base) {
   return told;
 }
 
-export async function problems({ queries, base }) {
+export async function problems({ queries: given, document, base }) {
   const told = [];
+  let queries = given;
+  if (document !== undefined) {
+    try {
+      const lost = await lostByFormatting(document);
+      if (lost) told.push(lost);
+      queries = await queriesOf(document);
+    } catch (error) {
+      return [error.message];
+    }
+  }
   for (const [name, text] of Object.entries(queries)) {
     if (text.charCodeAt(0) === 0xfeff) told.push(`${name}: begins with a byte order mark`);
     try {

@@ -1,7 +1,7 @@
 // Reads measures: tokens, brackets, and whether the tables, columns, measures and functions that they name are there.
 
 const FUNCTIONS = [
-  "ABS", "AND", "AVERAGE", "BLANK", "CALCULATE", "COALESCE", "CONCATENATEX", "COUNTROWS", "DATEDIFF", "DISTINCTCOUNT", "DIVIDE", "FIRSTNONBLANK",
+  "ABS", "ALLNOBLANKROW", "AND", "AVERAGE", "BLANK", "CALCULATE", "COALESCE", "CONCATENATEX", "COUNTROWS", "DATEDIFF", "DISTINCTCOUNT", "DIVIDE", "FIRSTNONBLANK",
   "FORMAT", "HASONEVALUE", "IF", "INT", "ISBLANK", "MAX", "MAXX", "MIN", "MINX", "NOT", "NOW", "OR", "ROUND", "SELECTEDVALUE", "SUM", "SUMX",
   "SWITCH", "TODAY", "UTCNOW", "VALUES", "UNION", "DISTINCT",
 ];

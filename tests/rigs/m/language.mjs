@@ -41,6 +41,16 @@ export function section(queries) {
   return `section Section1;\n\n${members.join("\n")}`;
 }
 
+/** The queries of a section document. */
+export async function queriesOf(document) {
+  const { tree } = await parse(document);
+  const pairs = tree.sectionMembers.elements.map(({ namePairedExpression: { key, value } }) => {
+    const { positionStart, positionEnd } = value.tokenRange;
+    return [nameOf(key.literal), document.slice(positionStart.codeUnit, positionEnd.codeUnit)];
+  });
+  return Object.fromEntries(pairs);
+}
+
 export async function parse(text) {
   const task = await PQP.TaskUtils.tryLexParse(PQP.DefaultSettings, text);
   if (!PQP.TaskUtils.isOk(task)) throw new Error(`it does not parse: ${task.error.message}`);

@@ -5,19 +5,24 @@
 //
 // `values` stand for what a person typed into parameters; a command runs once, after the N-th request was answered. Prints
 // {"results": {"QUERY": {"columns", "rows"} or a value, or {"error": {"reason", "message", "detail"}}},
-//  "requests": [{"path", "query": [names], "status", "fresh"}]}. A refused credential is the reason "credentials".
+//  "requests": [{"path", "query": [names], "status", "fresh"}], "files": [paths]}. A refused credential is the reason
+// "credentials". Instead of queries there may be a whole section: "document": "text".
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { sectionOf } from "./evaluate.mjs";
-import { parse, section } from "./language.mjs";
+import { parse, queriesOf, section } from "./language.mjs";
 import { outside } from "./outside.mjs";
 import { standard } from "./standard.mjs";
 import { CredentialError, MError, Table, WithMeta, force, plain, toJson } from "./values.mjs";
 
 const asked = JSON.parse(readFileSync(0, "utf8"));
 const requests = [];
+const files = [];
 const world = {
-  file: (path) => outside.file(path),
+  file(path) {
+    files.push(path);
+    return outside.file(path);
+  },
   request(address, { isRetry }) {
     const url = new URL(address);
     const answer = outside.request(address);
@@ -29,7 +34,8 @@ const world = {
   },
 };
 
-const { tree } = await parse(section(asked.queries));
+const queries = asked.document === undefined ? asked.queries : await queriesOf(asked.document);
+const { tree } = await parse(section(queries));
 const names = sectionOf(tree, standard(world));
 for (const [name, value] of Object.entries(asked.values ?? {})) {
   if (!(force(names.get(name)) instanceof WithMeta)) throw new Error(`${name} is no parameter`);
@@ -47,5 +53,5 @@ function result(name) {
   }
 }
 
-const results = Object.fromEntries((asked.evaluate ?? Object.keys(asked.queries)).map((name) => [name, result(name)]));
-console.log(JSON.stringify({ results, requests }));
+const results = Object.fromEntries((asked.evaluate ?? Object.keys(queries)).map((name) => [name, result(name)]));
+console.log(JSON.stringify({ results, requests, files }));

@@ -47,7 +47,7 @@ function web(world, url, given) {
   const query = set.Query === undefined ? [] : [...record(set.Query).fields].map(([name, value]) => `${escaped(name)}=${escaped(text(value, `the field ${name} of the query`))}`);
   const path = set.RelativePath ?? "";
   if (/[?#]/.test(path)) throw new Unknown("a RelativePath with a query");
-  const address = `${url.replace(/\/+$/, "")}/${encodeURI(path).replace(/^\/+/, "")}${query.length > 0 ? `?${query.join("&")}` : ""}`;
+  const address = `${url.replace(/\/+$/, "")}/${encodeURI(path).replace(/%25([0-9A-Fa-f]{2})/g, "%$1").replace(/^\/+/, "")}${query.length > 0 ? `?${query.join("&")}` : ""}`;
   const manual = (set.ManualStatusHandling === undefined ? [] : listed(set.ManualStatusHandling)).map(plain);
   let answer;
   const ask = () => {

@@ -110,7 +110,7 @@ export const KINDS = {
   changedProperty: { name: "none", value: string, properties: {}, children: [] },
 };
 
-const ROOTS = ["database", "model", "table", "relationship", "expression", "culture", "queryGroup"];
+const ROOTS = ["database", "model", "table", "relationship", "expression", "culture", "queryGroup", "annotation"];
 
 /** A name at the beginning of a text: in quotes where it must be. Gives the name and what follows it. */
 export function nameAt(text) {
