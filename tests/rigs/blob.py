@@ -52,7 +52,7 @@ def vectors():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("verb", choices=["container", "sas", "get", "policies", "policy", "vectors"])
+    parser.add_argument("verb", choices=["container", "sas", "get", "delete", "policies", "policy", "vectors"])
     parser.add_argument("--url")
     parser.add_argument("--name")
     parser.add_argument("--container")
@@ -77,6 +77,9 @@ def main():
         return
     if args.verb == "container":
         BlobServiceClient(args.url, credential=KEY).create_container(args.name)
+        return
+    if args.verb == "delete":
+        BlobServiceClient(args.url, credential=KEY).get_container_client(args.container).delete_blob(args.name)
         return
     if args.verb == "get":
         container = BlobServiceClient(args.url, credential=KEY).get_container_client(args.container)

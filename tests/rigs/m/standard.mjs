@@ -68,6 +68,14 @@ function web(world, url, given) {
   return new WithMeta(new Binary(open), new Rec(new Map([["Response.Status", new Later(() => first().status)]])));
 }
 
+function file(world, path) {
+  try {
+    return world.file(path);
+  } catch (error) {
+    throw new MError("DataSource.NotFound", `File or Folder: We couldn't find '${path}' (${error.code}).`);
+  }
+}
+
 function parquet(binary) {
   const { columns, rows } = outside.parquet(plain(binary).open());
   const shaped = columns.map(({ name, physical, converted, logical, scale }) => {
@@ -153,7 +161,7 @@ function renamed(from, pairs) {
 function functions(world) {
   return {
     "Web.Contents": [1, (url, given) => web(world, text(url, "the address"), given)],
-    "File.Contents": [1, (path) => new Binary(() => world.file(text(path, "the path")))],
+    "File.Contents": [1, (path) => new Binary(() => file(world, text(path, "the path")))],
     "Binary.Buffer": [1, (binary) => new Binary(plain(binary).open())],
     "Value.Metadata": [1, (value) => (force(value) instanceof WithMeta ? force(value).meta : new Rec())],
     "Error.Record": [1, (reason, message = null, detail = null) => Rec.of({ Reason: reason, Message: message, Detail: detail })],
