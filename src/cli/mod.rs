@@ -14,6 +14,7 @@ mod notify;
 mod output;
 mod page;
 mod plan;
+mod powerbi;
 mod preview;
 mod progress;
 mod publish;
@@ -111,6 +112,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Failure> {
         Verb::Rebuild(args) => in_runtime(output, rebuild::run(surroundings()?, args)),
         Verb::Rollback(args) => in_runtime(output, rollback::run(surroundings()?, args)),
         Verb::Share(args) => in_small_runtime(output, share::run(*output, args)),
+        Verb::Powerbi(args) => in_runtime(output, powerbi::run(*output, args)),
         Verb::Sweep(args) => in_runtime(output, sweep::run(surroundings()?, args)),
         Verb::Demo(args) => in_runtime(output, demo::run(*output, args)),
         Verb::Check(args) => check::run(output, &args),

@@ -37,8 +37,18 @@ pub(crate) struct Table {
     pub references: Vec<Reference>,
     /// Absent = its files are Parquet.
     pub csv: Option<CsvForm>,
-    /// The column by whose value Power BI refreshes parts of it. Absent = it is read whole.
-    pub range_column: Option<String>,
+    /// How Power BI refreshes parts of it. Absent = it is read whole.
+    pub ranged: Option<Ranged>,
+}
+
+/// Incremental refresh of a table, by the values of a column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Ranged {
+    pub column: String,
+    /// What the report keeps.
+    pub years: u32,
+    /// What each refresh looks at again.
+    pub days: u32,
 }
 
 /// Why there is no kit.
@@ -50,6 +60,8 @@ pub(crate) enum KitError {
     NoColumn { table: String, column: String },
     #[error("column `{column}` of table `{table}` is of type {kind}, and incremental refresh goes by dates and times")]
     NoMoment { table: String, column: String, kind: ColumnType },
+    #[error("the name {name:?} has a character that no line can show")]
+    Name { name: String },
     #[error("`{name}` is a name of haul's own in Power BI, and the job has a table of that name")]
     TakenTable { name: String },
     #[error("table `{table}` has a column `{SNAPSHOT}`, which haul adds to every table in Power BI")]
@@ -69,6 +81,7 @@ impl KitError {
             KitError::NoTable { .. } => "names are those of the job file's streams and of their lists",
             KitError::NoColumn { .. } => "`haul schema JOBFILE` shows the columns",
             KitError::NoMoment { .. } => "choose a column of type date, datetime or instant",
+            KitError::Name { .. } => "give it another name in the job file",
             KitError::TakenTable { .. } => "give the stream another name in the job file",
             KitError::TakenColumn { .. } => "rename or drop the column in the job file",
             KitError::Profile { .. } => {
@@ -83,12 +96,12 @@ impl KitError {
 }
 
 impl Kit {
-    /// The kit of a snapshot's tables, all of them where none is chosen. `ranges` names for a table the column of its incremental
+    /// The kit of a snapshot's tables, all of them where none is chosen. `ranges` names the tables with incremental
     /// refresh.
     pub(crate) fn of(
         manifest: &Manifest,
         chosen: &[String],
-        ranges: &BTreeMap<String, String>,
+        ranges: &BTreeMap<String, Ranged>,
         reach: Reach,
         [pointer, status]: [&str; 2],
     ) -> Result<Kit, KitError> {
@@ -119,7 +132,7 @@ impl Kit {
                 parent: table.parent.clone(),
                 references: table.references.clone(),
                 csv: table.csv.clone(),
-                range_column: ranges.get(name).cloned(),
+                ranged: ranges.get(name).cloned(),
             });
         }
         kit.check()?;
@@ -152,10 +165,16 @@ impl Table {
         if self.columns.iter().any(|column| column.has_name(SNAPSHOT)) {
             return Err(KitError::TakenColumn { table: table() });
         }
+        let names = self.columns.iter().map(|column| &column.name).chain([&self.name]);
+        for name in names {
+            if name.is_empty() || name.chars().any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')) {
+                return Err(KitError::Name { name: name.clone() });
+            }
+        }
         for column in &self.columns {
             super::types::spelling(self, column)?;
         }
-        let Some(wanted) = &self.range_column else { return Ok(()) };
+        let Some(Ranged { column: wanted, .. }) = &self.ranged else { return Ok(()) };
         let Some(column) = self.columns.iter().find(|column| column.name == *wanted) else {
             return Err(KitError::NoColumn { table: table(), column: wanted.clone() });
         };

@@ -1,5 +1,7 @@
 //! Where the reader stands: under which address, and with which signature, it finds a job's folder.
 
+use std::collections::BTreeMap;
+
 /// The way from a reader to the files of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Reach {
@@ -44,6 +46,39 @@ impl Reach {
                 FieldValue::Parameter { name, value } => Some((name.as_str(), value.as_deref().unwrap_or_default())),
             })
             .collect()
+    }
+
+    /// Takes over what somebody filled in: where a parameter has no value and such a one is known, all come from there, because a
+    /// signature is good with its own policy and version only.
+    pub(crate) fn fill(&mut self, known: &BTreeMap<String, String>) {
+        let Reach::Signed { fields, .. } = self else { return };
+        let is_known = |name: &str| known.get(name).is_some_and(|value| !value.is_empty());
+        let is_wanted = |field: &SignedField| match &field.value {
+            FieldValue::Parameter { name, value: None } => is_known(name),
+            FieldValue::Parameter { value: Some(_), .. } | FieldValue::Fixed(_) => false,
+        };
+        if !fields.iter().any(is_wanted) {
+            return;
+        }
+        for field in fields {
+            if let FieldValue::Parameter { name, value } = &mut field.value
+                && is_known(name)
+            {
+                *value = known.get(name).cloned();
+            }
+        }
+    }
+
+    /// Whether somebody who has its texts can read the data.
+    pub(crate) fn has_secret(&self) -> bool {
+        let is_open = |name: &str| name == "SasSignature" || name.starts_with("Link");
+        self.parameters().iter().any(|(name, value)| is_open(name) && !value.is_empty())
+    }
+
+    /// Names of parameters that wait for a value.
+    pub(crate) fn unfilled(&self) -> Vec<&str> {
+        let parameters = self.parameters().into_iter();
+        parameters.filter(|(_, value)| value.is_empty()).map(|(name, _)| name).collect()
     }
 
     /// The address of the folder, without a signature.

@@ -41,6 +41,33 @@ impl Kind {
         }
     }
 
+    /// The type of a column of a model.
+    pub(crate) fn data_type(self) -> &'static str {
+        match self {
+            Kind::Text => "string",
+            Kind::Integer => "int64",
+            Kind::Fixed { .. } => "decimal",
+            Kind::Number => "double",
+            Kind::Boolean => "boolean",
+            Kind::Date | Kind::DateTime => "dateTime",
+        }
+    }
+
+    /// How a report shows its values. `None` = as they are.
+    pub(crate) fn format(self) -> Option<&'static str> {
+        Some(match self {
+            Kind::Text | Kind::Number => return None,
+            Kind::Integer | Kind::Fixed { scale: 0 } => "0",
+            Kind::Fixed { scale: 1 } => "#,0.0",
+            Kind::Fixed { scale: 2 } => "#,0.00",
+            Kind::Fixed { scale: 3 } => "#,0.00#",
+            Kind::Fixed { .. } => "#,0.00##",
+            Kind::Boolean => "\"\"\"TRUE\"\";\"\"TRUE\"\";\"\"FALSE\"\"\"",
+            Kind::Date => "yyyy-mm-dd",
+            Kind::DateTime => "yyyy-mm-dd hh:nn:ss",
+        })
+    }
+
     /// The type for `Table.TransformColumnTypes`.
     pub(crate) fn in_m(self) -> &'static str {
         match self {

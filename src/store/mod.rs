@@ -27,7 +27,7 @@ pub(crate) use open::{Store, open_unrepeated};
 pub(crate) use policies::{Policy, SHARE_DAYS_DEFAULT, SHARE_DAYS_MAX};
 pub(crate) use probe::{Probed, probe_conditions};
 pub(crate) use publish::Current;
-pub(crate) use reader::sas_end;
+pub(crate) use reader::{sas_end, sas_version};
 pub(crate) use sas::Sas;
 pub(crate) use share::{ShareError, Shares, Wanted};
 pub(crate) use stage::{Spool, Spooled};

@@ -3,6 +3,7 @@
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 
 use super::open::Store;
+use super::sas::SAS_VERSION;
 
 impl Store {
     /// Address of the account and path of the job's folder below it, for readers of Azure Blob. `None` = another store, or an
@@ -30,6 +31,18 @@ impl Store {
         let (_, options) = self.opened_with()?;
         options.iter().filter_map(|(_, value)| sas_end(value)).min()
     }
+}
+
+impl Store {
+    /// Whether it is a folder of this machine.
+    pub(crate) fn is_local(&self) -> bool {
+        self.opened_with().is_none()
+    }
+}
+
+/// The version of the service that haul signs for.
+pub(crate) fn sas_version() -> &'static str {
+    SAS_VERSION
 }
 
 /// The end of a shared access signature, its parameter `se`

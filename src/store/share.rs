@@ -217,6 +217,21 @@ impl Shares {
         format!("{}/{}", self.address, self.folder)
     }
 
+    /// Signs once more for a policy of haul's that is there: the signature is the same as the first one. Asks nobody.
+    pub(crate) fn sign_again(&self, policy: &Policy, is_folder_only: bool) -> Result<Sas, Error> {
+        if !policy.is_ours() {
+            return Err(ShareError::NotOurs { id: policy.id.clone() }.into());
+        }
+        let opened = Opened {
+            account: &self.account,
+            container: &self.container,
+            directory: is_folder_only.then_some(&self.folder),
+            policy: &policy.id,
+            is_https_only: self.address.scheme() == "https",
+        };
+        Ok(Sas::sign(&self.key, &opened))
+    }
+
     /// All stored access policies of the container, those of others, too.
     pub(crate) async fn list(&self) -> Result<Vec<Policy>, Error> {
         Ok(self.bounded(self.patiently(|| self.read())).await?.policies)

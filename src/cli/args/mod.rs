@@ -1,6 +1,7 @@
 //! The arguments of every verb, with their help.
 
 mod daemon;
+mod powerbi;
 mod share;
 
 use std::ffi::OsString;
@@ -11,6 +12,10 @@ use clap::{Args, Parser, Subcommand};
 pub(super) use self::daemon::{
     NotifyArgs, NotifyTestArgs, NotifyVerb, RunsArgs, RunsShowArgs, RunsVerb, ScheduleArgs, ScheduleCheckArgs,
     ScheduleNextArgs, ScheduleVerb, ServeArgs,
+};
+pub(super) use self::powerbi::{
+    IncrementalArgs, KitArgs, PowerbiArgs, PowerbiDataflowArgs, PowerbiMArgs, PowerbiPbidsArgs, PowerbiPbipArgs,
+    PowerbiVerb, WayArgs,
 };
 pub(super) use self::share::{ShareArgs, ShareCreateArgs, ShareExtendArgs, ShareRevokeArgs, ShareVerb};
 
@@ -134,6 +139,8 @@ pub(super) enum Verb {
     Rollback(RollbackArgs),
     /// Let others read the job's container: make, list, extend and revoke signatures (SAS) for Power BI and other readers
     Share(ShareArgs),
+    /// Read the tables in Power BI: queries, a project for Desktop, a dataflow
+    Powerbi(PowerbiArgs),
     /// Remove former snapshots and files that nobody needs any more; every run does so, too
     Sweep(SweepArgs),
     /// Start a demo API on this machine and run a whole job against it

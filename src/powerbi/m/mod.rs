@@ -6,6 +6,7 @@ mod table;
 mod text;
 
 use super::kit::{FUNCTION, Kit, RANGE, SNAPSHOT, Table};
+pub(super) use table::SNAPSHOT_COLUMNS;
 pub(crate) use text::{literal, name};
 
 /// A query of its own in Power Query.
@@ -32,7 +33,7 @@ pub(crate) fn queries(kit: &Kit, variant: Variant) -> Vec<Query> {
         queries.push(Query { name: FUNCTION.to_owned(), text: function::text(kit) });
         queries.extend(parameters(kit));
     }
-    if kit.tables.iter().any(|table| table.range_column.is_some()) {
+    if kit.tables.iter().any(|table| table.ranged.is_some()) {
         queries.extend(range_parameters());
     }
     queries.push(snapshot(kit, variant));
@@ -52,7 +53,7 @@ pub(crate) fn snapshot(kit: &Kit, variant: Variant) -> Query {
 
 /// What differs when the rows of a range do, for "detect data changes". `None` = the table is read whole.
 pub(crate) fn polling(table: &Table) -> Option<String> {
-    let column = table.range_column.as_ref()?;
+    let column = &table.ranged.as_ref()?.column;
     let [start, end] = RANGE;
     Some(format!(
         "let\n    Source = {FUNCTION}({}, {}, {start}, {end}, \"changes\"),\n    Changes = Source{{0}}[changes]\nin\n    Changes",

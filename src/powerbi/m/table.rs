@@ -3,7 +3,7 @@
 
 use super::text::{literal, name};
 use crate::model::column::ColumnType;
-use crate::powerbi::kit::{FUNCTION, RANGE, SNAPSHOT, Table};
+use crate::powerbi::kit::{FUNCTION, RANGE, Ranged, SNAPSHOT, Table};
 use crate::powerbi::types::{Kind, spelling};
 
 /// Columns of the snapshot table.
@@ -18,8 +18,8 @@ pub(crate) const SNAPSHOT_COLUMNS: [(&str, Kind); 7] = [
 ];
 
 pub(super) fn steps(table: &Table) -> Vec<(&'static str, String)> {
-    let call = match &table.range_column {
-        Some(column) => {
+    let call = match &table.ranged {
+        Some(Ranged { column, .. }) => {
             let [start, end] = RANGE;
             format!("{FUNCTION}({}, {}, {start}, {end})", literal(&table.name), literal(column))
         }
@@ -64,6 +64,6 @@ fn typed<'a>(step: &str, types: impl Iterator<Item = (&'a str, Kind)>) -> String
 
 /// A list with an item a line, between what stands before and behind it.
 fn lines(before: &str, items: impl Iterator<Item = String>, behind: &str) -> String {
-    let items: Vec<String> = items.map(|item| format!("            {item}")).collect();
-    format!("{before}{{\n{}\n        }}{behind}", items.join(",\n"))
+    let items: Vec<String> = items.map(|item| format!("        {item}")).collect();
+    format!("{before}{{\n{}\n    }}{behind}", items.join(",\n"))
 }

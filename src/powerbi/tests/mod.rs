@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::kit::Table;
 use super::m::{self, Query, Variant};
-use super::{FieldValue, Kit, Reach, SignedField, Table};
+use super::{FieldValue, Kit, Ranged, Reach, SignedField, TextFile, dataflow, pbids, pbip, query_files};
 use crate::model::column::{Column, ColumnType, TypeOrigin};
 use crate::model::csv_form::CsvForm;
 use crate::model::manifest::{ParentLink, Reference, ReferenceOrigin};
@@ -21,7 +22,7 @@ fn table(name: &str, columns: &[(&str, &str)], key: &[&str]) -> Table {
         parent: None,
         references: Vec::new(),
         csv: None,
-        range_column: None,
+        ranged: None,
     }
 }
 
@@ -72,7 +73,7 @@ fn kit() -> Kit {
         &["id"],
     );
     orders.references = vec![reference("customers", &[("customer_id", "id")])];
-    orders.range_column = Some("modified_at".to_owned());
+    orders.ranged = Some(Ranged { column: "modified_at".to_owned(), years: 10, days: 30 });
     let mut lines = table(
         "order_lines",
         &[("order_id", "integer"), ("line", "integer"), ("customer_id", "integer"), ("price", "decimal(10,2)")],
@@ -162,4 +163,120 @@ fn queries_are_those_that_people_have_read() {
         let Query { text, .. } = m::queries(&of, Variant::Shared).remove(0);
         expect(file, &format!("{text}\n"));
     }
+}
+
+/// All artefacts of a kit, by the path below the folder of expected files.
+fn artefacts(kit: &Kit) -> BTreeMap<String, String> {
+    let mut all = BTreeMap::new();
+    let mut add = |folder: &str, files: Vec<TextFile>| {
+        for file in files {
+            let former = all.insert(format!("{folder}/{}", file.path), file.text);
+            assert!(former.is_none(), "two files are called {}", file.path);
+        }
+    };
+    add("queries", query_files(&m::queries(kit, Variant::Shared)));
+    add("project", pbip::project(kit).files);
+    add("dataflow", dataflow::files(kit));
+    all.insert("sales.pbids".to_owned(), pbids::text(kit));
+    all
+}
+
+#[test]
+fn artefacts_are_those_that_people_have_read() {
+    let kit = kit();
+    for (path, text) in artefacts(&kit) {
+        // The queries stand in `m/shared.pq` already.
+        if !path.starts_with("queries/") {
+            expect(&path, &text);
+        }
+    }
+    expect("notes.txt", &format!("{}\n", pbip::project(&kit).notes.join("\n")));
+}
+
+#[test]
+fn the_same_kit_gives_the_same_bytes_in_the_form_that_readers_want() {
+    let all = artefacts(&kit());
+    assert_eq!(all, artefacts(&kit()));
+    for (path, text) in all {
+        assert!(!text.starts_with('\u{feff}') && !text.contains('\r') && text.ends_with('\n'), "{path}");
+        if path.ends_with(".tmdl") {
+            for line in text.lines() {
+                let indent = line.len() - line.trim_start_matches(['\t', ' ']).len();
+                assert!(!line[..indent].contains(" \t"), "{path}: a tab behind a blank: {line:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_new_column_is_a_difference_of_that_column_only() {
+    let before = artefacts(&kit());
+    for at in [0, 3, 10] {
+        let mut changed = kit();
+        let orders = changed.tables.iter_mut().find(|table| table.name == "orders").expect("orders");
+        orders.columns.insert(at, column("brand_new", ColumnType::Boolean));
+        let after = artefacts(&changed);
+        assert_eq!(before.keys().collect::<Vec<_>>(), after.keys().collect::<Vec<_>>());
+        let mut differing = Vec::new();
+        for (path, text) in &after {
+            let former = &before[path];
+            if text == former {
+                continue;
+            }
+            differing.push(path.as_str());
+            let (added, removed) = difference(former, text);
+            assert!(removed.is_empty(), "{path} loses {removed:?}");
+            // The lines that name it, and of the model the lines of its description.
+            let model = ["dataType: boolean", "formatString: ", "lineageTag: ", "summarizeBy: none", "annotation Summ"];
+            for line in added {
+                let is_its_own = line.contains("brand_new")
+                    || line.is_empty()
+                    || (path.ends_with(".tmdl") && model.iter().any(|start| line.trim_start().starts_with(start)));
+                assert!(is_its_own, "{path} gains {line:?}");
+            }
+        }
+        let expected =
+            ["dataflow/mashup.pq", "project/sales.SemanticModel/definition/tables/orders.tmdl", "queries/orders.pq"];
+        assert_eq!(differing, expected);
+    }
+}
+
+/// Lines that came and lines that went, in a text that otherwise stayed: the longest common part by lines.
+fn difference<'a>(before: &'a str, after: &'a str) -> (Vec<&'a str>, Vec<&'a str>) {
+    let (a, b): (Vec<&str>, Vec<&str>) = (before.lines().collect(), after.lines().collect());
+    let mut common = vec![vec![0_u32; b.len() + 1]; a.len() + 1];
+    for i in (0..a.len()).rev() {
+        for j in (0..b.len()).rev() {
+            common[i][j] = match a[i] == b[j] {
+                true => common[i + 1][j + 1] + 1,
+                false => common[i + 1][j].max(common[i][j + 1]),
+            };
+        }
+    }
+    let (mut added, mut removed) = (Vec::new(), Vec::new());
+    let (mut i, mut j) = (0, 0);
+    while i < a.len() || j < b.len() {
+        if i < a.len() && j < b.len() && a[i] == b[j] {
+            (i, j) = (i + 1, j + 1);
+        } else if j < b.len() && (i == a.len() || common[i][j + 1] >= common[i + 1][j]) {
+            added.push(b[j]);
+            j += 1;
+        } else {
+            removed.push(a[i]);
+            i += 1;
+        }
+    }
+    (added, removed)
+}
+
+#[test]
+fn parameters_that_somebody_filled_in_are_found_again() {
+    let files = pbip::project(&kit()).files;
+    let path = pbip::parameters_path("sales");
+    let text = &files.iter().find(|file| file.path == path).expect("the parameters").text;
+    let values = pbip::parameter_values(text);
+    assert_eq!(values["SasVersion"], "2023-11-03");
+    assert_eq!(values["SasSignature"], "");
+    let pasted = text.replace("SasSignature = \"\"", "SasSignature = \"ab+c/d=\"").replace('\n', "\r\n");
+    assert_eq!(pbip::parameter_values(&pasted)["SasSignature"], "ab+c/d=");
 }
