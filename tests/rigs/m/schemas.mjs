@@ -1,6 +1,6 @@
-// JSON schemas of a Power BI Project. The small ones are Microsoft's own files; of the three large ones for reports this is
-// the part that haul writes, in our words: every property that is left out is refused here and allowed there, so what passes
-// here passes there. See tests/expected/powerbi-schemas/README.md.
+// JSON schemas of a Power BI Project. The small ones are Microsoft's own files; of the three large ones for reports, and of the
+// first version of `definition.pbir`, this is the part that haul writes, in our words: every property that is left out is
+// refused here and allowed there, so what passes here passes there. See tests/expected/powerbi-schemas/README.md.
 import { readFileSync, readdirSync } from "node:fs";
 import Ajv from "ajv";
 
@@ -36,7 +36,9 @@ const position = closed(Object.fromEntries(["x", "y", "z", "height", "width", "t
 const visual = closed({ visualType: text, query, objects, visualContainerObjects: objects, drillFilterOtherVisuals: { type: "boolean" } }, ["visualType"]);
 
 function extracts() {
-  const found = [];
+  const pbir = "https://developer.microsoft.com/json-schemas/fabric/item/report/definitionProperties/1.0.0/schema.json";
+  const reference = closed({ byPath: closed({ path: text }) });
+  const found = [{ $id: pbir, ...closed({ $schema: { const: pbir }, version: text, datasetReference: reference }) }];
   for (const version of ["1.0.0", "3.0.0"]) {
     const common = { themeCollection: closed({ baseTheme: theme }, []), annotations };
     // The wording of the layout went with version 3.
