@@ -76,17 +76,20 @@ impl KitFailure {
 
 /// The kit of the current snapshot.
 pub(crate) async fn load_kit(store: &Store, wishes: &KitWishes) -> Result<LoadedKit, KitFailure> {
+    let address = store.reader_address();
+    if wishes.address.is_none() && address.is_none() && !store.is_local() {
+        return Err(KitFailure::NoAddress { place: store.shown().to_owned() });
+    }
     let unpublished = || KitFailure::Unpublished { place: store.shown().to_owned() };
     let manifest = store.load_current().await?.ok_or_else(unpublished)?.manifest;
     let mut notes = Vec::new();
-    let reach = match (&wishes.address, store.reader_address()) {
+    let reach = match (&wishes.address, address) {
         (Some(url), _) => reach_by(url, wishes.has_signature)?,
         (None, Some((base, folder))) => signed(store, wishes, &base, &folder, &mut notes).await?,
-        (None, None) if store.is_local() => {
+        (None, None) => {
             notes.push(format!("the queries read {}, as this machine names it", store.shown()));
             Reach::Folder { path: store.shown().to_owned() }
         }
-        (None, None) => return Err(KitFailure::NoAddress { place: store.shown().to_owned() }),
     };
     let names = [layout::LATEST, layout::STATUS];
     let kit = Kit::of(&manifest, &wishes.tables, &wishes.ranges, reach, names)?;

@@ -1,6 +1,6 @@
 //! A Power BI Project that Desktop opens: a model and a small report. All of it is text, and every file of the model says the same
-//! when it is written anew. The forms are the first published ones that hold TMDL and PBIR: `pbipProperties` and both
-//! `definitionProperties` 1.0.0, files of version 4.0, `platformProperties` 2.0.0.
+//! when it is written anew. The forms are the first published ones that hold TMDL and PBIR: files of version 4.0 by
+//! `definitionProperties` 1.0.0 of a model and 2.0.0 of a report, `pbipProperties` 1.0.0, `platformProperties` 2.0.0.
 
 use std::collections::BTreeMap;
 
@@ -53,7 +53,7 @@ pub(crate) fn project(kit: &Kit) -> Project {
     files.push(TextFile::once(
         format!("{report_folder}/definition.pbir"),
         json_text(&json!({
-            "$schema": format!("{SCHEMAS}/item/report/definitionProperties/1.0.0/schema.json"),
+            "$schema": format!("{SCHEMAS}/item/report/definitionProperties/2.0.0/schema.json"),
             "version": "4.0",
             "datasetReference": { "byPath": { "path": format!("../{model}") } },
         })),

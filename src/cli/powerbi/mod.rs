@@ -137,7 +137,7 @@ fn write(
     is_forced: bool,
     next: &[String],
 ) -> Result<Exit, Failure> {
-    let changes = written::write(folder, kind, &loaded.kit.job, files, is_forced)?;
+    let changes = written::write(folder, kind, &loaded.kit, files, is_forced)?;
     if output.is_json {
         let files: Vec<Value> =
             changes.iter().map(|(path, change)| json!({ "path": path, "change": change })).collect();
@@ -151,7 +151,8 @@ fn write(
     }
     let unchanged = changes.iter().filter(|(_, change)| *change == Change::Unchanged).count();
     if unchanged > 0 {
-        output.line(format!("{unchanged} of {} files in {} are unchanged", changes.len(), folder.display()));
+        let all = if unchanged == changes.len() { "all".to_owned() } else { format!("{unchanged} of") };
+        output.line(format!("{all} {} files in {} are unchanged", changes.len(), folder.display()));
     }
     told(output, loaded, next);
     Ok(Exit::Done)

@@ -9,7 +9,7 @@ use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
 use crate::cli::failure::Failure;
-use crate::powerbi::{TextFile, pbip};
+use crate::powerbi::{Kit, TextFile, pbip};
 
 /// What became of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -53,13 +53,14 @@ const NAMED_MAX: usize = 5;
 pub(super) fn write(
     folder: &Path,
     kind: &str,
-    job: &str,
+    kit: &Kit,
     files: &[TextFile],
     is_forced: bool,
 ) -> Result<Vec<(String, Change)>, Failure> {
+    let job = &kit.job;
     let list = folder.join(format!(".haul-{kind}.json"));
     let former = former(&list)?;
-    if !former.job.is_empty() && former.job != job && !is_forced {
+    if !former.job.is_empty() && former.job != *job && !is_forced {
         let text = format!("`{}` holds the files of the job `{}`", folder.display(), former.job);
         return Err(Failure::usage(text).hint("choose another folder; `--force` writes into this one"));
     }
@@ -91,10 +92,10 @@ pub(super) fn write(
     if !lost.is_empty() && !is_forced {
         return Err(would_lose(folder, &lost));
     }
-    carry_out(folder, files, &changes)?;
+    carry_out(folder, files, &changes, kit.reach.has_secret())?;
     let listed = Listed {
         format_version: FORMAT_VERSION,
-        job: job.to_owned(),
+        job: job.clone(),
         files: files
             .iter()
             .filter(|file| !file.is_once)
@@ -102,7 +103,7 @@ pub(super) fn write(
             .collect(),
     };
     let text = serde_json::to_string_pretty(&listed).expect("it holds only texts and numbers");
-    put(&list, &format!("{text}\n"))?;
+    put(&list, &format!("{text}\n"), false)?;
     Ok(changes)
 }
 
@@ -117,7 +118,7 @@ pub(super) fn write_one(file: &Path, text: &str, is_forced: bool) -> Result<Chan
             return Err(Failure::usage(error).hint("`--force` overwrites it"));
         }
     };
-    put(file, text)?;
+    put(file, text, false)?;
     Ok(change)
 }
 
@@ -163,13 +164,13 @@ fn checksum(text: &str) -> String {
     digest(&SHA256, text.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn carry_out(folder: &Path, files: &[TextFile], changes: &[(String, Change)]) -> Result<(), Failure> {
+fn carry_out(folder: &Path, files: &[TextFile], changes: &[(String, Change)], is_secret: bool) -> Result<(), Failure> {
     for (path, change) in changes {
         let at: PathBuf = folder.join(path);
         match change {
             Change::Created | Change::Changed => {
                 let file = files.iter().find(|file| file.path == *path).expect("only files of the kit are written");
-                put(&at, &file.text)?;
+                put(&at, &file.text, is_secret)?;
             }
             Change::Removed => {
                 let wrong = |error| Failure::failed(format!("`{}` cannot be removed", at.display())).cause(&error);
@@ -181,13 +182,18 @@ fn carry_out(folder: &Path, files: &[TextFile], changes: &[(String, Change)]) ->
     Ok(())
 }
 
-/// Whole or not at all.
-fn put(file: &Path, text: &str) -> Result<(), Failure> {
+/// Whole or not at all. What holds a signature is for its user's eyes only.
+fn put(file: &Path, text: &str, is_secret: bool) -> Result<(), Failure> {
     let wrong =
         |error: std::io::Error| Failure::failed(format!("`{}` cannot be written", file.display())).cause(&error);
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(wrong)?;
-    let mut made = tempfile::Builder::new().prefix(".haul-").tempfile_in(folder).map_err(wrong)?;
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".haul-");
+    // As any file that somebody writes; the library's own mode would hide a project from a group that shares it.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(if is_secret { 0o600 } else { 0o666 }));
+    let mut made = builder.tempfile_in(folder).map_err(wrong)?;
     std::io::Write::write_all(&mut made, text.as_bytes()).map_err(wrong)?;
     made.persist(file).map_err(|error| wrong(error.error))?;
     Ok(())
