@@ -36,11 +36,11 @@ fn csv_in_every_form_reads_as_parquet_does() {
     for form in [
         "{}",
         "{ delimiter: \";\", decimal_point: \",\", bom: false, line_end: lf }",
-        "{ header: false, quotes: all, null_text: NULL }",
-        "{ delimiter: \"|\", quotes: strings, true_text: yes, false_text: no, null_text: \"\\\\N\" }",
+        "{ header: false, quotes: all, null_text: \"NULL\" }",
+        "{ delimiter: \"|\", quotes: strings, true_text: \"yes\", false_text: \"no\", null_text: \"\\\\N\" }",
         "{ delimiter: \"\\t\", date_format: \"%d.%m.%Y\", datetime_format: \"%d.%m.%Y %H:%M:%S%.f\" }",
     ] {
-        let scene = Scene::in_folder(&format!("  format: csv\n  csv: {form}\n"));
+        let scene = Scene::as_csv(form);
         expect_right(&json!({ "csv": { "queries": scene.queries(&[]) } }));
         for (table, expect) in tables.iter().zip(&expect) {
             assert_eq!(&shown(&read(&scene, table)), expect, "{table} as {form}");
@@ -86,7 +86,12 @@ fn a_new_column_changes_its_own_lines_alone() {
         scene.place.haul(&["powerbi", "m", &scene.file, "--out", "queries"]).expect_code(0);
         scene.place.haul(&["powerbi", "dataflow", &scene.file, "--out", "flow"]).expect_code(0);
         let folders = ["report", "queries", "flow"].into_iter();
-        folders.flat_map(|folder| scene.place.contents(folder)).collect::<std::collections::BTreeMap<_, _>>()
+        let files = folders.flat_map(|folder| scene.place.contents(folder));
+        // What haul remembers of its own files are their checksums.
+        let is_kits = |path: &std::path::Path| {
+            path.file_name().is_some_and(|name| !name.to_string_lossy().starts_with(".haul-"))
+        };
+        files.filter(|(path, _)| is_kits(path)).collect::<std::collections::BTreeMap<_, _>>()
     };
     let first = make();
     assert_eq!(make(), first, "nothing changed, and the files did");
@@ -121,8 +126,8 @@ fn a_new_column_changes_its_own_lines_alone() {
 }
 
 /// Names that haul itself gives to no column: whoever makes manifests may.
-const NAMES: [&str; 14] = [
-    "first name", "say \"yes\"", "it's", "a.b", "each", "table", "Größe", "🚚 sent", "x]y", "#(lf)", "1st", "in = out", "tab\there", "a:b",
+const NAMES: [&str; 13] = [
+    "first name", "say \"yes\"", "it's", "a.b", "each", "table", "Größe", "🚚 sent", "x]y", "#(lf)", "1st", "in = out", "a:b",
 ];
 
 #[test]

@@ -8,9 +8,15 @@ use serde_json::{Value, json};
 use super::scene::{Scene, evaluate, rows_of, text};
 use crate::support::rigs::output_of;
 
-/// What the checker says of a project.
+/// What the checker says of projects.
+fn check_all(folders: &[String]) -> Value {
+    let folders: Vec<&str> = folders.iter().map(String::as_str).collect();
+    serde_json::from_str(&output_of("m/project.mjs", &folders)).expect("JSON")
+}
+
 pub fn check(folder: &Path) -> Value {
-    serde_json::from_str(&output_of("m/project.mjs", &[&folder.to_string_lossy()])).expect("JSON")
+    let folder = folder.to_string_lossy().into_owned();
+    check_all(std::slice::from_ref(&folder))[&folder].clone()
 }
 
 fn project(scene: &Scene, args: &[&str]) -> Value {
@@ -108,7 +114,7 @@ const MISTAKES: &[(&str, &str, &str, &str)] = &[
     ("tables/orders.tmdl", "sourceColumn: total", "sourceColumn: totals", "has no column"),
     ("tables/orders.tmdl", "\tcolumn total\n", "\tcolumn to tal\n", "stands behind the name"),
     ("tables/orders.tmdl", "\tcolumn total\n", "\tcolumn note\n", "is there twice"),
-    ("tables/orders.tmdl", "\tcolumn total\n", "  column total\n", "begins with no word"),
+    ("tables/orders.tmdl", "\tcolumn total\n", "  column total\n", "blanks instead of tabs"),
     ("tables/orders.tmdl", "\tpartition orders = m", "\tpartition orders = sql", "is no value"),
     ("tables/orders.tmdl", "HaulTable", "HaulTabel", "Cannot find the name"),
     ("tables/orders.tmdl", "\t\t\t\tlet", "\t\t\tlet", "missing"),
@@ -128,26 +134,43 @@ fn mistakes_in_projects_are_found() {
     scene.share();
     let found = project(&scene, &[]);
     assert_eq!(found["problems"], json!([]), "{found:#}");
+    let report = scene.place.path("report");
     let files = scene.place.contents("report");
-    for (of, from, to, says) in MISTAKES {
-        let (path, right) = files.iter().find(|(path, _)| path.to_string_lossy().ends_with(of)).unwrap_or_else(|| panic!("no file {of}"));
-        let right = String::from_utf8(right.clone()).expect("UTF-8");
-        let wrong = right.replacen(from, to, 1);
-        assert_ne!(wrong, right, "{of}: `{from}` is not there:\n{right}");
-        std::fs::write(path, wrong).expect("written");
-        let told = check(&scene.place.path("report"))["problems"].clone();
-        let told = told.as_array().expect("a list").clone();
-        assert!(told.iter().any(|what| what.as_str().is_some_and(|what| what.contains(says))), "{of}, `{from}` as `{to}`: {told:#?}");
-        std::fs::write(path, right).expect("written");
+    // A copy of the project for each mistake, in which one file is another, or none.
+    let copy = |name: &str, of: &str, change: &dyn Fn(&[u8]) -> Option<Vec<u8>>| -> String {
+        let copied = scene.place.path(&format!("wrong/{name}"));
+        let (wrong, _) = files.iter().find(|(path, _)| path.to_string_lossy().ends_with(of)).expect(of);
+        for (path, content) in &files {
+            let content = if path == wrong { change(content) } else { Some(content.clone()) };
+            let to = copied.join(path.strip_prefix(&report).expect("below it"));
+            std::fs::create_dir_all(to.parent().expect("a folder")).expect("a folder");
+            if let Some(content) = content {
+                std::fs::write(to, content).expect("written");
+            }
+        }
+        copied.to_string_lossy().into_owned()
+    };
+    let mut wrong: Vec<(String, String, &str)> = Vec::new();
+    for (at, (of, from, to, says)) in MISTAKES.iter().enumerate() {
+        let change = |right: &[u8]| {
+            let right = std::str::from_utf8(right).expect("UTF-8");
+            assert!(right.contains(from), "{of}: `{from}` is not there:\n{right}");
+            Some(right.replacen(from, to, 1).into_bytes())
+        };
+        wrong.push((copy(&at.to_string(), of, &change), format!("{of}, `{from}` as `{to}`"), says));
     }
-    let (path, right) = files.iter().find(|(path, _)| path.ends_with("model.tmdl")).expect("the model");
-    for (wrong, says) in [([&[0xef, 0xbb, 0xbf][..], right].concat(), "byte order mark"), ([right, &b"\r\n"[..]].concat(), "carriage")] {
-        std::fs::write(path, wrong).expect("written");
-        let told = check(&scene.place.path("report"))["problems"].to_string();
-        assert!(told.contains(says), "{told}");
+    let marked = copy("mark", "model.tmdl", &|right| Some([&[0xef, 0xbb, 0xbf][..], right].concat()));
+    wrong.push((marked, "a byte order mark".to_owned(), "byte order mark"));
+    let returns = copy("returns", "model.tmdl", &|right| Some([right, &b"\r\n"[..]].concat()));
+    wrong.push((returns, "carriage returns".to_owned(), "carriage returns"));
+    let latin = copy("latin", "model.tmdl", &|right| Some([right, &b"\xe4\n"[..]].concat()));
+    wrong.push((latin, "not UTF-8".to_owned(), "is not UTF-8"));
+    let missing = copy("missing", "expressions.tmdl", &|_| None);
+    wrong.push((missing, "no shared queries".to_owned(), "Cannot find the name 'HaulTable'"));
+    let folders: Vec<String> = wrong.iter().map(|(folder, _, _)| folder.clone()).collect();
+    let told = check_all(&folders);
+    for (folder, what, says) in wrong {
+        let told = told[&folder]["problems"].as_array().expect("a list");
+        assert!(told.iter().any(|one| one.as_str().is_some_and(|one| one.contains(says))), "{what}: {told:#?}");
     }
-    std::fs::write(path, right).expect("written");
-    std::fs::remove_file(files.iter().find(|(path, _)| path.ends_with("expressions.tmdl")).map(|(path, _)| path).expect("it")).expect("removed");
-    let told = check(&scene.place.path("report"))["problems"].to_string();
-    assert!(told.contains("Cannot find the name 'HaulTable'"), "{told}");
 }

@@ -93,7 +93,7 @@ fn the_snapshot_table_says_what_was_read_and_how_the_last_run_went() {
     assert_eq!(row["snapshot"], manifest["snapshot"]);
     let published = text(&manifest, "published_at");
     assert_eq!(row["published_at"], published[..19].replace('T', " "), "{published}");
-    assert_eq!(row["last_outcome"], "succeeded");
+    assert_eq!(row["last_outcome"], "published");
     assert_eq!(row["last_run"], row["run"]);
     // A run that fails publishes nothing, and is told of.
     scene.set("/orders", json!([{ "id": 1, "ordered_on": "never" }]));

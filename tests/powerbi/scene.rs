@@ -33,8 +33,14 @@ const STREAMS: &str = r#"streams:
     columns: { id: integer, name: text, seen_on: date }
   - name: events
     path: /events
-    write: append
     paging: none
+    write: append
+    params: { since: "{{ cursor }}" }
+    incremental: { cursor: at, start: 2020-01-01 }
+"#;
+
+/// What makes a stream one of those that are read on.
+const INCREMENTAL: &str = r#"    write: append
     params: { since: "{{ cursor }}" }
     incremental: { cursor: at, start: 2020-01-01 }
 "#;
@@ -83,7 +89,8 @@ impl Scene {
         let served = Arc::clone(&records);
         let source =
             Server::start(move |request, _| ok(served.lock().expect("records")[request.path()].to_string()));
-        let text = format!("job: sales\nsource:\n  base_url: {}\n{STREAMS}destination:\n{destination}", source.url);
+        let streams = if destination.contains("csv") { STREAMS.replace(INCREMENTAL, "") } else { STREAMS.to_owned() };
+        let text = format!("job: sales\nsource:\n  base_url: {}\n{streams}destination:\n{destination}", source.url);
         let file = place.file("jobs/sales.yaml", &text);
         let scene = Scene { place, file, records, azurite, _source: source };
         scene.run();
@@ -105,6 +112,11 @@ impl Scene {
     /// Published to a folder, with further lines of the destination.
     pub fn in_folder(destination: &str) -> Self {
         Self::start(Workplace::new(), None, &format!("  url: out\n{destination}"))
+    }
+
+    /// The same as CSV; such tables are whole ones always.
+    pub fn as_csv(form: &str) -> Self {
+        Self::in_folder(&format!("  format: csv\n  csv: {form}\n"))
     }
 
     pub fn azure_url(&self) -> &str {

@@ -63,7 +63,7 @@ const MISTAKES: &[(&str, &str, &str, &str)] = &[
     ("HaulTable", "RelativePath", "RelativPath", "has no option"),
     ("HaulTable", "{404}", "{404, 403}", "cannot be handled"),
     ("HaulTable", "Encoding = 65001", "Encodng = 65001", "has no option"),
-    ("HaulTable", "Parquet.Document(content)", "Parquet.Docment(content)", "Cannot find the name"),
+    ("HaulTable", "Parquet.Document(", "Parquet.Docment(", "Cannot find the name"),
     ("HaulTable", "Binary.Buffer(Response)", "Response", "Binary.Buffer"),
     ("HaulTable", "Record.HasFields", "Record.HasField", "Cannot find the name"),
     ("HaulTable", "as table =>", "as tabel =>", ""),

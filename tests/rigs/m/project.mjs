@@ -1,7 +1,9 @@
 // Checks a Power BI Project: every file by its schema, the model by TMDL's rules, what files say of each other, the M that
 // stands in the model by the checks of M, and the measures.
 //
-//     project.mjs FOLDER      prints {"problems": […], "queries": {…}, "tables": {NAME: [COLUMN, …]}, "measures": {…}, "relationships": […]}
+//     project.mjs FOLDER…
+//
+// prints {FOLDER: {"problems": […], "queries": {…}, "tables": {NAME: [COLUMN, …]}, "measures": {…}, "relationships": […]}, …}.
 import { existsSync, readFileSync, readdirSync, statSync } from "node:fs";
 import { join, posix } from "node:path";
 import { problems as mProblems } from "./check.mjs";
@@ -254,6 +256,10 @@ export async function checkProject(folder) {
 }
 
 if (import.meta.url === `file://${process.argv[1]}`) {
-  if (!existsSync(process.argv[2])) throw new Error(`there is no folder ${process.argv[2]}`);
-  console.log(JSON.stringify(await checkProject(process.argv[2])));
+  const said = {};
+  for (const folder of process.argv.slice(2)) {
+    if (!existsSync(folder)) throw new Error(`there is no folder ${folder}`);
+    said[folder] = await checkProject(folder);
+  }
+  console.log(JSON.stringify(said));
 }

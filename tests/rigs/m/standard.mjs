@@ -104,9 +104,9 @@ function csv(source, given) {
 }
 
 /** Columns under which rows get these transformations, each with the column's index. */
-function transformed(from, list, ifMissing) {
-  const columns = [...from.columns];
-  const changes = new Map();
+function transformed(from, list, ifMissing, otherwise = null) {
+  const columns = from.columns.map((column) => (otherwise ? { name: column.name, type: ANY } : column));
+  const changes = new Map(otherwise ? columns.map((_, at) => [at, otherwise]) : []);
   for (const one of list) {
     const [name, change, type] = listed(one).map(plain);
     if (ifMissing === IGNORE && !columns.some((column) => column.name === name)) continue;
@@ -220,6 +220,12 @@ function functions(world) {
       return values.length === 0 ? otherwise : values.reduce((most, one) => (order(one, most) > 0 ? one : most));
     }],
     "Table.Combine": [1, (tables) => combined(listed(tables).map(table))],
+    "Table.FromRecords": [1, (records) => {
+      const rows = listed(records).map(record);
+      const names = rows.length === 0 ? [] : [...rows[0].fields.keys()];
+      const columns = names.map((name) => ({ name, type: ANY }));
+      return new Table(columns, rows.map((row) => names.map((name) => new Later(() => row.get(name)))));
+    }],
     "Table.ColumnNames": [1, (from) => table(from).columns.map(({ name }) => name)],
     "Table.RowCount": [1, (from) => table(from).rows.length],
     "Table.SelectColumns": [2, (from, columns, ifMissing) => selected(table(from), columns, ifMissing === undefined ? ERROR : plain(ifMissing))],
@@ -235,8 +241,7 @@ function functions(world) {
       return new Table(seen.columns, seen.rows.filter((_, index) => plain(call(plain(condition), seen.row(index))) === true));
     }],
     "Table.TransformColumns": [2, (from, operations, otherwise = null, ifMissing = ERROR) => {
-      if (plain(otherwise) !== null) throw new Unknown("Table.TransformColumns with a default");
-      return transformed(table(from), listed(operations), plain(ifMissing));
+      return transformed(table(from), listed(operations), plain(ifMissing), plain(otherwise));
     }],
     "Table.TransformColumnTypes": [2, (from, pairs, culture = null) => {
       if (plain(culture) !== "en-US") throw new Unknown(`Table.TransformColumnTypes for the culture ${plain(culture)}`);
