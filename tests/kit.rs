@@ -169,6 +169,9 @@ fn what_cannot_be_is_told_with_its_remedy() {
     refused(&["m", "--address", "https://user:secret-word@h/x"], &["a user or a password"]);
     let done = scene.powerbi(&["m", "--incremental", "items=made_on,3,7"]).expect_code(0);
     done.expect_says(&["last 3 years", "last 7 days", "never changes", "shared RangeStart ="]);
+    let ranged = ["m", "--incremental", "items=made_on", "--json"];
+    let document = scene.powerbi(&ranged).expect_code(0).json();
+    assert!(text(&document["polling"][0], "text").contains("\"changes\")"), "{document:#}");
 
     let text = job(&source.url, "", "paging: none").replace("url: out", "url: s3://bucket/tables");
     let bucket = place.file("jobs/bucket.yaml", &text);
@@ -251,6 +254,11 @@ fn signatures_stand_in_files_only_where_they_are_wanted() {
     std::fs::write(&path, text.replace(&line, &line.replace("\"\" meta", "\"cGFzdGVk\" meta"))).expect("written");
     assert!(touched(&scene.project(&[])).is_empty());
     assert!(signature_in_project().2.contains("\"cGFzdGVk\""));
+    let (longer, _) = make("200");
+    let kept = scene.powerbi(&["pbip", "--out", &scene.out()]).expect_code(0);
+    kept.expect_says(&["keeps the signature", &format!("it is of `{long}`"), &format!("--share {longer}")]);
+    assert!(signature_in_project().2.contains("\"cGFzdGVk\""));
+    scene.place.haul(&["share", "revoke", &scene.file, &longer]).expect_code(0);
     scene.project(&["--share", &short]);
     assert!(signature_in_project().2.contains("= \"\" meta"), "a signature of another share stays");
     let told = scene.powerbi(&["pbip", "--out", &scene.out(), "--with-signature"]).expect_code(0);

@@ -23,6 +23,11 @@ impl TextFile {
         TextFile { is_once: true, ..Self::new(path, text) }
     }
 
+    /// The same file in a folder.
+    pub(crate) fn below(self, folder: &str) -> Self {
+        TextFile { path: format!("{folder}/{}", self.path), ..self }
+    }
+
     pub(super) fn json(path: impl Into<String>, value: &serde_json::Value) -> Self {
         Self::new(path, json_text(value))
     }

@@ -27,7 +27,6 @@ pub(crate) fn project(kit: &Kit) -> Project {
     let name = name_of(&kit.job);
     let (model, report_folder) = (format!("{name}.SemanticModel"), format!("{name}.Report"));
     let (definition, notes) = tmdl::files(kit);
-    let below = |folder: &str, file: TextFile| TextFile { path: format!("{folder}/{}", file.path), ..file };
     let mut files = vec![
         TextFile::json(
             format!("{name}.pbip"),
@@ -49,7 +48,7 @@ pub(crate) fn project(kit: &Kit) -> Project {
         ),
         TextFile::json(format!("{model}/.platform"), &platform(kit, "SemanticModel")),
     ];
-    files.extend(definition.into_iter().map(|file| below(&format!("{model}/definition"), file)));
+    files.extend(definition.into_iter().map(|file| file.below(&format!("{model}/definition"))));
     files.push(TextFile::once(
         format!("{report_folder}/definition.pbir"),
         json_text(&json!({
@@ -59,7 +58,7 @@ pub(crate) fn project(kit: &Kit) -> Project {
         })),
     ));
     files.push(TextFile::once(format!("{report_folder}/.platform"), json_text(&platform(kit, "Report"))));
-    files.extend(report::files(kit).into_iter().map(|file| below(&format!("{report_folder}/definition"), file)));
+    files.extend(report::files(kit).into_iter().map(|file| file.below(&format!("{report_folder}/definition"))));
     Project { files, entry: format!("{name}.pbip"), notes }
 }
 

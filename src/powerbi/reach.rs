@@ -49,16 +49,16 @@ impl Reach {
     }
 
     /// Takes over what somebody filled in: where a parameter has no value and such a one is known, all come from there, because a
-    /// signature is good with its own policy and version only.
-    pub(crate) fn fill(&mut self, known: &BTreeMap<String, String>) {
-        let Reach::Signed { fields, .. } = self else { return };
+    /// signature is good with its own policy and version only. Says whether anything was taken over.
+    pub(crate) fn fill(&mut self, known: &BTreeMap<String, String>) -> bool {
+        let Reach::Signed { fields, .. } = self else { return false };
         let is_known = |name: &str| known.get(name).is_some_and(|value| !value.is_empty());
         let is_wanted = |field: &SignedField| match &field.value {
             FieldValue::Parameter { name, value: None } => is_known(name),
             FieldValue::Parameter { value: Some(_), .. } | FieldValue::Fixed(_) => false,
         };
         if !fields.iter().any(is_wanted) {
-            return;
+            return false;
         }
         for field in fields {
             if let FieldValue::Parameter { name, value } = &mut field.value
@@ -67,6 +67,7 @@ impl Reach {
                 *value = known.get(name).cloned();
             }
         }
+        true
     }
 
     /// Whether somebody who has its texts can read the data.

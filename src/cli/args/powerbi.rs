@@ -10,8 +10,8 @@ use crate::powerbi::Ranged;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-All of it is made from the published snapshot: run the job first. The same snapshot gives the same
-files, so that a new column is a difference of that column.
+All of it is made from the published snapshot: run the job first. The same
+snapshot gives the same files; a new column is a difference of that column.
 
 Examples:
   haul powerbi m jobs/sales.yaml orders --self-contained
@@ -66,13 +66,14 @@ pub(in crate::cli) struct WayArgs {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Without --out all queries are printed as one document; with one table and --self-contained only that
-query, to be pasted: Get data > Blank query > Advanced editor.
+Without --out all queries are printed as one document; with one table and
+--self-contained only that query, to be pasted: Get data > Blank query >
+Advanced editor. `polling/` holds what \"detect data changes\" asks.
 
 Examples:
   haul powerbi m jobs/sales.yaml
   haul powerbi m jobs/sales.yaml orders --self-contained
-  haul powerbi m jobs/sales.yaml --out queries --incremental orders=created_at,10,30")]
+  haul powerbi m jobs/sales.yaml --out queries --incremental orders=made_on,3,7")]
 pub(in crate::cli) struct PowerbiMArgs {
     #[command(flatten)]
     pub kit: KitArgs,
@@ -99,14 +100,15 @@ pub(in crate::cli) struct IncrementalArgs {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Files that haul wrote are written anew; a report is written once and is yours from then on, and so
-is a signature that you pasted into the project. Measures of your own belong into a table of your
-own: haul leaves other files alone.
+Files that haul wrote are written anew. A report is written once and then
+yours, and so is a signature that you pasted into the project. Measures of
+your own belong into a table of your own: haul leaves other files alone.
 
 Examples:
   haul powerbi pbip jobs/sales.yaml --out report
-  haul powerbi pbip jobs/sales.yaml orders customers --out report --incremental orders=created_at
-  haul powerbi pbip jobs/sales.yaml --out report --address https://data.example.com/tables/sales")]
+  haul powerbi pbip jobs/sales.yaml orders customers --out report
+  haul powerbi pbip jobs/sales.yaml --out report --incremental orders=made_on
+  haul powerbi pbip jobs/sales.yaml --out report --address https://h/t/sales")]
 pub(in crate::cli) struct PowerbiPbipArgs {
     #[command(flatten)]
     pub kit: KitArgs,
@@ -124,7 +126,7 @@ pub(in crate::cli) struct PowerbiPbipArgs {
 #[command(after_help = "\
 Examples:
   haul powerbi dataflow jobs/sales.yaml --out sales.Dataflow
-  haul powerbi dataflow jobs/sales.yaml orders --out sales.Dataflow --with-signature")]
+  haul powerbi dataflow jobs/sales.yaml orders --out flow --with-signature")]
 pub(in crate::cli) struct PowerbiDataflowArgs {
     #[command(flatten)]
     pub kit: KitArgs,

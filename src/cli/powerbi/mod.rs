@@ -20,6 +20,9 @@ use crate::job::load;
 use crate::powerbi::m::{self, Variant};
 use crate::powerbi::{Reach, TextFile, dataflow, pbids, pbip, query_files};
 
+/// The parameter with the name of the share.
+const POLICY: &str = "SasPolicy";
+
 pub(super) async fn run(output: Output, args: PowerbiArgs) -> Result<Exit, Failure> {
     match args.verb {
         PowerbiVerb::M(args) => queries(output, args).await,
@@ -36,13 +39,19 @@ async fn queries(output: Output, args: PowerbiMArgs) -> Result<Exit, Failure> {
         ([only], Variant::SelfContained) if !args.kit.tables.is_empty() => vec![m::query(&loaded.kit, only, variant)],
         _ => m::queries(&loaded.kit, variant),
     };
+    let pollings = m::pollings(&loaded.kit);
     if let Some(folder) = &args.out {
-        return write(output, &loaded, folder, "m", &query_files(&queries), args.force, &[]);
+        let mut files = query_files(&queries);
+        files.extend(query_files(&pollings).into_iter().map(|file| file.below("polling")));
+        return write(output, &loaded, folder, "m", &files, args.force, &[]);
     }
     if output.is_json {
-        let queries: Vec<Value> =
-            queries.iter().map(|query| json!({ "name": query.name, "text": query.text })).collect();
-        output.json(&document(&loaded, &[], "queries", Value::from(queries)));
+        let list = |queries: &[m::Query]| -> Value {
+            queries.iter().map(|query| json!({ "name": query.name, "text": query.text })).collect()
+        };
+        let mut document = document(&loaded, &[], "queries", list(&queries));
+        document["polling"] = list(&pollings);
+        output.json(&document);
         return Ok(Exit::Done);
     }
     match &queries[..] {
@@ -59,9 +68,17 @@ async fn project(output: Output, args: PowerbiPbipArgs) -> Result<Exit, Failure>
     if let Some(text) = written::read(&parameters)? {
         let known = pbip::parameter_values(&text);
         // Another policy has another signature.
-        let is_same = args.kit.way.share.is_none() || args.kit.way.share.as_ref() == known.get("SasPolicy");
-        if is_same {
-            loaded.kit.reach.fill(&known);
+        let is_same = args.kit.way.share.is_none() || args.kit.way.share.as_ref() == known.get(POLICY);
+        let reach = &mut loaded.kit.reach;
+        let newest = reach.parameters().into_iter().find(|(name, _)| *name == POLICY).map(|(_, id)| id.to_owned());
+        if is_same && reach.fill(&known) {
+            loaded.notes.push("the project keeps the signature that was filled in there".to_owned());
+            let kept = known.get(POLICY).map(String::as_str).unwrap_or_default();
+            if let Some(newest) = newest.filter(|newest| !newest.is_empty() && newest != kept) {
+                loaded.notes.push(format!(
+                    "it is of `{kept}`, and the share that ends last is `{newest}`; `--share {newest}` takes that one"
+                ));
+            }
         }
     }
     let project = pbip::project(&loaded.kit);
@@ -179,7 +196,7 @@ fn told(output: Output, loaded: &LoadedKit, next: &[String]) {
     if reach.has_secret() {
         output.note("note: the signature stands in it, and is a password: keep it out of repositories and mails");
     } else if let Some(names) = unfilled(reach) {
-        let is_policy = reach.unfilled().contains(&"SasPolicy");
+        let is_policy = reach.unfilled().contains(&POLICY);
         let hint = if is_policy { "`haul share create JOBFILE` makes a share" } else { "`haul share show` prints it" };
         output.note(format!("note: {names} is to be filled in; {hint}"));
     }

@@ -62,6 +62,12 @@ pub(crate) fn polling(table: &Table) -> Option<String> {
     ))
 }
 
+/// The same for all tables that are refreshed by ranges.
+pub(crate) fn pollings(kit: &Kit) -> Vec<Query> {
+    let query = |table: &Table| Some(Query { name: table.name.clone(), text: polling(table)? });
+    kit.tables.iter().filter_map(query).collect()
+}
+
 /// The queries as one section document.
 pub(crate) fn document(queries: &[Query]) -> String {
     let mut document = "section Section1;\n".to_owned();
