@@ -108,7 +108,8 @@ fn custom_format(format: &str) -> Option<String> {
         }
         let words = match rest.next()? {
             'Y' => "yyyy",
-            'y' => "yy",
+            // Two digits of a year are another year for .NET than for us: its border is that of the machine.
+            'y' | 'D' => return None,
             'm' => "MM",
             'd' => "dd",
             'b' | 'h' => "MMM",
@@ -121,7 +122,6 @@ fn custom_format(format: &str) -> Option<String> {
             'F' => "yyyy-MM-dd",
             'T' => "HH:mm:ss",
             'R' => "HH:mm",
-            'D' => "MM/dd/yy",
             // Instants are in UTC, and wall clocks have no zone.
             'z' => "'+0000'",
             '%' => "'%'",
@@ -166,7 +166,9 @@ mod tests {
         check("%Y%m%d", Some("yyyyMMdd"));
         check("%Y-%m-%dT%H:%M:%S%.f", Some("yyyy-MM-dd'T'HH:mm:ss.FFFFFF"));
         check("%F %T%.3f", Some("yyyy-MM-dd HH:mm:ss.fff"));
-        check("%d %b %y, %I:%M %p", Some("dd MMM yy, hh:mm tt"));
+        check("%d %b %Y, %I:%M %p", Some("dd MMM yyyy, hh:mm tt"));
+        check("%d.%m.%y", None);
+        check("%D", None);
         check("%F %T%.6f%z", Some("yyyy-MM-dd HH:mm:ss.ffffff'+0000'"));
         check("%s", None);
         check("%Y-%j", None);
