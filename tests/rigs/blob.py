@@ -3,6 +3,7 @@
     blob.py container --url URL --name NAME
     blob.py sas --url URL --container NAME      prints a read-only SAS of the container
     blob.py get --url URL --container NAME --to FOLDER      copies every blob below the folder
+    blob.py delete --url URL --container NAME --name BLOB
     blob.py policies --url URL --container NAME             prints the stored access policies and who may read without any
     blob.py policy --url URL --container NAME --name ID [--days N] [--public]
                                                             adds a stored access policy; --public opens the container to everybody
