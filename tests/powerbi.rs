@@ -6,6 +6,8 @@
 
 #[path = "powerbi/faults.rs"]
 mod faults;
+#[path = "powerbi/language.rs"]
+mod language;
 #[path = "powerbi/local.rs"]
 mod local;
 #[path = "powerbi/projects.rs"]

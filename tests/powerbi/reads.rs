@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::scene::{Scene, evaluate, expect_same, orders, rows_of, text};
+use super::scene::{Scene, evaluate, expect_same, orders, queries_in, rows_of, text};
 use crate::support::rigs::output_of;
 
 const TABLES: [&str; 5] = ["orders", "order_lines", "customers", "nothing", "events"];
@@ -104,6 +104,16 @@ fn the_snapshot_table_says_what_was_read_and_how_the_last_run_went() {
     assert_eq!(row["last_outcome"], "failed");
 }
 
+/// The queries as Power BI refreshes a range: it sets the parameters.
+fn with_range(queries: &Value, start: &str, end: &str) -> Value {
+    let mut queries = queries.clone();
+    for (name, at) in [("RangeStart", start), ("RangeEnd", end)] {
+        assert!(queries[name].is_string(), "there is no parameter {name}");
+        queries[name] = format!("#datetime({at}, 0, 0, 0) meta [IsParameterQuery=true, Type=\"DateTime\"]").into();
+    }
+    queries
+}
+
 #[test]
 fn ranges_read_only_the_parts_that_may_hold_their_rows() {
     let scene = Scene::in_azure();
@@ -112,11 +122,7 @@ fn ranges_read_only_the_parts_that_may_hold_their_rows() {
     let manifest = scene.manifest();
     let queries = scene.queries(&["events", "--incremental", "events=at"]);
     let read = |start: &str, end: &str| -> (Vec<Value>, usize) {
-        let mut queries = queries.clone();
-        for (name, at) in [("RangeStart", start), ("RangeEnd", end)] {
-            // Power BI sets the parameter while it refreshes.
-            queries[name] = format!("#datetime({at}, 0, 0, 0) meta [IsParameterQuery=true, Type=\"DateTime\"]").into();
-        }
+        let queries = with_range(&queries, start, end);
         let seen = evaluate(&json!({ "queries": queries, "values": typed(&share), "evaluate": ["events"] }));
         let rows = rows_of(&seen["results"]["events"], text(&manifest, "snapshot"));
         let requests = seen["requests"].as_array().expect("requests").iter();
@@ -139,12 +145,10 @@ fn the_polled_value_changes_with_the_files_of_the_range_alone() {
     let scene = Scene::in_azure();
     let share = scene.share();
     let queries = scene.queries(&["events", "--incremental", "events=at"]);
+    let polling = queries_in(&scene.place.path("queries/polling"));
     let polled = |start: &str, end: &str| -> Value {
-        let mut queries = queries.clone();
-        queries["polled"] = format!(
-            "HaulTable(\"events\", \"at\", #datetime({start}, 0, 0, 0), #datetime({end}, 0, 0, 0), \"changes\"){{0}}[changes]"
-        )
-        .into();
+        let mut queries = with_range(&queries, start, end);
+        queries["polled"] = polling["events"].clone();
         evaluate(&json!({ "queries": queries, "values": typed(&share), "evaluate": ["polled"] }))["results"]["polled"]["value"].clone()
     };
     let january = polled("2024, 1, 1", "2024, 2, 1");

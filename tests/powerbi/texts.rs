@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::scene::{Scene, check, expect_right, text};
+use super::scene::{Scene, check, expect_right, queries_in, text};
 
 #[test]
 fn every_generated_query_passes_the_checkers() {
@@ -19,7 +19,10 @@ fn every_generated_query_passes_the_checkers() {
     let flow = std::fs::read_to_string(scene.place.path("flow/mashup.pq")).expect("a text");
     let link = "https://data.example.com/x/sales?sv=2024-11-04&skoid=o&sktid=t&skt=s&ske=e&sks=b&skv=v&sr=d&sdd=2&sig=abc";
     let delegated = scene.place.haul(&["powerbi", "m", &scene.file, "--address", link]).expect_code(0).stdout;
+    let mut polled = scene.queries(&incremental);
+    polled["polled"] = queries_in(&scene.place.path("queries/polling"))["events"].clone();
     expect_right(&json!({
+        "polled": { "queries": polled, "base": base },
         "shared": { "document": document, "base": base },
         "files": { "queries": scene.queries(&[]), "base": base },
         "self-contained": { "queries": scene.queries(&["--self-contained"]), "base": base },

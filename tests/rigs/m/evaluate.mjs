@@ -19,7 +19,8 @@ class Scope {
     for (let scope = this; scope; scope = scope.above) {
       if (scope.names.has(name) && (isInclusive || scope.without !== name)) return force(scope.names.get(name));
     }
-    throw expressionError(`The name '${name}' wasn't recognized.`);
+    // The engine refuses the whole document then, before anything runs: no `try` may hide it.
+    throw new Unknown(`the name '${name}'`);
   }
 }
 
