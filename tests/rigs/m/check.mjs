@@ -9,7 +9,8 @@ import PQP from "@microsoft/powerquery-parser";
 import PQLS from "@microsoft/powerquery-language-services";
 import { calls, lostByFormatting, nameOf, nodes, parse, queriesOf, section, textOf } from "./language.mjs";
 
-// The options that Microsoft documents; the language services do not look into records.
+// The options as Microsoft publishes them (github.com/microsoft/vscode-powerquery, standard-enUs.json, and the reference of
+// M); the language services do not look into records.
 const OPTIONS = {
   "Web.Contents": {
     at: 1,
@@ -17,7 +18,7 @@ const OPTIONS = {
   },
   "Csv.Document": { at: 1, names: ["Columns", "Delimiter", "Encoding", "CsvStyle", "QuoteStyle", "IncludeByteOrderMark", "ExtraValues"] },
   "Table.PromoteHeaders": { at: 1, names: ["PromoteAllScalars", "Culture"] },
-  "Parquet.Document": { at: 1, names: ["MaxDepth", "PreferTypeConversion", "TypeMapping", "UseTypes", "Compression", "LegacyColumnNameEncoding"] },
+  "Parquet.Document": { at: 1, names: ["MaxDepth", "Compression", "PreserveOrder", "LegacyColumnNameEncoding", "TypeMapping"] },
 };
 // Types of arguments are left to the evaluator: the language services take a null for no value of `any`, `each …` for no
 // function, and do not work out what a function of ours returns where one branch raises an error. Names and counts they know.
@@ -120,6 +121,20 @@ function isGivenBuffered(name, tree, values, seen) {
   return given.length > 0 && given.every((argument) => argument !== undefined && isBuffered(argument, tree, values, seen));
 }
 
+/** Calls of functions of ours with too few or too many arguments: the language services count those of the library. */
+function counts(tree, values) {
+  const told = [];
+  for (const [name, value] of values) {
+    if (value.kind !== "FunctionExpression") continue;
+    const parameters = value.parameters.content.elements.map((element) => element.node);
+    const least = parameters.filter((parameter) => parameter.optionalConstant === undefined).length;
+    for (const { length } of calls(tree, name)) {
+      if (length < least || length > parameters.length) told.push(`${name} takes ${least} to ${parameters.length} arguments, not ${length}`);
+    }
+  }
+  return told;
+}
+
 const bound = (node) => node.variableList.elements.map(({ node: pair }) => [nameOf(pair.key.literal), pair.value]);
 
 /** What the Service and the readers want of every query. */
@@ -149,6 +164,7 @@ function house(tree, queries, base) {
   if (base !== undefined && bases.size > 0 && !bases.has(base)) told.push(`Web.Contents does not go to ${base}`);
   const values = new Map([...nodes(tree)].filter((node) => node.kind === "LetExpression").flatMap(bound));
   for (const member of tree.sectionMembers.elements) values.set(nameOf(member.namePairedExpression.key.literal), member.namePairedExpression.value);
+  told.push(...counts(tree, values));
   for (const args of calls(tree, "Parquet.Document")) if (!isBuffered(args[0], tree, values)) told.push("Parquet.Document reads what Binary.Buffer does not hold");
   for (const [name, text] of Object.entries(queries)) {
     if (/sig(nature)?"?\s*=\s*"[A-Za-z0-9+/%]{20,}/i.test(text) || /[?&]sig=/.test(text)) told.push(`${name} holds a signature`);
