@@ -362,3 +362,6 @@ pub(crate) const POLICIES_BYTES_MAX: usize = 64 * 1024;
 pub(crate) const SHARES_KEPT: Duration = Duration::from_secs(300);
 /// What a page or a reader of the metrics waits for a container's shares; those who read metrics give up after some seconds.
 pub(crate) const SHARES_PAGE_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// An address for readers that is read from a file: browsers and servers take few thousand characters.
+pub(crate) const ADDRESS_BYTES_MAX: u64 = 16 * 1024;

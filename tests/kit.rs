@@ -272,8 +272,13 @@ fn signatures_stand_in_files_only_where_they_are_wanted() {
     scene.powerbi(&["pbids", "--out", &pbids, "--address", &link]).expect_code(0);
     let data_source = std::fs::read_to_string(&pbids).expect("a text");
     assert!(data_source.contains("reports/exports/test") && !data_source.contains("sig"), "{data_source}");
-    assert!(query(&["--address", &link], "SasSignature").starts_with("\"\""));
+    let file = scene.place.file("link.txt", &format!("{link}\n"));
+    assert!(query(&["--address-file", &file], "SasSignature").starts_with("\"\""));
+    let spoiled = scene.place.file("spoiled.txt", "no address at all: secret-word");
+    let refused = scene.powerbi(&["m", "--address-file", &spoiled]).expect_code(2).expect_says(&["holds no address"]);
+    assert!(!refused.stderr.contains("secret-word"), "{refused:?}");
     assert!(
-        query(&["--address", &link, "--with-signature"], "SasSignature").starts_with(&format!("\"{long_signature}\""))
+        query(&["--address-file", &file, "--with-signature"], "SasSignature")
+            .starts_with(&format!("\"{long_signature}\""))
     );
 }

@@ -61,8 +61,8 @@ impl KitFailure {
         Some(match self {
             KitFailure::Unpublished { .. } => "run the job first: `haul run JOBFILE`".to_owned(),
             KitFailure::NoAddress { .. } => {
-                "give the address of the job's folder with `--address URL`: that of a site which serves the bucket, or a \
-                 link of `haul serve`; one signed link a file, as `haul share` makes for Amazon S3, opens no folder"
+                "give the address of the job's folder with `--address URL`, that of a site which serves the bucket, or a \
+                 signed link of `haul serve` with `--address-file FILE`; one signed link a file, as `haul share` makes for Amazon S3, opens no folder"
                     .to_owned()
             }
             KitFailure::Address { .. } => "it is like https://files.example.com/tables/sales".to_owned(),
@@ -221,7 +221,11 @@ fn reach_by(url: &Url, has_signature: bool) -> Result<Reach, KitFailure> {
             }
         })
         .collect();
-    let mut names: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
+    let mut names: Vec<String> = fields.iter().map(|field| field.name.clone()).collect();
+    names.extend(fields.iter().filter_map(|field| match &field.value {
+        FieldValue::Parameter { name, .. } => Some(format!("parameter {}", name.to_ascii_lowercase())),
+        FieldValue::Fixed(_) => None,
+    }));
     names.sort_unstable();
     if names.windows(2).any(|pair| pair[0] == pair[1]) {
         return Err(wrong("a field of its query is there twice"));
@@ -296,7 +300,14 @@ mod tests {
             panic!("it is signed")
         };
         assert_eq!(fields, [parameter("sig", "SasSignature", Some("a+b=".to_owned()))]);
-        for wrong in ["ftp://h/x", "https://u:p@h/x", "https://h/x#y", "https://h/x?sig=a&sig=b", "file:///x"] {
+        for wrong in [
+            "ftp://h/x",
+            "https://u:p@h/x",
+            "https://h/x#y",
+            "https://h/x?sig=a&sig=b",
+            "https://h/x?a-b=1&A_b=2",
+            "file:///x",
+        ] {
             let error = reach(wrong).expect_err(wrong);
             assert!(matches!(&error, KitFailure::Address { .. }), "{error}");
             assert!(!error.to_string().contains("p@h") && !error.to_string().contains("sig="), "{error}");

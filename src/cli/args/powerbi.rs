@@ -56,9 +56,13 @@ pub(in crate::cli) struct WayArgs {
     /// The signature opens the job's folder only, as `haul share create --folder` makes it
     #[arg(long, conflicts_with = "address")]
     pub directory: bool,
-    /// Address of the job's folder for readers, where that is not the destination's own; may be a signed link
+    /// Address of the job's folder for readers, where that is not the destination's own
+    // With a signature it belongs into a file: arguments can be seen by every user of the machine.
     #[arg(long, value_name = "URL")]
     pub address: Option<Url>,
+    /// The same from a file, for a link that holds a signature; `-` reads standard input
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["address", "share", "directory"])]
+    pub address_file: Option<PathBuf>,
     /// Write the signature into the result; whoever has that reads the data
     #[arg(long)]
     pub with_signature: bool,

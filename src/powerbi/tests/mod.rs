@@ -5,10 +5,10 @@ use std::path::PathBuf;
 
 use super::kit::Table;
 use super::m::{self, Query, Variant};
-use super::{FieldValue, Kit, Ranged, Reach, SignedField, TextFile, dataflow, pbids, pbip, query_files};
+use super::{FieldValue, Kit, KitError, Ranged, Reach, SignedField, TextFile, dataflow, pbids, pbip, query_files};
 use crate::model::column::{Column, ColumnType, TypeOrigin};
 use crate::model::csv_form::CsvForm;
-use crate::model::manifest::{ParentLink, Reference, ReferenceOrigin};
+use crate::model::manifest::{Manifest, ParentLink, Reference, ReferenceOrigin};
 
 fn column(name: &str, kind: ColumnType) -> Column {
     Column { name: name.to_owned(), path: vec![name.to_owned()], kind, origin: TypeOrigin::Inferred }
@@ -279,4 +279,57 @@ fn parameters_that_somebody_filled_in_are_found_again() {
     assert_eq!(values["SasSignature"], "");
     let pasted = text.replace("SasSignature = \"\"", "SasSignature = \"ab+c/d=\"").replace('\n', "\r\n");
     assert_eq!(pbip::parameter_values(&pasted)["SasSignature"], "ab+c/d=");
+}
+
+/// The error of a kit of one table, with these members of its manifest, or none.
+fn refusal(table: &str, columns: &[(&str, &str)], more: serde_json::Value, range: Option<&str>) -> Option<KitError> {
+    let columns: Vec<_> = columns
+        .iter()
+        .map(|(name, kind)| serde_json::json!({ "name": name, "path": [name], "type": kind, "origin": "inferred" }))
+        .collect();
+    let mut entry = serde_json::json!({
+        "columns": columns, "schema_hash": "", "key": [], "rows": 0, "bytes": 0, "format": "parquet",
+        "as_of": "2026-01-01T00:00:00Z", "parts": [], "walks": [],
+    });
+    entry.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+    let manifest = serde_json::json!({
+        "format_version": 1, "job": "sales", "snapshot": "s", "sequence": 1, "run": "r",
+        "published_at": "2026-01-01T00:00:00Z", "previous": null, "config_hash": "", "tables": { table: entry },
+    });
+    let manifest: Manifest = serde_json::from_value(manifest).expect("a manifest");
+    let ranged = |column: &str| Ranged { column: column.to_owned(), years: 10, days: 30 };
+    let ranges = range.map(|column| (table.to_owned(), ranged(column))).into_iter().collect();
+    Kit::of(&manifest, &[], &ranges, container_share(), ["_latest.json", "_status.json"]).err()
+}
+
+#[test]
+fn what_would_give_a_wrong_kit_gives_none() {
+    let none = || serde_json::json!({});
+    let csv = |name: &str, format: &str| {
+        let mut form = serde_json::to_value(CsvForm::default()).expect("JSON");
+        form[name] = format.into();
+        serde_json::json!({ "format": "csv", "csv": form })
+    };
+    assert!(refusal("orders", &[("id", "integer"), ("at", "instant")], none(), Some("at")).is_none());
+    let check = |error: Option<KitError>, says: &str| {
+        let error = error.unwrap_or_else(|| panic!("a kit instead of `{says}`"));
+        assert!(error.to_string().contains(says), "{error}");
+        assert!(!error.hint().is_empty());
+    };
+    for taken in ["haul_snapshot", "haultable", "rangestart", "sassignature"] {
+        check(refusal(taken, &[("id", "integer")], none(), None), "a name of haul's own");
+    }
+    check(refusal("orders", &[("Haul_Snapshot", "text")], none(), None), "which haul adds");
+    check(refusal("orders", &[("a\nb", "text")], none(), None), "\"a\\nb\"");
+    check(refusal("or\u{2028}ders", &[("a", "text")], none(), None), "no line can show");
+    check(refusal("orders", &[("", "text")], none(), None), "no line can show");
+    let analytics = serde_json::json!({ "profile": "analytics" });
+    check(refusal("orders", &[("id", "integer")], analytics, None), "profile `analytics`");
+    let day = [("day", "date")];
+    assert!(refusal("orders", &day, csv("date_format", "%d.%m.%Y"), None).is_none());
+    check(refusal("orders", &day, csv("date_format", "%d.%m.%Y"), Some("day")), "cannot compare");
+    check(refusal("orders", &day, csv("date_format", "%Y-%j"), None), "spells dates as `%Y-%j`");
+    check(refusal("orders", &[("at", "datetime")], csv("datetime_format", "%s"), None), "spells times as `%s`");
+    check(refusal("orders", &day, none(), Some("other")), "no column `other`");
+    check(refusal("orders", &[("id", "integer")], none(), Some("id")), "of type integer");
 }
