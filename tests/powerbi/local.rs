@@ -52,7 +52,8 @@ fn csv_in_every_form_reads_as_parquet_does() {
 fn a_newer_format_is_refused_and_told() {
     let scene = Scene::in_folder("");
     let queries = scene.queries(&[]);
-    for name in ["_latest.json".to_owned(), text(&json!({ "manifest": manifest_path(&scene) }), "manifest").to_owned()] {
+    for name in ["_latest.json".to_owned(), text(&json!({ "manifest": manifest_path(&scene) }), "manifest").to_owned()]
+    {
         let path = scene.place.path(&format!("out/sales/{name}"));
         let right = std::fs::read_to_string(&path).expect("a file");
         let mut newer: Value = serde_json::from_str(&right).expect("JSON");
@@ -88,9 +89,8 @@ fn a_new_column_changes_its_own_lines_alone() {
         let folders = ["report", "queries", "flow"].into_iter();
         let files = folders.flat_map(|folder| scene.place.contents(folder));
         // What haul remembers of its own files are their checksums.
-        let is_kits = |path: &std::path::Path| {
-            path.file_name().is_some_and(|name| !name.to_string_lossy().starts_with(".haul-"))
-        };
+        let is_kits =
+            |path: &std::path::Path| path.file_name().is_some_and(|name| !name.to_string_lossy().starts_with(".haul-"));
         files.filter(|(path, _)| is_kits(path)).collect::<std::collections::BTreeMap<_, _>>()
     };
     let first = make();
@@ -127,7 +127,19 @@ fn a_new_column_changes_its_own_lines_alone() {
 
 /// Names that haul itself gives to no column: whoever makes manifests may.
 const NAMES: [&str; 13] = [
-    "first name", "say \"yes\"", "it's", "a.b", "each", "table", "Größe", "🚚 sent", "x]y", "#(lf)", "1st", "in = out", "a:b",
+    "first name",
+    "say \"yes\"",
+    "it's",
+    "a.b",
+    "each",
+    "table",
+    "Größe",
+    "🚚 sent",
+    "x]y",
+    "#(lf)",
+    "1st",
+    "in = out",
+    "a:b",
 ];
 
 #[test]
@@ -158,7 +170,8 @@ fn odd_names_of_columns_and_tables_pass_every_checker() {
     let seen = evaluate(&json!({ "document": document, "evaluate": NAMES }));
     for name in NAMES {
         let result = &seen["results"][name];
-        let names: Vec<&str> = result["columns"].as_array().expect("columns").iter().map(|one| text(one, "name")).collect();
+        let names: Vec<&str> =
+            result["columns"].as_array().expect("columns").iter().map(|one| text(one, "name")).collect();
         assert_eq!(names[..NAMES.len()], NAMES, "{name}");
         // The files have none of these columns.
         let rows = rows_of(result, text(&manifest, "snapshot"));

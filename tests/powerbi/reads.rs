@@ -25,7 +25,8 @@ fn tables_hold_what_duckdb_reads() {
         let result = &seen["results"][table];
         expect_same(&rows_of(result, snapshot), &scene.rows(&manifest, table, Some(&share)));
         let columns = manifest["tables"][table]["columns"].as_array().expect("columns");
-        let of_m: Vec<&str> = result["columns"].as_array().expect("columns").iter().map(|one| text(one, "name")).collect();
+        let of_m: Vec<&str> =
+            result["columns"].as_array().expect("columns").iter().map(|one| text(one, "name")).collect();
         let expect: Vec<&str> = columns.iter().map(|one| text(one, "name")).chain(["haul_snapshot"]).collect();
         assert_eq!(of_m, expect, "{table}");
     }
@@ -44,7 +45,8 @@ fn tables_hold_what_duckdb_reads() {
         assert_eq!(request["query"], json!(["sv", "sr", "si", "sig"]), "{request}");
         assert_eq!(request["status"], 200, "{request}");
     }
-    let parts: usize = TABLES.iter().map(|table| manifest["tables"][table]["parts"].as_array().map_or(0, Vec::len)).sum();
+    let parts: usize =
+        TABLES.iter().map(|table| manifest["tables"][table]["parts"].as_array().map_or(0, Vec::len)).sum();
     // A pointer and a manifest for each table.
     assert_eq!(requests.len(), parts + 2 * TABLES.len(), "{requests:#?}");
 }
@@ -55,7 +57,8 @@ fn every_way_of_writing_the_queries_reads_the_same() {
     let share = scene.share();
     let snapshot = text(&scene.manifest(), "snapshot").to_owned();
     let expect = rows_of(
-        &evaluate(&json!({ "queries": scene.queries(&[]), "values": typed(&share), "evaluate": ["orders"] }))["results"]["orders"],
+        &evaluate(&json!({ "queries": scene.queries(&[]), "values": typed(&share), "evaluate": ["orders"] }))["results"]
+            ["orders"],
         &snapshot,
     );
     assert_eq!(expect.len(), 3);
@@ -64,7 +67,8 @@ fn every_way_of_writing_the_queries_reads_the_same() {
     scene.place.haul(&["powerbi", "dataflow", &scene.file, "--out", "flow", "--with-signature"]).expect_code(0);
     let flow = std::fs::read_to_string(scene.place.path("flow/mashup.pq")).expect("a text");
     let link = format!("{}?{}", text(&share, "base_url"), text(&share, "query"));
-    let linked = scene.queries(&["--address", &link, "--with-signature"]);
+    let link = scene.place.file("link", &link);
+    let linked = scene.queries(&["--address-file", &link, "--with-signature"]);
     for (name, request) in [
         ("alone", json!({ "queries": alone, "evaluate": ["orders"] })),
         ("signed", json!({ "queries": signed, "evaluate": ["orders"] })),

@@ -79,7 +79,10 @@ fn first_records() -> BTreeMap<String, Value> {
         ("/orders".to_owned(), orders()),
         ("/customers".to_owned(), json!([{ "id": 7, "name": "North" }, { "id": 8, "name": "South" }])),
         ("/nothing".to_owned(), json!([])),
-        ("/events".to_owned(), json!([{ "no": 1, "at": "2024-01-05T00:00:00Z" }, { "no": 2, "at": "2024-01-20T08:00:00Z" }])),
+        (
+            "/events".to_owned(),
+            json!([{ "no": 1, "at": "2024-01-05T00:00:00Z" }, { "no": 2, "at": "2024-01-20T08:00:00Z" }]),
+        ),
     ])
 }
 
@@ -87,8 +90,7 @@ impl Scene {
     fn start(place: Workplace, azurite: Option<Rig>, destination: &str) -> Self {
         let records: Records = Arc::new(Mutex::new(first_records()));
         let served = Arc::clone(&records);
-        let source =
-            Server::start(move |request, _| ok(served.lock().expect("records")[request.path()].to_string()));
+        let source = Server::start(move |request, _| ok(served.lock().expect("records")[request.path()].to_string()));
         let streams = if destination.contains("csv") { STREAMS.replace(INCREMENTAL, "") } else { STREAMS.to_owned() };
         let text = format!("job: sales\nsource:\n  base_url: {}\n{streams}destination:\n{destination}", source.url);
         let file = place.file("jobs/sales.yaml", &text);
@@ -133,7 +135,10 @@ impl Scene {
 
     /// One more part of `events`, of February.
     pub fn run_february(&self) {
-        self.set("/events", json!([{ "no": 3, "at": "2024-02-03T00:00:00Z" }, { "no": 4, "at": "2024-02-20T08:00:00Z" }]));
+        self.set(
+            "/events",
+            json!([{ "no": 3, "at": "2024-02-03T00:00:00Z" }, { "no": 4, "at": "2024-02-20T08:00:00Z" }]),
+        );
         self.run();
     }
 

@@ -17,8 +17,10 @@ fn every_generated_query_passes_the_checkers() {
     let public = public.expect_code(0).stdout;
     scene.place.haul(&["powerbi", "dataflow", &scene.file, "--out", "flow"]).expect_code(0);
     let flow = std::fs::read_to_string(scene.place.path("flow/mashup.pq")).expect("a text");
-    let link = "https://data.example.com/x/sales?sv=2024-11-04&skoid=o&sktid=t&skt=s&ske=e&sks=b&skv=v&sr=d&sdd=2&sig=abc";
-    let delegated = scene.place.haul(&["powerbi", "m", &scene.file, "--address", link]).expect_code(0).stdout;
+    let link =
+        "https://data.example.com/x/sales?sv=2024-11-04&skoid=o&sktid=t&skt=s&ske=e&sks=b&skv=v&sr=d&sdd=2&sig=abc";
+    let link = scene.place.file("link", link);
+    let delegated = scene.place.haul(&["powerbi", "m", &scene.file, "--address-file", &link]).expect_code(0).stdout;
     let mut polled = scene.queries(&incremental);
     polled["polled"] = queries_in(&scene.place.path("queries/polling"))["events"].clone();
     expect_right(&json!({
@@ -77,7 +79,8 @@ const MISTAKES: &[(&str, &str, &str, &str)] = &[
 fn mistakes_are_found() {
     let scene = Scene::in_azure();
     let right = scene.queries(&[]);
-    let base = text(&right, "HaulTable").split('"').find(|word| word.starts_with("http")).expect("an address").to_owned();
+    let base =
+        text(&right, "HaulTable").split('"').find(|word| word.starts_with("http")).expect("an address").to_owned();
     let mut documents = serde_json::Map::new();
     let mut wrong = |name: String, query: &str, changed: String| {
         let mut queries = right.clone();
