@@ -14,7 +14,7 @@ fn check_all(folders: &[String]) -> Value {
     serde_json::from_str(&output_of("m/project.mjs", &folders)).expect("JSON")
 }
 
-pub fn check(folder: &Path) -> Value {
+pub(crate) fn check(folder: &Path) -> Value {
     let folder = folder.to_string_lossy().into_owned();
     check_all(std::slice::from_ref(&folder))[&folder].clone()
 }

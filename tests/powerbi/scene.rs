@@ -48,15 +48,15 @@ const INCREMENTAL: &str = r#"    write: append
 /// The records that the source has at the moment, by path.
 type Records = Arc<Mutex<BTreeMap<String, Value>>>;
 
-pub struct Scene {
-    pub place: Workplace,
-    pub file: String,
-    pub records: Records,
+pub(crate) struct Scene {
+    pub(crate) place: Workplace,
+    pub(crate) file: String,
+    pub(crate) records: Records,
     azurite: Option<Rig>,
     _source: Server,
 }
 
-pub fn orders() -> Value {
+pub(crate) fn orders() -> Value {
     json!([
         {
             "id": 1, "customer_id": 7, "total": "1234.5678", "exact": "0.1234567891", "weight": 1.5e-7, "ordered_on": "2024-01-31",
@@ -100,7 +100,7 @@ impl Scene {
     }
 
     /// Published to a container of Azurite.
-    pub fn in_azure() -> Self {
+    pub(crate) fn in_azure() -> Self {
         let azurite = Rig::start("azurite.mjs", &[]);
         output_of("blob.py", &["container", "--url", azurite.url(), "--name", "reports"]);
         let place = Workplace::new()
@@ -112,29 +112,29 @@ impl Scene {
     }
 
     /// Published to a folder, with further lines of the destination.
-    pub fn in_folder(destination: &str) -> Self {
+    pub(crate) fn in_folder(destination: &str) -> Self {
         Self::start(Workplace::new(), None, &format!("  url: out\n{destination}"))
     }
 
     /// The same as CSV; such tables are whole ones always.
-    pub fn as_csv(form: &str) -> Self {
+    pub(crate) fn as_csv(form: &str) -> Self {
         Self::in_folder(&format!("  format: csv\n  csv: {form}\n"))
     }
 
-    pub fn azure_url(&self) -> &str {
+    pub(crate) fn azure_url(&self) -> &str {
         self.azurite.as_ref().expect("Azurite").url()
     }
 
-    pub fn set(&self, path: &str, records: Value) {
+    pub(crate) fn set(&self, path: &str, records: Value) {
         self.records.lock().expect("records").insert(path.to_owned(), records);
     }
 
-    pub fn run(&self) {
+    pub(crate) fn run(&self) {
         self.place.haul(&["run", &self.file]).expect_code(0);
     }
 
     /// One more part of `events`, of February.
-    pub fn run_february(&self) {
+    pub(crate) fn run_february(&self) {
         self.set(
             "/events",
             json!([{ "no": 3, "at": "2024-02-03T00:00:00Z" }, { "no": 4, "at": "2024-02-20T08:00:00Z" }]),
@@ -143,20 +143,20 @@ impl Scene {
     }
 
     /// A share that opens the files already.
-    pub fn share(&self) -> Value {
+    pub(crate) fn share(&self) -> Value {
         let made = self.place.haul(&["share", "create", &self.file, "--json"]).expect_code(0).json();
         wait_until("the share opens the files", || self.opens(&made));
         made
     }
 
-    pub fn opens(&self, share: &Value) -> bool {
+    pub(crate) fn opens(&self, share: &Value) -> bool {
         let url = format!("{}/customers/current.parquet", text(share, "base_url"));
         let sql = format!("select count(*) from '{url}'");
         outcome_of("read.py", &["--sas", text(share, "query"), &sql]).status.success()
     }
 
     /// Queries that haul writes into a folder, by name.
-    pub fn queries(&self, args: &[&str]) -> Value {
+    pub(crate) fn queries(&self, args: &[&str]) -> Value {
         let folder = self.place.path("queries");
         let _ = std::fs::remove_dir_all(&folder);
         self.place.haul(&[&["powerbi", "m", &self.file], args, &["--out", "queries"]].concat()).expect_code(0);
@@ -164,7 +164,7 @@ impl Scene {
     }
 
     /// The manifest that readers see, and where its parts are for a reader with this share.
-    pub fn manifest(&self) -> Value {
+    pub(crate) fn manifest(&self) -> Value {
         match &self.azurite {
             None => self.json("out/sales"),
             Some(azurite) => {
@@ -187,7 +187,7 @@ impl Scene {
     }
 
     /// Rows of a table as DuckDB reads the parts that the manifest names, in their order.
-    pub fn rows(&self, manifest: &Value, table: &str, share: Option<&Value>) -> Value {
+    pub(crate) fn rows(&self, manifest: &Value, table: &str, share: Option<&Value>) -> Value {
         let base = match share {
             Some(share) => text(share, "base_url").to_owned(),
             None => self.place.path("out/sales").to_string_lossy().into_owned(),
@@ -202,12 +202,12 @@ impl Scene {
     }
 }
 
-pub fn text<'v>(value: &'v Value, name: &str) -> &'v str {
+pub(crate) fn text<'v>(value: &'v Value, name: &str) -> &'v str {
     value[name].as_str().unwrap_or_else(|| panic!("no `{name}` in {value:#}"))
 }
 
 #[track_caller]
-pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let end = Instant::now() + POLICY_WAIT;
     while !is_so() {
         assert!(Instant::now() < end, "not within {POLICY_WAIT:?}: {what}");
@@ -216,7 +216,7 @@ pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
 }
 
 /// The queries of a folder: each file is one, of its name.
-pub fn queries_in(folder: &Path) -> Value {
+pub(crate) fn queries_in(folder: &Path) -> Value {
     let mut queries = serde_json::Map::new();
     for entry in std::fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();
@@ -229,25 +229,25 @@ pub fn queries_in(folder: &Path) -> Value {
 }
 
 /// What the checkers of M say of each of these documents.
-pub fn check(documents: &Value) -> BTreeMap<String, Vec<String>> {
+pub(crate) fn check(documents: &Value) -> BTreeMap<String, Vec<String>> {
     serde_json::from_str(&output_with("m/check.mjs", &[], &documents.to_string())).expect("JSON")
 }
 
 #[track_caller]
-pub fn expect_right(documents: &Value) {
+pub(crate) fn expect_right(documents: &Value) {
     for (name, told) in check(documents) {
         assert!(told.is_empty(), "{name}: {told:#?}");
     }
 }
 
 /// Evaluates queries with these values of parameters.
-pub fn evaluate(request: &Value) -> Value {
+pub(crate) fn evaluate(request: &Value) -> Value {
     serde_json::from_str(&output_with("m/run.mjs", &[], &request.to_string())).expect("JSON")
 }
 
 /// The rows of an evaluated table without the snapshot that stands in each, which is this one.
 #[track_caller]
-pub fn rows_of(result: &Value, snapshot: &str) -> Vec<Vec<Value>> {
+pub(crate) fn rows_of(result: &Value, snapshot: &str) -> Vec<Vec<Value>> {
     let columns = result["columns"].as_array().unwrap_or_else(|| panic!("no table: {result:#}"));
     assert_eq!(columns.last().map(|column| text(column, "name")), Some("haul_snapshot"));
     let row = |row: &Value| {
@@ -279,7 +279,7 @@ fn is_same(of_m: &Value, of_duckdb: &Value) -> bool {
 }
 
 #[track_caller]
-pub fn expect_same(of_m: &[Vec<Value>], of_duckdb: &Value) {
+pub(crate) fn expect_same(of_m: &[Vec<Value>], of_duckdb: &Value) {
     let expected = of_duckdb.as_array().expect("rows");
     assert_eq!(of_m.len(), expected.len(), "{of_m:?} against {expected:?}");
     for (row, expect) in of_m.iter().zip(expected) {
