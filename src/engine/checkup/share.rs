@@ -56,7 +56,11 @@ pub(super) fn look_at(sas: &GivenSas, policies: Policies<'_>, folder: &str, now:
     let place = place.as_str();
     let mut found = Vec::new();
     let anew = "make a new one: `haul share create JOBFILE`";
-    let kept = format!("{anew}; take the old one away: `haul share revoke JOBFILE POLICY`");
+    let kept = match sas.field("si") {
+        Some(policy) => format!("{anew}; take the old one away: `haul share revoke JOBFILE {policy}`"),
+        // Of one without a policy there is nothing to take away.
+        None => anew.to_owned(),
+    };
     if let Some(spoiled) = sas.spoiled() {
         let what = match spoiled {
             Spoiled::Unescaped => "the signature has blanks: each was a `+` before it was pasted into an address",
