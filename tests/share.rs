@@ -8,6 +8,8 @@ mod delegated;
 mod policies;
 #[path = "share/presigned.rs"]
 mod presigned;
+#[path = "share/refreshed.rs"]
+mod refreshed;
 #[path = "share/rotation.rs"]
 mod rotation;
 #[path = "share/scene.rs"]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use url::Url;
 
-use super::share::shares_of;
+use super::share::{newest_live, shares_of};
 use crate::clock::Clock;
 use crate::limits::SHARES_PAGE_WAIT_MAX;
 use crate::powerbi::{FieldValue, Kit, KitError, Ranged, Reach, SignedField};
@@ -126,7 +126,16 @@ async fn signed(
     folder: &str,
     notes: &mut Vec<String>,
 ) -> Result<Reach, KitFailure> {
+    if store.has_delegation() && !wishes.has_signature && wishes.policy.is_none() {
+        notes.push(
+            "signatures of this account end after 7 days at the latest: fill in what `haul share create` prints, or let \
+             `powerbi.refresh` keep them up to date (`share: true`)"
+                .to_owned(),
+        );
+        return Ok(delegated(base, folder, wishes.is_folder_only));
+    }
     let policy = policy_for(store, wishes, notes).await?;
+    let is_folder_only = policy.as_ref().map_or(wishes.is_folder_only, |policy| policy.wanted().is_folder_only);
     let signature = match (&policy, wishes.has_signature) {
         (Some(policy), true) => {
             let sas = store.shares()?.sign_again(policy)?;
@@ -135,8 +144,16 @@ async fn signed(
         (None, true) => return Err(KitFailure::NoShare),
         (_, false) => None,
     };
+    let mut fields = opening_fields(base, folder, is_folder_only);
+    let id = policy.map(|policy| policy.id).or_else(|| wishes.policy.clone());
+    fields.extend([parameter("si", "SasPolicy", id), parameter("sig", "SasSignature", signature)]);
+    Ok(Reach::Signed { base: base.to_owned(), folder: folder.to_owned(), fields })
+}
+
+/// The fields with which every signature of a container or of a folder begins.
+fn opening_fields(base: &str, folder: &str, is_folder_only: bool) -> Vec<SignedField> {
     let mut fields = vec![parameter("sv", "SasVersion", Some(sas_version().to_owned()))];
-    if wishes.is_folder_only {
+    if is_folder_only {
         // The first folder is the container.
         let depth = folder.split('/').count() - 1;
         fields.extend([fixed("sr", "d"), fixed("sdd", &depth.to_string())]);
@@ -147,9 +164,15 @@ async fn signed(
     if base.starts_with("https:") {
         fields.push(fixed("spr", "https"));
     }
-    let id = policy.map(|policy| policy.id).or_else(|| wishes.policy.clone());
-    fields.extend([parameter("si", "SasPolicy", id), parameter("sig", "SasSignature", signature)]);
-    Ok(Reach::Signed { base: base.to_owned(), folder: folder.to_owned(), fields })
+    fields
+}
+
+/// The way to a container by a signature with a lent key: all that changes with it is a parameter.
+fn delegated(base: &str, folder: &str, is_folder_only: bool) -> Reach {
+    let mut fields = opening_fields(base, folder, is_folder_only);
+    let names = ["sp", "se", "skoid", "sktid", "skt", "ske", "sks", "skv", "sig"];
+    fields.extend(names.map(|name| parameter(name, &parameter_name(name).0, None)));
+    Reach::Signed { base: base.to_owned(), folder: folder.to_owned(), fields }
 }
 
 /// The policy that was named, or haul's share that ends last. `None` = there is none, or the account cannot be asked.
@@ -185,10 +208,7 @@ async fn policy_for(store: &Store, wishes: &KitWishes, notes: &mut Vec<String>) 
             found => Ok(found),
         };
     }
-    let now = Clock.now();
-    let live = policies.into_iter().filter(|policy| policy.expires_at().is_none_or(|end| end > now));
-    // Of those that end together, the one whose name comes first.
-    Ok(live.min_by_key(|policy| (std::cmp::Reverse(policy.expires_at()), policy.id.clone())))
+    Ok(newest_live(policies, Clock.now()))
 }
 
 /// The way that an address says. What its query holds becomes fields: those that change with every new signature as parameters,
@@ -214,7 +234,7 @@ fn reach_by(url: &Url, has_signature: bool) -> Result<Reach, KitFailure> {
     let fields: Vec<SignedField> = url
         .query_pairs()
         .map(|(name, value)| match &*name {
-            "sr" | "spr" | "sdd" => fixed(&name, &value),
+            name if is_fixed(name) => fixed(name, &value),
             name => {
                 let (named, is_open) = parameter_name(name);
                 parameter(name, &named, (is_open || has_signature).then(|| value.into_owned()))
@@ -236,8 +256,13 @@ fn reach_by(url: &Url, has_signature: bool) -> Result<Reach, KitFailure> {
     })
 }
 
+/// Whether a field of a signature is the same for all signatures of a kind.
+pub(super) fn is_fixed(field: &str) -> bool {
+    matches!(field, "sr" | "spr" | "sdd")
+}
+
 /// The parameter for a field of a signature, and whether its value may be seen.
-fn parameter_name(field: &str) -> (String, bool) {
+pub(super) fn parameter_name(field: &str) -> (String, bool) {
     let known = match field {
         "sv" => "SasVersion",
         "si" => "SasPolicy",

@@ -166,11 +166,12 @@ fn check_item(spec: &RefreshSpec, path: &str, problems: &mut Problems<'_>) -> Op
             let tables = check_tables(spec.tables.as_deref(), &join(path, "tables"), problems);
             let parameters = check_parameters(spec, &join(path, "parameters"), problems);
             let id = check_guid(id, &join(path, "dataset"), problems);
-            Some(Item::Dataset { id: id?, tables: tables?, parameters: parameters? })
+            Some(Item::Dataset { id: id?, tables: tables?, parameters: parameters?, keeps_share: spec.share })
         }
         (None, Some(id)) => {
             unfit(spec.tables.is_some(), "tables", "a dataflow is refreshed as a whole");
             unfit(!spec.parameters.is_empty(), "parameters", "Power BI sets parameters of semantic models only");
+            unfit(spec.share, "share", "Power BI sets parameters of semantic models only");
             let id = check_guid(id, &join(path, "dataflow"), problems)?;
             Some(if spec.generation == Some(2) { Item::DataflowGen2 { id } } else { Item::Dataflow { id } })
         }

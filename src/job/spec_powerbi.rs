@@ -84,6 +84,9 @@ pub(crate) struct RefreshSpec {
     /// Parameters of the semantic model's queries that are set before every refresh, for example `SasSignature: ${SAS_SIGNATURE}`. The application must be the owner of the model.
     #[serde(default)]
     pub parameters: BTreeMap<String, String>,
+    /// Keeps the parameters of haul's queries (`SasVersion`, `SasPolicy`, `SasSignature` and others) up to date with the job's share: after a rotation, and, where the storage account is opened by a login of Entra, with a new signature before the old one ends after seven days. The application must be the owner of the model.
+    #[serde(default)]
+    pub share: bool,
     /// As `powerbi.wait`, for this one.
     pub wait: Option<WaitSpec>,
     /// As `powerbi.on`, for this one.

@@ -43,6 +43,8 @@ pub(crate) enum Item {
         tables: Vec<String>,
         /// Parameters of its queries that are set before every refresh.
         parameters: Vec<(String, TextSource)>,
+        /// Those of haul's queries are kept up to date with the job's share.
+        keeps_share: bool,
     },
     /// Of the first generation.
     Dataflow { id: String },

@@ -16,7 +16,7 @@ const TENANT: &str = "ab1f708d-50f6-404c-a006-d71b2ac7a606";
 const USER: &str = "11059fcc-5514-4800-b5f8-49808b9cfab6";
 
 /// A token as Entra gives it to a login, whose signature nobody looks at here.
-fn token() -> String {
+pub(crate) fn token() -> String {
     let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let now = Utc::now().timestamp();
     let claims = json!({
@@ -26,17 +26,22 @@ fn token() -> String {
     format!("{}.{}.canary", part(json!({ "alg": "RS256", "typ": "JWT" })), part(claims))
 }
 
-struct Scene {
+pub(crate) struct Scene {
     azurite: Rig,
     folder: TempDir,
-    place: Workplace,
-    file: String,
+    pub(crate) place: Workplace,
+    pub(crate) file: String,
     _source: Server,
 }
 
 impl Scene {
     /// A job that logs in with these options.
     fn start(login: &[(&str, &str)]) -> Self {
+        Self::start_with(login, "")
+    }
+
+    /// With further lines for the job.
+    pub(crate) fn start_with(login: &[(&str, &str)], rest: &str) -> Self {
         let folder = TempDir::new().expect("a folder");
         Authority::make(folder.path(), "DNS:localhost,IP:127.0.0.1");
         let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
@@ -49,11 +54,11 @@ impl Scene {
             .env("AZURE_STORAGE_ENDPOINT", azurite.url())
             .env("SSL_CERT_FILE", &path("ca.pem"));
         let text = job(&source.url, "", "paging: none").replace("url: out", "url: az://reports/exports");
-        let file = place.file("jobs/test.yaml", &text);
+        let file = place.file("jobs/test.yaml", &format!("{text}{rest}"));
         Scene { azurite, folder, place, file, _source: source }
     }
 
-    fn tried(&self, query: &str) -> Value {
+    pub(crate) fn tried(&self, query: &str) -> Value {
         let ca = self.folder.path().join("ca.pem").to_string_lossy().into_owned();
         let (url, place) = (self.azurite.url(), ["--container", "reports", "--prefix", "exports/test"]);
         let args = [&["try", "--url", url][..], &place, &["--sas", query, "--ca", &ca]].concat();

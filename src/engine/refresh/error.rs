@@ -28,6 +28,10 @@ pub(super) enum Error {
     Refused(Refusal),
     #[error("the parameters cannot be set: {0}")]
     Parameters(Refusal),
+    #[error("the share cannot be kept up to date: {0}")]
+    Share(Box<crate::store::Error>),
+    #[error("the container has no share of haul's that the parameters could hold")]
+    NoShare,
     #[error("{what} within {}", span(limit.as_secs()))]
     Over { what: &'static str, limit: Duration },
     #[error("other refreshes were in its way {times} times, limit REFRESH_STARTS_MAX")]
@@ -129,7 +133,11 @@ impl Error {
             {
                 RefreshOutcome::Refused
             }
-            Error::Source(_) | Error::Over { .. } | Error::Busy { .. } | Error::Stopped => RefreshOutcome::NotStarted,
+            Error::Share(error) if !error.is_temporary() => RefreshOutcome::Refused,
+            Error::NoShare => RefreshOutcome::Refused,
+            Error::Share(_) | Error::Source(_) | Error::Over { .. } | Error::Busy { .. } | Error::Stopped => {
+                RefreshOutcome::NotStarted
+            }
         }
     }
 
@@ -139,6 +147,8 @@ impl Error {
             Error::Open(_)
             | Error::Secret(_)
             | Error::Source(_)
+            | Error::Share(_)
+            | Error::NoShare
             | Error::Over { .. }
             | Error::Busy { .. }
             | Error::Stopped => None,
@@ -159,6 +169,8 @@ impl Error {
                 | SourceError::GaveUp { source: HttpError::WaitTooLong { .. }, .. },
             ) => Some(LIMIT_HINT.to_owned()),
             Error::Source(error) => error.hint(),
+            Error::Share(error) => error.hint(),
+            Error::NoShare => Some("`haul share create JOBFILE` makes one".to_owned()),
             Error::Over { .. } | Error::Busy { .. } => {
                 Some("the next run asks again; `powerbi.wait` may be longer".to_owned())
             }

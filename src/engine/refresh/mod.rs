@@ -9,6 +9,7 @@ mod items;
 mod parameters;
 mod records;
 mod service;
+mod share;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,6 +23,7 @@ use self::items::{Conversation, Look, Start, Taken};
 use self::parameters::parameters_of;
 use self::records::{Memory, Refreshed, is_due};
 use self::service::Service;
+use self::share::share_for;
 use super::context::{Context, OpenError, Settings, open_store};
 use super::error::Error as EngineError;
 use super::run::text_of;
@@ -34,6 +36,7 @@ use crate::model::plan::Job;
 use crate::model::refresh::{Item, PowerBi, RefreshOutcome, RefreshReport, RefreshStep, RefreshWait, Target};
 use crate::model::report::{Outcome, RunReport};
 use crate::state::RecordStore;
+use crate::store::Store;
 use crate::telemetry::{Event, Telemetry};
 
 /// Refreshes what a good run left to refresh. What somebody should look at becomes a warning of the run.
@@ -54,8 +57,14 @@ pub(super) async fn refresh_behind(ctx: &Context, report: &mut RunReport) {
         let (refresh, warning) = match vault {
             Ok(vault) => {
                 let (records, vault) = (&ctx.records, Arc::clone(vault));
-                let refresher =
-                    Refresher { job: &ctx.job, records, vault, cancel: &ctx.cancel, telemetry: &ctx.telemetry };
+                let refresher = Refresher {
+                    job: &ctx.job,
+                    store: &ctx.store,
+                    records,
+                    vault,
+                    cancel: &ctx.cancel,
+                    telemetry: &ctx.telemetry,
+                };
                 refresher.refresh(plan, target, target.wait, &snapshot).await
             }
             Err(error) => {
@@ -92,7 +101,7 @@ pub(crate) async fn refresh_now(
     };
     let Some(current) = current else { return Ok(None) };
     let snapshot = &current.manifest.snapshot;
-    let refresher = Refresher { job, records: &records, vault, cancel, telemetry };
+    let refresher = Refresher { job, store: &store, records: &records, vault, cancel, telemetry };
     let (mut reports, mut warnings) = (Vec::new(), Vec::new());
     for target in &plan.targets {
         let wait = match (is_waiting, target.wait) {
@@ -111,6 +120,7 @@ pub(crate) async fn refresh_now(
 /// What refreshes need besides their plan.
 struct Refresher<'r> {
     job: &'r Job,
+    store: &'r Store,
     records: &'r Arc<RecordStore>,
     vault: Arc<Vault>,
     cancel: &'r CancellationToken,
@@ -162,13 +172,30 @@ impl Refresher<'_> {
             Item::DataflowGen2 { .. } => Service::fabric(self, plan, limit),
         };
         let opened = opened.and_then(|service| Ok((service, parameters_of(target)?)));
-        let (service, parameters) = match opened {
+        let (service, mut parameters) = match opened {
             Ok(opened) => opened,
             Err(error) => {
                 fail(report, &error);
                 return None;
             }
         };
+        let known = memory.load().await.ok().and_then(|known| known.get(&target.key()).cloned());
+        let mut share = known.as_ref().and_then(|known| known.share.clone());
+        let over = || Error::Over { what: "the storage account did not say what the share is", limit };
+        match self.within(until, over, share_for(self.store, target, share.as_ref())).await {
+            Ok(None) => {}
+            Ok(Some((fresh, given))) => {
+                // What the job says itself is said on purpose.
+                let is_said = |name: &str| parameters.iter().any(|(said, _)| said == name);
+                let fresh: Vec<_> = fresh.into_iter().filter(|(name, _)| !is_said(name)).collect();
+                parameters.extend(fresh);
+                share = Some(given);
+            }
+            Err(error) => {
+                fail(report, &error);
+                return None;
+            }
+        }
         let conversation = Conversation { service: &service, target };
         if !parameters.is_empty() {
             let over = || Error::Over { what: "the parameters could not be set", limit };
@@ -177,7 +204,6 @@ impl Refresher<'_> {
                 return None;
             }
         }
-        let known = memory.load().await.ok().and_then(|known| known.get(&target.key()).cloned());
         let times = known.filter(|known| known.snapshot == report.snapshot).map_or(0, |known| known.times) + 1;
         for _ in 0..REFRESH_STARTS_MAX {
             let is_busy = AtomicBool::new(false);
@@ -200,6 +226,7 @@ impl Refresher<'_> {
                 outcome: RefreshOutcome::Accepted,
                 times,
                 request_id: report.request_id.clone(),
+                share: share.clone(),
             };
             // Before its end is waited for: whoever is killed meanwhile has asked for it.
             note(memory.put(target, &asked).await);

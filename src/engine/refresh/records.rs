@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use ulid::Ulid;
 
+use super::share::GivenShare;
 use crate::engine::history::name_of_job;
 use crate::limits::{RECORD_SWAPS_MAX, REFRESH_RUNS_MAX};
 use crate::model::plan::Job;
@@ -38,6 +39,9 @@ pub(super) struct Refreshed {
     pub times: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
+    /// Whose signature its parameters hold, where haul keeps them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<GivenShare>,
 }
 
 /// What is known of a job's targets.
@@ -153,6 +157,7 @@ mod tests {
             outcome: RefreshOutcome::Accepted,
             times: 1,
             request_id: None,
+            share: None,
         };
         let (first, second) = (asked("s1"), asked("s2"));
         let ended = |asked: &Refreshed| Some(Refreshed { outcome: RefreshOutcome::Completed, ..asked.clone() });
@@ -177,6 +182,7 @@ mod tests {
                 outcome,
                 times,
                 request_id: None,
+                share: None,
             });
             assert_eq!(is_due(&target(on), "s2", known.as_ref()), expect, "{on:?} {known:?}");
         };

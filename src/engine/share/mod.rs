@@ -82,6 +82,13 @@ pub(super) async fn shares_of(store: &Store) -> Result<Option<Vec<Policy>>, stor
     Ok(Some(all.into_iter().filter(Policy::is_ours).collect()))
 }
 
+/// The share that readers keep longest: of those that go on, the one that ends last; of several the one whose name comes first.
+pub(super) fn newest_live(policies: Vec<Policy>, now: DateTime<Utc>) -> Option<Policy> {
+    let is_live = |policy: &Policy| policy.expires_at().is_none_or(|end| end > now);
+    let live = policies.into_iter().filter(|policy| policy.is_ours() && is_live(policy));
+    live.min_by_key(|policy| (policy.is_ending(), std::cmp::Reverse(policy.expires_at()), policy.id.clone()))
+}
+
 /// Haul's shares of a job's tables, of every kind.
 pub(crate) async fn all_shares_of(store: &Store, records: &Arc<RecordStore>) -> Result<Vec<Shared>, Error> {
     let policies = shares_of(store).await?.unwrap_or_default();
