@@ -90,11 +90,13 @@ fn a_share_is_replaced() {
     scene.add_policy("haul-other-90d-aaaaaaaaaa", &["--days", "80"]);
     scene.share(&["rotate"]).expect_code(2).expect_says(&["no share that goes on"]);
     let first = scene.share(&["create", "--days", "40", "--list"]).expect_code(0).json();
+    assert_eq!(scene.share(&["show"]).expect_code(0).json(), first);
     let second = scene.share(&["rotate"]).expect_code(0).expect_says(&["the former one goes on"]).json();
     assert!(id(&second).starts_with("haul-test-40dl-") && id(&second) != id(&first), "{second}");
     assert_eq!(second["share"]["permissions"], "rl");
     wait_until("both open the files", || scene.is_read_with(&first) && scene.is_read_with(&second));
 
+    scene.share(&["show"]).expect_code(2).expect_says(&["the job has 2 shares"]);
     scene.share(&["rotate"]).expect_code(2).expect_says(&["the job has 2 shares", id(&first), id(&second)]);
     scene.share(&["rotate", id(&first), "--revoke-after", "3"]).expect_code(0).expect_says(&[id(&first), "ends at"]);
     assert!(is_near(scene.end_of(id(&first)), Utc::now() + TimeDelta::days(3)));

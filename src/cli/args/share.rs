@@ -94,13 +94,14 @@ no new one. The signatures of Entra, of Amazon and of Google cannot be made
 once more.
 
 Examples:
+  haul share show jobs/sales.yaml               where there is one share
   haul share show jobs/sales.yaml haul-sales-90d-m3v8q1x0zk
   haul share show jobs/sales.yaml haul-sales-90d-m3v8q1x0zk --json")]
 pub(in crate::cli) struct ShareShowArgs {
     #[command(flatten)]
     pub job: JobArgs,
-    /// Name of its policy, as `haul share list` shows it
-    pub policy: String,
+    /// Name of its policy, as `haul share list` shows it [default: the only one of this job that goes on]
+    pub policy: Option<String>,
     /// Address of the `haul serve` that answers the link [default: http://127.0.0.1:8733]
     #[arg(long, value_name = "URL", value_parser = address)]
     pub address: Option<Url>,

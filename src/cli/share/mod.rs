@@ -208,8 +208,12 @@ fn told_all(desk: &Desk, all: &[Shared]) {
 
 async fn show(desk: &Desk, args: &ShareShowArgs) -> Result<Exit, Failure> {
     let address = args.address.as_ref().map_or(ADDRESS, Url::as_str);
+    let id = match &args.policy {
+        Some(id) => id.clone(),
+        None => chosen(desk, None).await?.terms.id,
+    };
     let again = async {
-        if let Some(link) = desk.link(&args.policy).await? {
+        if let Some(link) = desk.link(&id).await? {
             let signed = match link.kind {
                 LinkKind::Served => Some(desk.served()?.sign_again(&link, address)?),
                 LinkKind::Delegated | LinkKind::Presigned => None,
@@ -218,10 +222,10 @@ async fn show(desk: &Desk, args: &ShareShowArgs) -> Result<Exit, Failure> {
         }
         // That it is unknown is said by the store that would know it.
         if !desk.store.has_shares() {
-            return Err(store::Error::from(ShareError::Unknown { id: args.policy.clone() }).into());
+            return Err(store::Error::from(ShareError::Unknown { id: id.clone() }).into());
         }
         let shares = desk.store.shares()?;
-        let policy = shares.find(&args.policy).await?;
+        let policy = shares.find(&id).await?;
         let sas = shares.sign_again(&policy)?;
         let link = shares.link(&sas);
         let container = shares.container().to_owned();
@@ -230,11 +234,8 @@ async fn show(desk: &Desk, args: &ShareShowArgs) -> Result<Exit, Failure> {
     let (share, opens) = desk.unless_stopped(again).await?;
     let Some(opens) = opens else {
         let end = made::time(share.terms.expires_at());
-        return Err(Failure::usage(format!(
-            "the signature of `{}` cannot be made once more; it ends at {end}",
-            args.policy
-        ))
-        .hint("`haul share create JOBFILE` makes another one"));
+        return Err(Failure::usage(format!("the signature of `{id}` cannot be made once more; it ends at {end}"))
+            .hint("`haul share create JOBFILE` makes another one"));
     };
     Made { share, opens }.tell(desk.output, &desk.job, &made::HEAD_SHOWN);
     Ok(Exit::Done)
@@ -260,6 +261,30 @@ async fn extend(desk: &Desk, args: &ShareExtendArgs) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
+/// The share of this name, or the only one of the job that goes on.
+async fn chosen(desk: &Desk, id: Option<&str>) -> Result<Shared, Failure> {
+    let now = Clock.now();
+    let all = desk.unless_stopped(all_shares_of(&desk.store, &desk.records)).await?;
+    if let Some(id) = id {
+        return all.into_iter().find(|share| share.terms.id == id).ok_or_else(|| unknown(id));
+    }
+    let goes_on = |share: &Shared| {
+        let is_over = share.terms.expires_at().is_some_and(|end| end <= now);
+        share.terms.is_of(&desk.job) && !share.terms.is_ending() && !is_over
+    };
+    let mut live: Vec<Shared> = all.into_iter().filter(goes_on).collect();
+    match (live.pop(), live.len()) {
+        (Some(share), 0) => Ok(share),
+        (None, _) => Err(Failure::usage(format!("the job `{}` has no share that goes on", desk.job))
+            .hint("`haul share create JOBFILE` makes one")),
+        (Some(last), _) => {
+            let names: Vec<&str> = live.iter().chain([&last]).map(|share| share.terms.id.as_str()).collect();
+            Err(Failure::usage(format!("the job has {} shares: {}", names.len(), names.join(", ")))
+                .hint("name the one that is meant behind the job file"))
+        }
+    }
+}
+
 async fn rotate(desk: &Desk, args: &ShareRotateArgs) -> Result<Exit, Failure> {
     let now = Clock.now();
     let former = match (args.revoke, args.revoke_after) {
@@ -267,29 +292,7 @@ async fn rotate(desk: &Desk, args: &ShareRotateArgs) -> Result<Exit, Failure> {
         (false, Some(days)) => Former::EndsAt(now + TimeDelta::days(days.into())),
         (false, None) => Former::Stays,
     };
-    let all = desk.unless_stopped(all_shares_of(&desk.store, &desk.records)).await?;
-    let share = match &args.policy {
-        Some(id) => all.into_iter().find(|share| share.terms.id == *id).ok_or_else(|| unknown(id))?,
-        None => {
-            let goes_on = |share: &Shared| {
-                let is_over = share.terms.expires_at().is_some_and(|end| end <= now);
-                share.terms.is_of(&desk.job) && !share.terms.is_ending() && !is_over
-            };
-            let mut live: Vec<Shared> = all.into_iter().filter(goes_on).collect();
-            match (live.pop(), live.len()) {
-                (Some(share), 0) => share,
-                (None, _) => {
-                    return Err(Failure::usage(format!("the job `{}` has no share that goes on", desk.job))
-                        .hint("`haul share create JOBFILE` makes one"));
-                }
-                (Some(last), _) => {
-                    let names: Vec<&str> = live.iter().chain([&last]).map(|share| share.terms.id.as_str()).collect();
-                    return Err(Failure::usage(format!("the job has {} shares: {}", names.len(), names.join(", ")))
-                        .hint("name the one to replace: `haul share rotate JOBFILE POLICY`"));
-                }
-            }
-        }
-    };
+    let share = chosen(desk, args.policy.as_deref()).await?;
     if !share.kind.is_extended() && former != Former::Stays {
         return Err(Failure::usage(format!("nobody can take back the signature of `{}`", share.terms.id)).hint(
             format!("it ends at {}; without the choice a new one is made", made::time(share.terms.expires_at())),

@@ -68,7 +68,8 @@ impl ShareError {
             }
             ShareError::NoFile { .. } => "run the job first; `publish.alias: true` gives each table one file".to_owned(),
             ShareError::Refused { code: Some(code), .. } if code == "KeyBasedAuthenticationNotPermitted" => {
-                "the account does not allow access by key: allow it, or share with a user-delegation SAS".to_owned()
+                "the account does not allow access by key: allow it, or leave the key out of the options and log in by Entra"
+                    .to_owned()
             }
             ShareError::Refused { code: Some(code), .. } if code == "AuthorizationPermissionMismatch" => {
                 "for a user-delegation SAS the login needs the role `Storage Blob Delegator` on the account, and `Storage \
