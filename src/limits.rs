@@ -415,12 +415,9 @@ pub(crate) const CHECK_PART_BYTES_MAX: u64 = 512 * 1024 * 1024;
 pub(crate) const PART_SLACK_BYTES: u64 = 4 * 1024 * 1024;
 /// What a check finds and tells; more says nothing new.
 pub(crate) const CHECK_FINDINGS_MAX: usize = 500;
-/// A file with a signature.
-pub(crate) const SAS_FILE_BYTES_MAX: u64 = 64 * 1024;
+/// A file with a link or a signature: browsers and servers take few thousand characters, `--json` says more.
+pub(crate) const LINK_FILE_BYTES_MAX: u64 = 64 * 1024;
 /// UTF-16 units of a text that a model of Power BI keeps.
 pub(crate) const MODEL_TEXT_UNITS_MAX: usize = 32_766;
 /// A share that ends within this time is told of: runs extend those of haul long before.
 pub(crate) const CHECK_SHARE_ENDS_SOON: Duration = Duration::from_secs(7 * 86_400);
-
-/// An address for readers that is read from a file: browsers and servers take few thousand characters.
-pub(crate) const ADDRESS_BYTES_MAX: u64 = 16 * 1024;

@@ -142,7 +142,6 @@ def main():
     parser.add_argument("--prefix")
     parser.add_argument("--sas")
     parser.add_argument("--ca")
-    parser.add_argument("--permission")
     parser.add_argument("--hours", type=float, default=1)
     parser.add_argument("--from-hours", type=float)
     parser.add_argument("--policy")

@@ -1,18 +1,16 @@
 //! `haul powerbi check`: what would go wrong in Power BI, with its cure.
 
-use std::io::Read;
 use std::path::Path;
 
 use tokio_util::sync::CancellationToken;
 
+use super::link_file;
 use crate::cli::args::PowerbiCheckArgs;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::output::{Output, counted, size};
 use crate::cli::signals::{interrupted, until_signalled};
 use crate::engine::{Asked, Checkup, Depth, Finding, Severity, check_up, open_store};
 use crate::job::load;
-use crate::limits::SAS_FILE_BYTES_MAX;
-use crate::secret::Secret;
 use crate::store::{self, GivenSas};
 
 /// Places of one finding that are named to people.
@@ -64,21 +62,9 @@ fn failure(error: store::Error) -> Failure {
 }
 
 fn read_sas(file: &Path) -> Result<GivenSas, Failure> {
-    let wrong = |why: String| Failure::usage(format!("the SAS cannot be read from `{}`: {why}", file.display()));
-    let from: Box<dyn Read> = if file.as_os_str() == "-" {
-        Box::new(std::io::stdin())
-    } else {
-        Box::new(std::fs::File::open(file).map_err(|error| wrong(error.to_string()))?)
-    };
-    let mut text = String::new();
-    from.take(SAS_FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(|error| wrong(error.to_string()))?;
-    if text.len() as u64 > SAS_FILE_BYTES_MAX {
-        return Err(wrong(format!("it is larger than {SAS_FILE_BYTES_MAX} bytes, limit SAS_FILE_BYTES_MAX")));
-    }
-    // Masked from here on, whatever it turns out to be.
-    let text = Secret::new(text.trim().to_owned());
+    let text = link_file::read(file)?;
     GivenSas::read(text.expose()).ok_or_else(|| {
-        wrong("it has no signature (`sig`)".to_owned())
+        Failure::usage(format!("`{}` has no signature (`sig`)", file.display()))
             .hint("the file holds the query of the address, `sv=…&sig=…`, or the whole address")
     })
 }

@@ -1,15 +1,14 @@
 //! `haul powerbi`: queries, projects and dataflows that read the published tables.
 
 mod check;
+mod link_file;
 mod refresh;
 mod written;
 
-use std::io::Read as _;
 use std::path::Path;
 
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
-use url::Url;
 
 use self::written::Change;
 use super::Surroundings;
@@ -22,7 +21,6 @@ use super::output::{Output, columns};
 use super::signals::{interrupted, until_signalled};
 use crate::engine::{KitFailure, KitWishes, LoadedKit, load_kit, open_store};
 use crate::job::load;
-use crate::limits::ADDRESS_BYTES_MAX;
 use crate::powerbi::m::{self, Variant};
 use crate::powerbi::{Reach, TextFile, dataflow, pbids, pbip, query_files};
 
@@ -120,7 +118,7 @@ async fn data_source(output: Output, args: PowerbiPbidsArgs) -> Result<Exit, Fai
 async fn kit(output: Output, args: &KitArgs, incremental: &IncrementalArgs) -> Result<LoadedKit, Failure> {
     let WayArgs { share, folder, address, address_file, with_signature } = &args.way;
     let address = match address_file {
-        Some(file) => Some(address_in(file)?),
+        Some(file) => Some(link_file::read_address(file)?),
         None => address.clone(),
     };
     let wishes = KitWishes {
@@ -132,24 +130,6 @@ async fn kit(output: Output, args: &KitArgs, incremental: &IncrementalArgs) -> R
         has_signature: *with_signature,
     };
     loaded(output, &args.job, &wishes).await
-}
-
-/// An address that is no argument. No error shows what stands in the file: it may be a signature.
-fn address_in(file: &Path) -> Result<Url, Failure> {
-    let name = file.display();
-    let wrong = |error: std::io::Error| Failure::usage(format!("`{name}` cannot be read")).cause(&error);
-    let mut text = String::new();
-    let read = if file == Path::new("-") {
-        std::io::stdin().take(ADDRESS_BYTES_MAX + 1).read_to_string(&mut text)
-    } else {
-        std::fs::File::open(file).map_err(wrong)?.take(ADDRESS_BYTES_MAX + 1).read_to_string(&mut text)
-    };
-    read.map_err(wrong)?;
-    let is_long = text.len() as u64 > ADDRESS_BYTES_MAX;
-    let address = text.trim().parse().ok().filter(|_| !is_long);
-    address.ok_or_else(|| {
-        Failure::usage(format!("`{name}` holds no address")).hint("it is like https://h/tables/sales?sig=…")
-    })
 }
 
 async fn loaded(output: Output, args: &JobArgs, wishes: &KitWishes) -> Result<LoadedKit, Failure> {
