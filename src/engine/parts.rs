@@ -5,12 +5,11 @@ use arrow::array::{Array, RecordBatch};
 use arrow::datatypes::SchemaRef;
 
 use super::error::Error;
-use super::gates::gauges::Gauges;
+use super::gates::gauges::{Gauged, Gauges};
 use crate::columns::schema_of;
 use crate::format::Encoder;
 use crate::model::column::Column;
 use crate::model::destination::Format;
-use crate::model::manifest::Gauge;
 use crate::model::warning::{Warning, add_warnings};
 use crate::store::{Spool, Spooled, Store};
 
@@ -24,7 +23,7 @@ pub(super) struct ClosedFile {
     pub rows: u64,
     pub columns: Vec<Column>,
     pub path: String,
-    pub gauges: Vec<Gauge>,
+    pub gauged: Gauged,
 }
 
 /// Where files are made and how they are named.
@@ -115,7 +114,7 @@ impl<'a> PartWriter<'a> {
             rows: encoded.rows,
             columns: open.columns,
             path: open.path,
-            gauges: open.gauges.finish(),
+            gauged: open.gauges.finish(),
         }))
     }
 
@@ -135,7 +134,7 @@ impl<'a> PartWriter<'a> {
         let spool = self.store.spool(&path)?;
         let encoder = Encoder::open(&self.format, columns, std::sync::Arc::clone(&schema), spool)
             .map_err(|source| self.format_error("opening", source))?;
-        let gauges = Gauges::of(self.gauged);
+        let gauges = Gauges::of(self.gauged, columns, &self.format);
         Ok(OpenFile { encoder, schema, columns: columns.to_vec(), path, gauges })
     }
 

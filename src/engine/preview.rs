@@ -92,7 +92,8 @@ async fn read(
     }
     let endpoint = prepare(ctx, stream, &template)?;
     let expressions = expressions(stream)?;
-    let options = Options { computed: expressions.computed(), ..options(ctx, stream, &endpoint, former).await? };
+    let (options, _) = options(ctx, stream, &endpoint, former).await?;
+    let options = Options { computed: expressions.computed(), ..options };
     let mut decoder = Decoder::new(options).map_err(wrong)?;
     begin_slice(&mut decoder, slice, &expressions, &template, &stream.name)?;
     let mut walk = Walk::new(stream.paginator.clone(), endpoint.total_proof());

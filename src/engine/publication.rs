@@ -6,6 +6,7 @@ use super::context::Context;
 use super::error::Error;
 use super::follow::{follow, repair};
 use super::gates::held::held_run;
+use super::references::{keep_good, refer};
 use super::run::text_of;
 use super::sweep::sweep_leased;
 use super::tables::kept_report;
@@ -14,6 +15,7 @@ use crate::model::deletes::Deletes;
 use crate::model::manifest::{FORMAT_VERSION, Manifest, TableManifest};
 use crate::model::plan::{Stream, Tables};
 use crate::model::report::{Outcome, RunReport, TableOutcome, TableReport};
+use crate::source::Association;
 use crate::store::{Current, Sweeping};
 use crate::telemetry::Event;
 
@@ -23,6 +25,8 @@ pub(super) struct Finished {
     pub tables: BTreeMap<String, TableManifest>,
     /// Those that a gate holds back.
     pub held: BTreeMap<String, TableManifest>,
+    /// By stream, what its service says of its references. Absent = nothing, or it was not asked.
+    pub associations: BTreeMap<String, Vec<Association>>,
 }
 
 /// Publishes what may be seen, and keeps the rest for a person to decide.
@@ -35,6 +39,7 @@ pub(super) async fn finish(
     if ctx.cancel.is_cancelled() {
         return Err(Error::Interrupted);
     }
+    refer(&ctx.job, current, &mut finished);
     let is_held = !finished.held.is_empty();
     if is_held {
         if ctx.job.tables == Tables::Together {
@@ -99,6 +104,7 @@ async fn publish(
             tables.insert(name.to_owned(), kept.clone());
         }
     }
+    keep_good(&mut tables);
     let former = current.map(|current| &current.manifest.tables);
     for name in &read {
         let is_same =

@@ -472,7 +472,10 @@ async fn stage_files(
 pub(super) async fn stage(ctx: &Context, stream: &str, file: ClosedFile, format: &Format) -> Result<Part, Error> {
     tokio::task::block_in_place(|| verify(stream, &file, format))?;
     let mut part = ctx.store.stage(file.spooled, &file.path, file.rows).await?;
-    part.gauges = file.gauges;
+    (part.gauges, part.ranges) = (file.gauged.gauges, file.gauged.ranges);
+    if part.path == file.path {
+        part.changed_at = Some(ctx.started_at);
+    }
     ctx.telemetry.tell(Event::PartStaged { stream: stream.to_owned(), rows: part.rows, bytes: part.bytes });
     Ok(part)
 }

@@ -331,6 +331,7 @@ async fn run_streams(
                 report.tables.extend(reports);
                 let tables = if why.is_empty() { &mut finished.tables } else { &mut finished.held };
                 tables.extend(table_manifests(ctx, stream, &read));
+                finished.associations.extend(read.associations.map(|told| (stream.name.clone(), told)));
                 report.held.extend(why);
             }
             Err(error) => {

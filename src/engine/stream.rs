@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::context::Context;
+use super::described::{Described, describe};
 use super::error::Error;
 use super::gates::repeats::KeyFindings;
 use super::merge::child::merge_child;
@@ -22,15 +23,15 @@ use super::resume::kept::{KeptPages, ResumedSlice};
 use super::run::hex;
 use super::seal::{SealedStream, SealedTable, seal};
 use super::slices::{Backfill, Planned, Planning};
-use crate::columns::{self, Options, Reason};
+use crate::columns::{Options, Reason};
 use crate::model::answer::AnswerFormat;
-use crate::model::column::{Column, TypeOrigin};
+use crate::model::column::Column;
 use crate::model::incremental::{CursorScope, CursorValue, Incremental, StoredCursor};
 use crate::model::manifest::{Part, RawCopies, RawRun, TableManifest};
 use crate::model::plan::{Dialect, Stream, WriteMode};
 use crate::model::warning::{Warning, add_warnings};
 use crate::paging::walk::WalkEnd;
-use crate::source::{Context as TemplateContext, Endpoint, fetched_columns};
+use crate::source::{Association, Context as TemplateContext, Endpoint};
 use crate::telemetry::Event;
 
 /// A stream that was read whole.
@@ -57,6 +58,8 @@ pub(super) struct ReadStream {
     pub raw: Option<RawCopies>,
     /// Those of this read.
     pub raw_files: Vec<Part>,
+    /// What the service says of its references. Absent = it says nothing, or was not asked.
+    pub associations: Option<Vec<Association>>,
 }
 
 impl ReadStream {
@@ -125,6 +128,7 @@ pub(super) enum Pages<'a> {
 struct Begun {
     planned: Planned,
     options: Options,
+    associations: Option<Vec<Association>>,
     kept: KeptPages,
     resumed: BTreeMap<usize, ResumedSlice>,
     copy: Option<RawReader>,
@@ -141,7 +145,8 @@ impl Reading<'_> {
         let former_cursors = self.former_table().map(|table| table.cursors.clone()).unwrap_or_default();
         let is_copy = matches!(pages, Pages::Copy(_));
         let known_until = self.known_until(&pages, &former_cursors);
-        let Begun { planned, options, kept, resumed, copy } = self.begin(pages, &template, &former_cursors).await?;
+        let Begun { planned, options, associations, kept, resumed, copy } =
+            self.begin(pages, &template, &former_cursors).await?;
         let (frozen, scopes) = (planned.frozen, planned.scopes.clone());
         let (needed, is_stopped) = (self.needed.clone(), self.is_stopped);
         let resumed_pages = resumed.values().map(|slice| slice.marks.len() as u64).sum();
@@ -214,6 +219,7 @@ impl Reading<'_> {
             quarantine,
             raw,
             raw_files,
+            associations,
         })
     }
 
@@ -229,17 +235,18 @@ impl Reading<'_> {
             Pages::Copy(copy) => {
                 let options = known(self.ctx, self.stream, self.former, copy.fetched().to_vec());
                 let (kept, resumed) = (KeptPages::none(), BTreeMap::new());
-                return Ok(Begun { planned: Planned::default(), options, kept, resumed, copy: Some(copy) });
+                let planned = Planned::default();
+                return Ok(Begun { planned, options, associations: None, kept, resumed, copy: Some(copy) });
             }
         };
         let planned = self.plan(template, cursors)?;
-        let options = tokio::select! {
+        let (options, associations) = tokio::select! {
             biased;
             () = self.is_stopped.cancelled() => return Err(Error::Stopped),
             options = self.options(template, &planned) => options?,
         };
         let (kept, resumed) = self.resumed_slices(resume, template, &planned).await?;
-        Ok(Begun { planned, options, kept, resumed, copy: None })
+        Ok(Begun { planned, options, associations, kept, resumed, copy: None })
     }
 
     /// The greatest cursor before this read. `None` = there was none.
@@ -347,14 +354,18 @@ impl Reading<'_> {
         Ok(planned)
     }
 
-    async fn options(&self, template: &TemplateContext, planned: &Planned) -> Result<Options, Error> {
+    async fn options(
+        &self,
+        template: &TemplateContext,
+        planned: &Planned,
+    ) -> Result<(Options, Option<Vec<Association>>), Error> {
         // What a report is called shows when it is made; such streams have no description of their types.
         match planned.slices.first().filter(|_| self.stream.report.is_none()) {
             Some(slice) => {
                 let endpoint = prepare(self.ctx, self.stream, &template.with_slice(slice))?;
                 options(self.ctx, self.stream, &endpoint, self.former).await
             }
-            None => Ok(known(self.ctx, self.stream, self.former, Vec::new())),
+            None => Ok((known(self.ctx, self.stream, self.former, Vec::new()), None)),
         }
     }
 }
@@ -399,15 +410,16 @@ fn advanced(
     cursors
 }
 
-/// What is known of the columns before the first record.
+/// What is known of the columns before the first record, and what the service says of references.
 pub(super) async fn options(
     ctx: &Context,
     stream: &Stream,
     endpoint: &Endpoint,
     former: Option<&BTreeMap<String, TableManifest>>,
-) -> Result<Options, Error> {
-    let fetched = if ctx.job.source.has_metadata { fetch_columns(ctx, stream, endpoint).await? } else { Vec::new() };
-    Ok(known(ctx, stream, former, fetched))
+) -> Result<(Options, Option<Vec<Association>>), Error> {
+    let described =
+        if ctx.job.source.has_metadata { describe(ctx, stream, endpoint).await? } else { Described::default() };
+    Ok((known(ctx, stream, former, described.columns), described.associations))
 }
 
 fn known(
@@ -436,32 +448,4 @@ fn known(
         has_parent_rows: stream.write != WriteMode::Replace && !children.is_empty(),
         limits: ctx.job.destination.limits,
     }
-}
-
-/// Types from `$metadata`. A service without a readable description is walked all the same; its columns are inferred.
-async fn fetch_columns(ctx: &Context, stream: &Stream, endpoint: &Endpoint) -> Result<Vec<Column>, Error> {
-    let wrong = |source| Error::Endpoint { stream: stream.name.clone(), source };
-    let types = match ctx.source.read_metadata(endpoint, &ctx.job.source.base_url).await {
-        Ok(reply) => fetched_columns(reply.body.in_memory(), &endpoint.last_segment()),
-        Err(error @ crate::source::Error::Http(crate::http::Error::Interrupted)) => return Err(wrong(error)),
-        Err(error @ crate::source::Error::Auth(_)) => return Err(wrong(error)),
-        Err(error) => Err(error),
-    };
-    let types = types.unwrap_or_else(|error| {
-        let what = format!("stream `{}`: `$metadata` cannot be used, types are inferred: {error}", stream.name);
-        ctx.telemetry.tell(Event::Warned { what });
-        Vec::new()
-    });
-    let selected = endpoint.selected();
-    let is_selected = |name: &str| selected.is_empty() || selected.iter().any(|selected| selected == name);
-    types
-        .into_iter()
-        .filter(|(name, _)| is_selected(name))
-        .map(|(name, kind)| {
-            let path = vec![name];
-            let name =
-                columns::column_name(&path).map_err(|source| Error::Columns { stream: stream.name.clone(), source })?;
-            Ok(Column { name, path, kind, origin: TypeOrigin::Fetched })
-        })
-        .collect()
 }

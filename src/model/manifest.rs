@@ -245,7 +245,8 @@ pub(crate) struct Part {
     /// When the run began that wrote it. Absent = a part from before haul wrote it down.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changed_at: Option<DateTime<Utc>>,
-    /// What the columns of dates and times span, by column. Absent = not known: such a part may hold any value.
+    /// What the columns of dates and times span, by column. Absent = not known: such a part may hold any value. It is so where
+    /// a value is of a year before 1 or after 9999.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub ranges: BTreeMap<String, Range>,
     /// What the job's gates ask about. A part from before the job asked has none.
@@ -256,7 +257,9 @@ pub(crate) struct Part {
 /// What a column of dates or times spans in a part.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Range {
-    /// The least and the greatest value, as haul writes such a value in CSV. Absent = all values are null.
+    /// The least and the greatest value, in a spelling that sorts as text: `2026-11-26`, or `2026-11-26T10:00:00.123456` with
+    /// all six digits and without a zone, instants by the clock of UTC. Absent = all values are null. Never narrower than
+    /// the file's values.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -9,11 +9,11 @@ use super::error::Error;
 use crate::model::column::{ColumnType, MONEY};
 
 #[derive(Debug, Default)]
-struct Model {
+pub(super) struct Model {
     /// By the type's name without its namespace.
     entity_types: BTreeMap<String, EntityType>,
     /// Entity set to the name of its type without namespace.
-    sets: BTreeMap<String, String>,
+    pub(super) sets: BTreeMap<String, String>,
 }
 
 /// What can be read of a service.
@@ -26,7 +26,7 @@ pub(crate) struct EntitySet {
 }
 
 #[derive(Debug, Default)]
-struct EntityType {
+pub(super) struct EntityType {
     /// Absent = derives from nothing.
     base: Option<String>,
     properties: Vec<(String, Option<ColumnType>)>,
@@ -39,7 +39,7 @@ struct EntityType {
 pub(crate) fn fetched_columns(xml: &[u8], entity_set: &str) -> Result<Vec<(String, ColumnType)>, Error> {
     let model = read(xml)?;
     let chain = chain_of(&model, entity_set)?;
-    let properties = chain.iter().rev().flat_map(|entity_type| &entity_type.properties);
+    let properties = chain.iter().rev().flat_map(|(_, entity_type)| &entity_type.properties);
     Ok(properties.filter_map(|(name, kind)| kind.map(|kind| (name.clone(), kind))).collect())
 }
 
@@ -48,29 +48,29 @@ pub(super) fn entity_sets(xml: &[u8]) -> Result<Vec<EntitySet>, Error> {
     let model = read(xml)?;
     let set = |name: &String| {
         let chain = chain_of(&model, name)?;
-        let key = chain.into_iter().map(|entity_type| &entity_type.key).find(|key| !key.is_empty());
+        let key = chain.into_iter().map(|(_, entity_type)| &entity_type.key).find(|key| !key.is_empty());
         Ok(EntitySet { name: name.clone(), key: key.cloned().unwrap_or_default() })
     };
     model.sets.keys().map(set).collect()
 }
 
-/// The type of an entity set and those that it derives from.
-fn chain_of<'m>(model: &'m Model, entity_set: &str) -> Result<Vec<&'m EntityType>, Error> {
+/// The type of an entity set and those that it derives from, by name.
+pub(super) fn chain_of<'m>(model: &'m Model, entity_set: &str) -> Result<Vec<(&'m str, &'m EntityType)>, Error> {
     let mut chain = Vec::new();
-    let mut next = model.sets.get(entity_set).cloned();
+    let mut next = model.sets.get(entity_set);
     while let Some(name) = next {
-        let Some(entity_type) = model.entity_types.get(&name) else { break };
+        let Some(entity_type) = model.entity_types.get(name) else { break };
         // A type cannot have more ancestors than there are types: more is a circle.
         if chain.len() >= model.entity_types.len() {
             return Err(Error::Metadata { why: format!("type `{name}` derives from itself") });
         }
-        chain.push(entity_type);
-        next = entity_type.base.clone();
+        chain.push((name.as_str(), entity_type));
+        next = entity_type.base.as_ref();
     }
     Ok(chain)
 }
 
-fn read(xml: &[u8]) -> Result<Model, Error> {
+pub(super) fn read(xml: &[u8]) -> Result<Model, Error> {
     let wrong = |why: String| Error::Metadata { why };
     let mut reader = Reader::from_reader(xml);
     let mut model = Model::default();
@@ -152,7 +152,7 @@ fn decimal(precision: Option<String>, scale: Option<String>) -> ColumnType {
     }
 }
 
-fn attribute(element: &BytesStart<'_>, name: &str) -> Result<Option<String>, Error> {
+pub(super) fn attribute(element: &BytesStart<'_>, name: &str) -> Result<Option<String>, Error> {
     for attribute in element.attributes() {
         let attribute = attribute.map_err(|error| Error::Metadata { why: error.to_string() })?;
         if attribute.key.local_name().as_ref() == name.as_bytes() {
@@ -162,7 +162,7 @@ fn attribute(element: &BytesStart<'_>, name: &str) -> Result<Option<String>, Err
     Ok(None)
 }
 
-fn local(name: &str) -> String {
+pub(super) fn local(name: &str) -> String {
     name.rsplit('.').next().unwrap_or(name).to_owned()
 }
 

@@ -3,6 +3,7 @@
 //!
 //! This room does not know columns, files or stores.
 
+mod associations;
 mod decode;
 mod envelope;
 mod error;
@@ -22,6 +23,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use associations::{Association, associations};
 pub(crate) use error::Error;
 pub(crate) use expressions::Expressions;
 pub(crate) use fetch::{Answer, Source};

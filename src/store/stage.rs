@@ -91,7 +91,7 @@ impl Store {
     }
 
     /// Puts a finished file under a new name and proves that the store has it. Where the current snapshot has a part
-    /// with this content already, that part is given, and nothing is put.
+    /// with this content already, that part is given with the time of its change, and nothing is put.
     pub(crate) async fn stage(&self, spooled: Spooled, path: &str, rows: u64) -> Result<Part, Error> {
         let part = Part {
             path: path.to_owned(),
@@ -105,7 +105,7 @@ impl Store {
         if let Some(known) = self.known_part(&part.sha256, path)
             && self.bytes_of(&known.path).await? == Some(part.bytes)
         {
-            return Ok(Part { path: known.path.clone(), ..part });
+            return Ok(Part { path: known.path.clone(), changed_at: known.changed_at, ..part });
         }
         match self.backend() {
             Backend::Local(folder) => {

@@ -29,6 +29,9 @@ METADATA = """<?xml version="1.0" encoding="utf-8" standalone="yes"?>
         <EntitySet Name="Customers" EntityType="Shop.Customer"/>
         <EntitySet Name="Orders" EntityType="Shop.Order"/>
         <EntitySet Name="OrderLines" EntityType="Shop.OrderLine"/>
+        <AssociationSet Name="Customers_Orders" Association="Shop.Customer_Order">
+          <End Role="Customer" EntitySet="Customers"/><End Role="Order" EntitySet="Orders"/>
+        </AssociationSet>
       </EntityContainer>
       <EntityType Name="Customer">
         <Key><PropertyRef Name="Id"/></Key>
@@ -44,6 +47,14 @@ METADATA = """<?xml version="1.0" encoding="utf-8" standalone="yes"?>
         <Property Name="Total" Type="Edm.Decimal" Precision="18" Scale="4"/>
         <Property Name="OrderedAt" Type="Edm.DateTime" Precision="0"/>
       </EntityType>
+      <Association Name="Customer_Order">
+        <End Role="Customer" Type="Shop.Customer" Multiplicity="0..1"/>
+        <End Role="Order" Type="Shop.Order" Multiplicity="*"/>
+        <ReferentialConstraint>
+          <Principal Role="Customer"><PropertyRef Name="Id"/></Principal>
+          <Dependent Role="Order"><PropertyRef Name="CustomerId"/></Dependent>
+        </ReferentialConstraint>
+      </Association>
       <EntityType Name="OrderLine">
         <Key><PropertyRef Name="Id"/></Key>
         <Property Name="Id" Type="Edm.Int64" Nullable="false"/>

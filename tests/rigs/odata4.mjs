@@ -1,5 +1,6 @@
 // An OData v4 service on `odata-v4-server`, with three related entity sets. That library does no paging of its own, so
-// a thin layer of ours asks it for one page at a time and adds `@odata.nextLink`. `/_truth` tells counts and sums.
+// a thin layer of ours asks it for one page at a time and adds `@odata.nextLink`; and it describes no referential
+// constraints, so the layer adds those of the relations to `$metadata`. `/_truth` tells counts and sums.
 //
 //   node odata4.mjs [--port N] [--page-size N] [--stay]
 import { createServer } from "node:http";
@@ -19,6 +20,18 @@ const types = {
   Orders: { Id: Edm.Int64, CustomerId: Edm.Int64, Number: Edm.String, Total: Edm.Decimal, OrderedAt: Edm.DateTimeOffset, DueOn: Edm.Date, IsPaid: Edm.Boolean },
   OrderLines: { Id: Edm.Int64, OrderId: Edm.Int64, Product: Edm.String, Quantity: Edm.Int32, Amount: Edm.Decimal },
 };
+
+/** Whose property holds the `Id` of which other entity. */
+const relations = { Order: ["Customer", "CustomerId"], OrderLine: ["Order", "OrderId"] };
+
+function withRelations(metadata) {
+  return metadata.replaceAll(/<EntityType Name="(\w+)">.*?(?=<\/EntityType>)/gs, (type, name) => {
+    if (!(name in relations)) return type;
+    const [target, property] = relations[name];
+    const constraint = `<ReferentialConstraint Property="${property}" ReferencedProperty="Id"/>`;
+    return `${type}<NavigationProperty Name="${target}" Type="Default.${target}">${constraint}</NavigationProperty>`;
+  });
+}
 
 /** A class with the library's decorators applied by hand: this is plain JavaScript. */
 function controllerOf(set) {
@@ -73,6 +86,7 @@ const server = createServer(async (request, response) => {
   const headers = { accept: request.headers.accept ?? "application/json" };
   const answer = await fetch(`${innerUrl}${url.pathname}${url.search}`, { headers });
   let body = await answer.text();
+  if (url.pathname === "/$metadata") body = withRelations(body);
   if (isSet && answer.ok) {
     const page = JSON.parse(body.replaceAll(innerUrl, url.origin));
     if (from + pageSize < SETS[set].count) page["@odata.nextLink"] = `${url.origin}/${set}?$skiptoken=${from + pageSize}`;

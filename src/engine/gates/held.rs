@@ -9,6 +9,7 @@ use crate::clock::Clock;
 use crate::engine::error::Error;
 use crate::engine::follow::{follow, write_status};
 use crate::engine::leased::under_lease;
+use crate::engine::references::keep_good;
 use crate::model::held::{HeldRun, paths_of};
 use crate::model::manifest::{FORMAT_VERSION, Manifest, TableManifest};
 use crate::model::plan::Job;
@@ -84,6 +85,7 @@ fn approved(held: &HeldRun, current: Option<&Current>) -> Result<Manifest, Error
         return Err(Error::Overtaken { run: held.run.clone(), table: table.to_owned() });
     }
     tables.extend(held.tables.clone());
+    keep_good(&mut tables);
     Ok(Manifest {
         format_version: FORMAT_VERSION,
         job: held.job.clone(),

@@ -234,6 +234,7 @@ impl Workshop {
             copied.map_err(|source| Error::Workshop { source })
         })?;
         let staged = ctx.store.stage(copied, path, file.rows).await?;
-        Ok(Part { gauges: file.gauges.clone(), ..staged })
+        let changed_at = if staged.path == path { Some(ctx.started_at) } else { staged.changed_at };
+        Ok(Part { changed_at, ranges: file.ranges.clone(), gauges: file.gauges.clone(), ..staged })
     }
 }
