@@ -89,6 +89,33 @@ pub fn output_of(program: &str, args: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("UTF-8").trim().to_owned()
 }
 
+/// Runs one of the rigs' commands with this on its standard input, whatever it says.
+pub fn outcome_with(program: &str, args: &[&str], input: &str) -> Output {
+    use std::io::Write;
+
+    let mut child = command(program)
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the command starts");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    let input = input.to_owned();
+    // What it prints may fill its pipe before it has read all.
+    let writer = std::thread::spawn(move || stdin.write_all(input.as_bytes()));
+    let output = child.wait_with_output().expect("it ends");
+    writer.join().expect("the thread ends").expect("it reads its input");
+    output
+}
+
+/// The same to its end, for its standard output.
+pub fn output_with(program: &str, args: &[&str], input: &str) -> String {
+    let output = outcome_with(program, args, input);
+    assert!(output.status.success(), "{program} {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("UTF-8").trim().to_owned()
+}
+
 /// Runs one of the rigs' checkers (a script of theirs, or a program that came with their Python packages), whatever it says.
 pub fn outcome_of(program: &str, args: &[&str]) -> Output {
     let mut command = if program.ends_with(".py") { command(program) } else { tool(program) };
