@@ -3,6 +3,7 @@
     blob.py container --url URL --name NAME
     blob.py sas --url URL --container NAME      prints a read-only SAS of the container
     blob.py get --url URL --container NAME --to FOLDER      copies every blob below the folder
+    blob.py delete --url URL --container NAME --name BLOB
     blob.py policies --url URL --container NAME             prints the stored access policies and who may read without any
     blob.py policy --url URL --container NAME --name ID [--days N] [--public]
                                                             adds a stored access policy; --public opens the container to everybody
@@ -52,7 +53,7 @@ def vectors():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("verb", choices=["container", "sas", "get", "policies", "policy", "vectors"])
+    parser.add_argument("verb", choices=["container", "sas", "get", "delete", "policies", "policy", "vectors"])
     parser.add_argument("--url")
     parser.add_argument("--name")
     parser.add_argument("--container")
@@ -77,6 +78,9 @@ def main():
         return
     if args.verb == "container":
         BlobServiceClient(args.url, credential=KEY).create_container(args.name)
+        return
+    if args.verb == "delete":
+        BlobServiceClient(args.url, credential=KEY).get_container_client(args.container).delete_blob(args.name)
         return
     if args.verb == "get":
         container = BlobServiceClient(args.url, credential=KEY).get_container_client(args.container)

@@ -1,17 +1,24 @@
 """Three independent readers: reads every table of a published job with DuckDB, with Arrow C++ and with Polars, and
 compares types and values, exactly. Prints rows, columns and a digest of every table, or what differs.
 
-    read_all.py FOLDER      the job's folder: the one with `_latest.json`
+    read_all.py FOLDER            the job's folder: the one with `_latest.json`
+    read_all.py --sas SAS URL     the same folder on the web, opened by the fields of a signature
+
+On the web DuckDB reads by its own requests. Arrow C++ and Polars get the bytes that Python's standard library fetched: their own
+readers of Azure take no signature for an emulator.
 """
 
 import argparse
 import hashlib
 import json
+import io
 import re
 import sys
+import urllib.request
 from pathlib import Path
 
 import duckdb
+import duckdb_extension_httpfs
 import polars
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -41,18 +48,35 @@ def type_of(word):
     return pa.decimal128(int(decimal[1]), int(decimal[2])) if decimal else PLAIN[word]
 
 
+def connect(files):
+    connection = duckdb.connect()
+    if any(file.startswith("http") for file in files):
+        # The extension comes from PyPI: DuckDB's own download is not at hand everywhere.
+        extension = next(Path(duckdb_extension_httpfs.__path__[0]).rglob("*.duckdb_extension"))
+        connection.execute(f"load '{extension}'")
+    return connection
+
+
+def fetched(file):
+    """The file, or its bytes where it is on the web."""
+    if not file.startswith("http"):
+        return file
+    with urllib.request.urlopen(file, timeout=60) as answer:
+        return io.BytesIO(answer.read())
+
+
 def by_duckdb(files, names):
     # The order of rows is kept: that is DuckDB's default, also over several files and threads.
     columns = ", ".join(f'"{name}"' for name in names)
-    return duckdb.connect().execute(f"select {columns} from read_parquet(?)", [files]).to_arrow_table()
+    return connect(files).execute(f"select {columns} from read_parquet(?)", [files]).to_arrow_table()
 
 
 def by_arrow(files, names):
-    return pa.concat_tables([pq.ParquetFile(file).read(columns=names) for file in files])
+    return pa.concat_tables([pq.ParquetFile(fetched(file)).read(columns=names) for file in files])
 
 
 def by_polars(files, names):
-    return polars.concat([polars.read_parquet(file, columns=names) for file in files], how="vertical").to_arrow()
+    return polars.concat([polars.read_parquet(fetched(file), columns=names) for file in files], how="vertical").to_arrow()
 
 
 READERS = {"DuckDB": by_duckdb, "Arrow": by_arrow, "Polars": by_polars}
@@ -85,21 +109,21 @@ def differences(name, reader, column, want):
 
 def check_schemas(table, files, expected):
     """Every part has the columns of the manifest in their order, and all parts have one schema, as each reader sees it."""
-    described = duckdb.connect()
+    described = connect(files)
     for file in files:
         columns = described.execute("select * from read_parquet(?) limit 0", [file]).description
         seen = {
             "DuckDB": [column[0] for column in columns],
-            "Arrow": pq.read_schema(file).names,
-            "Polars": list(polars.read_parquet_schema(file)),
+            "Arrow": pq.read_schema(fetched(file)).names,
+            "Polars": list(polars.read_parquet_schema(fetched(file))),
         }
         for reader, names in seen.items():
             if names != expected.names:
-                yield f"{table}: {reader} finds the columns {names} in {file}, not {expected.names}"
-    first = pq.read_schema(files[0]) if files else None
+                yield f"{table}: {reader} finds the columns {names} in {file.split('?')[0]}, not {expected.names}"
+    first = pq.read_schema(fetched(files[0])) if files else None
     for file in files[1:]:
-        if not pq.read_schema(file).equals(first, check_metadata=True):
-            yield f"{table}: {file} has another schema than the first part"
+        if not pq.read_schema(fetched(file)).equals(first, check_metadata=True):
+            yield f"{table}: {file.split('?')[0]} has another schema than the first part"
 
 
 def compare(table, files, described, digest):
@@ -139,17 +163,19 @@ def add_to(digest, name, column):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("--sas")
+    parser.add_argument("folder")
     args = parser.parse_args()
-    pointer = json.loads((args.folder / "_latest.json").read_text())
-    manifest = json.loads((args.folder / pointer["manifest"]).read_text())
+    place = lambda path: f"{args.folder}/{path}" + (f"?{args.sas}" if args.sas else "")
+    document = lambda path: json.load(fetched(place(path)) if args.sas else Path(place(path)).open())
+    manifest = document(document("_latest.json")["manifest"])
     tables, told = {}, []
     for name, described in manifest["tables"].items():
         if described["format"] != "parquet":
             raise SystemExit(f"{name} is {described['format']}; three readers are for Parquet")
-        files = [str(args.folder / part["path"]) for part in described["parts"]]
+        files = [place(part["path"]) for part in described["parts"]]
         for file, part in zip(files, described["parts"]):
-            if pq.read_metadata(file).num_rows != part["rows"]:
+            if pq.read_metadata(fetched(file)).num_rows != part["rows"]:
                 told.append(f"{part['path']} has not the {part['rows']} rows of the manifest")
         digest = hashlib.sha256()
         told += compare(name, files, described, digest)
