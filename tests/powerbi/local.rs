@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::scene::{Scene, evaluate, expect_right, orders, rows_of, text};
+use super::scene::{Scene, check, evaluate, expect_right, orders, rows_of, text};
 
 /// Columns of a row that a CSV file cannot tell apart from one another are compared as the file has them.
 fn shown(rows: &[Vec<Value>]) -> Vec<Vec<String>> {
@@ -46,6 +46,18 @@ fn csv_in_every_form_reads_as_parquet_does() {
             assert_eq!(&shown(&read(&scene, table)), expect, "{table} as {form}");
         }
     }
+}
+
+/// Excel refuses every query with a name that it does not know, used or not.
+#[test]
+fn excel_knows_every_name_of_a_query_that_reads_csv() {
+    let [csv, parquet] = [Scene::as_csv("{}"), Scene::in_folder("")];
+    let alone = csv.queries(&["--self-contained"]);
+    expect_right(
+        &json!({ "alone": { "queries": alone, "excel": true }, "shared": { "queries": csv.queries(&[]), "excel": true } }),
+    );
+    let told = check(&json!({ "parquet": { "queries": parquet.queries(&["--self-contained"]), "excel": true } }));
+    assert!(told["parquet"].iter().any(|what| what.contains("Parquet.Document")), "{told:?}");
 }
 
 #[test]

@@ -10,6 +10,7 @@ pub(super) fn text(kit: &Kit) -> String {
     let marks = [
         ("{{job}}", literal(&kit.job)),
         ("{{read}}", read(&kit.reach, &kit.job)),
+        ("{{from_file}}", from_file(kit).to_owned()),
         ("{{pointer}}", literal(&kit.pointer)),
         ("{{status}}", literal(&kit.status)),
     ];
@@ -25,6 +26,19 @@ pub(super) fn text(kit: &Kit) -> String {
     }
     text.push_str(rest);
     text
+}
+
+/// The step that makes a table of a file. Excel refuses every query that names `Parquet.Document`, which it does not have, so it
+/// stands only where some table needs it.
+fn from_file(kit: &Kit) -> &'static str {
+    if kit.tables.iter().all(|table| table.csv.is_some()) && !kit.tables.is_empty() {
+        return "        FromFile = (path as text) as table => FromCsv(Read(path, false)),";
+    }
+    "        FromFile = (path as text) as table =>
+            if Entry[format] = \"csv\" then
+                FromCsv(Read(path, false))
+            else
+                Parquet.Document(Read(path, false)),"
 }
 
 /// The step that reads one file. The base is a literal and the only one: whatever else the address needs stands in

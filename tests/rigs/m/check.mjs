@@ -4,6 +4,7 @@
 //     check.mjs < {"NAME": {"queries": {"QUERY": "text", …}, "base": "optional address"}, …}
 //
 // prints {"NAME": ["what is wrong", …], …}. Instead of queries there may be a whole section: "document": "text".
+// With "excel": true no name may be used that Excel does not have.
 import { readFileSync } from "node:fs";
 import PQP from "@microsoft/powerquery-parser";
 import PQLS from "@microsoft/powerquery-language-services";
@@ -38,9 +39,11 @@ function symbol(name, said) {
   return { ...base, functionParameters: parameters, completionItemKind: KINDS.function, type: result };
 }
 
-function library() {
+function library(isExcel) {
   const { names, added } = JSON.parse(readFileSync(new URL("library.json", import.meta.url), "utf8"));
-  const symbols = Object.entries({ ...names, ...added }).map(([name, said]) => symbol(name, said));
+  const known = { ...names, ...added };
+  if (isExcel) delete known["Parquet.Document"];
+  const symbols = Object.entries(known).map(([name, said]) => symbol(name, said));
   const made = PQLS.LibrarySymbolUtils.createLibrary(symbols, () => new Map(), undefined);
   if (PQP.ResultUtils.isError(made)) {
     const failed = made.error.failedLibrarySymbolConversions.map((one) => one.librarySymbol.name);
@@ -49,16 +52,17 @@ function library() {
   return made.value;
 }
 
-const inspectionSettings = {
+const settingsOf = (isExcel) => ({
   ...PQP.DefaultSettings,
   isWorkspaceCacheAllowed: false,
-  library: library(),
+  library: library(isExcel),
   eachScopeById: undefined,
   typeStrategy: PQLS.TypeStrategy.Primitive,
-};
+});
+const [POWER_BI, EXCEL] = [settingsOf(false), settingsOf(true)];
 
 /** What the language services say of names and calls. */
-async function diagnostics(text) {
+async function diagnostics(text, inspectionSettings) {
   const document = PQLS.textDocument(`file:///${Math.random()}.pq`, 1, text);
   const analysis = { inspectionSettings, isWorkspaceCacheAllowed: false, initialCorrelationId: undefined, traceManager: PQP.Trace.NoOpTraceManagerInstance };
   const settings = PQLS.ValidationSettingsUtils.createValidationSettings(inspectionSettings, {
@@ -173,7 +177,7 @@ function house(tree, queries, base) {
   return told;
 }
 
-export async function problems({ queries: given, document, base }) {
+export async function problems({ queries: given, document, base, excel }) {
   const told = [];
   let queries = given;
   if (document !== undefined) {
@@ -198,7 +202,7 @@ export async function problems({ queries: given, document, base }) {
   if (told.length > 0) return told;
   const text = section(queries);
   const { tree } = await parse(text);
-  return [...(await diagnostics(text)), ...options(tree), ...house(tree, queries, base)];
+  return [...(await diagnostics(text, excel ? EXCEL : POWER_BI)), ...options(tree), ...house(tree, queries, base)];
 }
 
 if (import.meta.url === `file://${process.argv[1]}`) {

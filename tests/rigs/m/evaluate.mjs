@@ -2,10 +2,13 @@
 // guess. A node or a function that it does not know ends it.
 //
 // What it proves and what not. It proves the logic of the queries: which requests they make, in which order, with which
-// fields, what they make of the answers and of errors. It does not prove Microsoft's engine: not its caches and its
-// parallel reads, not query folding, not the formula firewall and privacy levels, not what its Parquet and CSV readers do
-// with odd files, not cultures other than en-US, not its memory and time. Numbers are doubles, beyond 2^53 whole numbers of
-// any size; texts are compared by code unit.
+// fields, what they make of the answers and of errors. It does not prove Microsoft's engine: not its caches, its parallel
+// reads, its retries and how often it asks for one file (here once, and again when bytes are read again that nothing
+// buffered), not query folding, not the formula firewall and privacy levels, not what its Parquet and CSV readers do with
+// odd files (a text of CSV is never null here, quoted or not), not cultures other than en-US, not its memory and time.
+// That 401 and 403 end a query past every `try` is what Microsoft's reference says; here it is so by construction. Numbers
+// are doubles, beyond 2^53 whole numbers of any size, so that decimals of more than 15 digits are compared as doubles;
+// texts are compared by code unit.
 import { MError, Func, Later, Moment, Rec, Table, Type, Unknown, WithMeta, Duration, expressionError, force, isEqual, isOf, kindOf, order, plain } from "./values.mjs";
 import { nameOf, textOf } from "./language.mjs";
 

@@ -90,7 +90,7 @@ Examples:
 pub(in crate::cli) struct PowerbiMArgs {
     #[command(flatten)]
     pub kit: KitArgs,
-    /// Each query holds all that it needs: for Excel, and to be pasted
+    /// Each query holds all that it needs: to be pasted, and for Excel, which reads CSV tables only
     #[arg(long, conflicts_with = "incremental")]
     pub self_contained: bool,
     /// Folder for one file a query
