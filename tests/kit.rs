@@ -237,7 +237,11 @@ fn signatures_stand_in_files_only_where_they_are_wanted() {
     assert!(function.contains(&format!("\"{}\"", azurite.url())), "{function}");
     assert!(function.contains("\"reports/exports/test/\" & path") && function.contains("sr = \"c\""), "{function}");
     assert!(!function.contains("spr"), "the emulator speaks http: {function}");
-    let folder = query(&["--folder"], "HaulTable");
+    // A share says by its name what it opens.
+    scene.powerbi(&["m", "--folder"]).expect_code(2).expect_says(&["the whole container", "--folder"]);
+    let made = scene.place.haul(&["share", "create", &scene.file, "--folder", "--days", "5", "--json"]).expect_code(0);
+    let named = ["--share", text(&made.json()["parameters"], "SasPolicy")].map(str::to_owned);
+    let folder = query(&named.each_ref().map(String::as_str), "HaulTable");
     assert!(folder.contains("sr = \"d\", sdd = \"2\""), "{folder}");
 
     // What somebody pasted into a project stays there, as long as it is of the same share.

@@ -472,7 +472,7 @@ fn a_shared_dataset_is_read_as_a_report_reads_it() {
     );
     let none = remote.check(&["--sas-file", &remote.sas_file("sv=2023-11-03")]).expect_code(2);
     none.expect_says(&["has no signature", "sv=…&sig=…"]);
-    remote.check(&["--sas-file", "nowhere.txt"]).expect_code(2).expect_says(&["cannot be read from `nowhere.txt`"]);
+    remote.check(&["--sas-file", "nowhere.txt"]).expect_code(2).expect_says(&["`nowhere.txt` cannot be read"]);
     assert!(!said.contains(&signature[..20]) && !said.contains(&signature[..20].to_uppercase()));
 
     remote.share(&["revoke", policy]);
@@ -495,7 +495,7 @@ fn shares_that_ended_or_allow_too_much_are_found() {
     remote.until(&[], &[], "haul-test-90d-aaaaaaaaaa");
     remote.policy("haul-test-90d-aaaaaaaaaa", &["--days", "2", "--permission", "r"]);
     remote.until(&[], &["warning share_ends_soon"], extend);
-    remote.policy("haul-test-90d-aaaaaaaaaa", &["--days", "400"]);
+    remote.policy("haul-test-90d-aaaaaaaaaa", &["--days", "400", "--permission", "rwdl"]);
     remote.until(&[], &["warning share_too_wide"], "haul share revoke");
     remote.check(&[]).expect_says(&["also list"].map(|_| "whoever has it may also write, delete"));
     remote.policy("haul-test-90d-aaaaaaaaaa", &["--days", "400", "--permission", "l"]);

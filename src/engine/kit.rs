@@ -47,6 +47,8 @@ pub(crate) enum KitFailure {
     Address { url: String, why: &'static str },
     #[error("the container has no share `{policy}`")]
     NoPolicy { policy: String },
+    #[error("the share `{policy}` opens the whole container, not the job's folder only")]
+    NotFolder { policy: String },
     #[error("there is no share to sign for")]
     NoShare,
     #[error(transparent)]
@@ -67,6 +69,7 @@ impl KitFailure {
             }
             KitFailure::Address { .. } => "it is like https://files.example.com/tables/sales".to_owned(),
             KitFailure::NoPolicy { .. } => "`haul share list JOBFILE` shows them".to_owned(),
+            KitFailure::NotFolder { .. } => "`haul share create JOBFILE --folder` makes one for the folder".to_owned(),
             KitFailure::NoShare => "`haul share create JOBFILE` makes one".to_owned(),
             KitFailure::Kit(error) => error.hint().to_owned(),
             KitFailure::Store(error) => return error.hint(),
@@ -135,7 +138,14 @@ async fn signed(
         return Ok(delegated(base, folder, wishes.is_folder_only));
     }
     let policy = policy_for(store, wishes, notes).await?;
-    let is_folder_only = policy.as_ref().map_or(wishes.is_folder_only, |policy| policy.wanted().is_folder_only);
+    // What haul made says itself what it opens.
+    let is_folder_only = match &policy {
+        Some(policy) if policy.is_ours() => policy.wanted().is_folder_only,
+        Some(_) | None => wishes.is_folder_only,
+    };
+    if wishes.is_folder_only && !is_folder_only {
+        return Err(KitFailure::NotFolder { policy: policy.map(|policy| policy.id).unwrap_or_default() });
+    }
     let signature = match (&policy, wishes.has_signature) {
         (Some(policy), true) => {
             let sas = store.shares()?.sign_again(policy)?;

@@ -33,7 +33,7 @@ fn every_generated_query_passes_the_checkers() {
         "public": { "document": public, "base": "https://data.example.com" },
         "delegated": { "document": delegated, "base": "https://data.example.com" },
         "dataflow": { "document": flow, "base": base },
-        "directory": { "queries": scene.queries(&["--directory"]), "base": base },
+        "directory": { "queries": scene.queries(&["--folder"]), "base": base },
     }));
     let local = Scene::in_folder("");
     expect_right(&json!({ "folder": { "queries": local.queries(&[]) } }));
