@@ -21,6 +21,8 @@ fn every_generated_query_passes_the_checkers() {
         "https://data.example.com/x/sales?sv=2024-11-04&skoid=o&sktid=t&skt=s&ske=e&sks=b&skv=v&sr=d&sdd=2&sig=abc";
     let link = scene.place.file("link", link);
     let delegated = scene.place.haul(&["powerbi", "m", &scene.file, "--address-file", &link]).expect_code(0).stdout;
+    let of_folder = ["share", "create", &scene.file, "--folder", "--days", "5", "--json"];
+    let of_folder = scene.place.haul(&of_folder).expect_code(0).json();
     let mut polled = scene.queries(&incremental);
     polled["polled"] = queries_in(&scene.place.path("queries/polling"))["events"].clone();
     expect_right(&json!({
@@ -33,7 +35,7 @@ fn every_generated_query_passes_the_checkers() {
         "public": { "document": public, "base": "https://data.example.com" },
         "delegated": { "document": delegated, "base": "https://data.example.com" },
         "dataflow": { "document": flow, "base": base },
-        "directory": { "queries": scene.queries(&["--folder"]), "base": base },
+        "folder share": { "queries": scene.queries(&["--share", text(&of_folder["share"], "policy")]), "base": base },
     }));
     let local = Scene::in_folder("");
     expect_right(&json!({ "folder": { "queries": local.queries(&[]) } }));
