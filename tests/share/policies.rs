@@ -189,7 +189,10 @@ fn the_page_and_the_metrics_say_when_shares_end() {
     let shares = page.split_once("id=\"shares\"").expect("a card").1.split("</section>").next().expect("its end");
     assert!(shares.contains("haul-late-90d-aaaaaaaaaa") && shares.contains("haul-over-90d-bbbbbbbbbb"), "{shares}");
     assert!(!shares.contains("theirs") && shares.contains(">ended<"), "{shares}");
-    assert!(page.contains("haul share create") && page.contains("sr = &quot;c&quot;") && page.contains("si = SasPolicy"), "{page}");
+    assert!(
+        page.contains("haul share create") && page.contains("sr = &quot;c&quot;") && page.contains("si = SasPolicy"),
+        "{page}"
+    );
     assert!(daemon.get("/jobs/test").contains("The first share ended"));
     let metric = format!("haul_share_expiry_timestamp_seconds{{job=\"test\"}} {}", end.timestamp());
     let metrics = daemon.get("/metrics");
