@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use url::Url;
 
-use super::share::{newest_live, shares_of};
+use super::share::{is_live, newest_of, shares_of};
 use crate::clock::Clock;
 use crate::limits::SHARES_PAGE_WAIT_MAX;
 use crate::powerbi::{FieldValue, Kit, KitError, Ranged, Reach, SignedField};
@@ -88,7 +88,7 @@ pub(crate) async fn load_kit(store: &Store, wishes: &KitWishes) -> Result<Loaded
     let mut notes = Vec::new();
     let reach = match (&wishes.address, address) {
         (Some(url), _) => reach_by(url, wishes.has_signature)?,
-        (None, Some((base, folder))) => signed(store, wishes, &base, &folder, &mut notes).await?,
+        (None, Some((base, folder))) => signed(store, &manifest.job, wishes, (&base, &folder), &mut notes).await?,
         (None, None) => {
             notes.push(format!("the queries read {}, as this machine names it", store.shown()));
             Reach::Folder { path: store.shown().to_owned() }
@@ -124,20 +124,20 @@ fn range_notes(table: &str, Ranged { column, years, days }: &Ranged, nulls: u64)
 /// The way to a container of Azure Blob, opened by a stored access policy.
 async fn signed(
     store: &Store,
+    job: &str,
     wishes: &KitWishes,
-    base: &str,
-    folder: &str,
+    (base, folder): (&str, &str),
     notes: &mut Vec<String>,
 ) -> Result<Reach, KitFailure> {
     if store.has_delegation() && !wishes.has_signature && wishes.policy.is_none() {
         notes.push(
             "signatures of this account end after 7 days at the latest: fill in what `haul share create` prints, or let \
-             `powerbi.refresh` keep them up to date (`share: true`)"
+             `powerbi.refresh` keep them up to date (`share: container`)"
                 .to_owned(),
         );
         return Ok(delegated(base, folder, wishes.is_folder_only));
     }
-    let policy = policy_for(store, wishes, notes).await?;
+    let policy = policy_for(store, job, wishes, notes).await?;
     // What haul made says itself what it opens.
     let is_folder_only = match &policy {
         Some(policy) if policy.is_ours() => policy.wanted().is_folder_only,
@@ -186,7 +186,12 @@ fn delegated(base: &str, folder: &str, is_folder_only: bool) -> Reach {
 }
 
 /// The policy that was named, or haul's share that ends last. `None` = there is none, or the account cannot be asked.
-async fn policy_for(store: &Store, wishes: &KitWishes, notes: &mut Vec<String>) -> Result<Option<Policy>, KitFailure> {
+async fn policy_for(
+    store: &Store,
+    job: &str,
+    wishes: &KitWishes,
+    notes: &mut Vec<String>,
+) -> Result<Option<Policy>, KitFailure> {
     if !store.has_shares() {
         // The account is opened by something else than its key, and tells its policies to nobody else.
         return if wishes.has_signature {
@@ -218,7 +223,9 @@ async fn policy_for(store: &Store, wishes: &KitWishes, notes: &mut Vec<String>) 
             found => Ok(found),
         };
     }
-    Ok(newest_live(policies, Clock.now()))
+    let now = Clock.now();
+    let live: Vec<Policy> = policies.into_iter().filter(|policy| is_live(policy, now)).collect();
+    Ok(newest_of(&live, job, now).cloned())
 }
 
 /// The way that an address says. What its query holds becomes fields: those that change with every new signature as parameters,

@@ -10,13 +10,15 @@ use super::check_auth::check_secret;
 use super::check_entra::{PUBLIC_CLOUD, check_certificate, check_tenant};
 use super::check_oauth2::{check_redirect, rotation_of};
 use super::problem::{Problems, wrong};
-use super::spec_powerbi::{PowerBiSpec, PrincipalCredentialSpec, PrincipalSpec, RefreshOnSpec, RefreshSpec, WaitSpec};
+use super::spec_powerbi::{
+    PowerBiSpec, PrincipalCredentialSpec, PrincipalSpec, RefreshOnSpec, RefreshSpec, ShareScopeSpec, WaitSpec,
+};
 use super::value::{check_duration, check_text, check_url, literal_secret, reference};
 use super::yaml::join;
 use crate::limits::{REFRESH_PARAMETERS_MAX, REFRESH_TARGETS_MAX, REFRESH_WAIT_DEFAULT, REFRESH_WAIT_MAX};
 use crate::model::credential::{Authority, Entra, EntraLogin};
 use crate::model::plan::TextSource;
-use crate::model::refresh::{Item, PowerBi, RefreshOn, RefreshWait, Target};
+use crate::model::refresh::{Item, PowerBi, RefreshOn, RefreshWait, ShareScope, Target};
 
 const AUTH: &str = "powerbi.auth";
 const API: &str = "https://api.powerbi.com";
@@ -166,15 +168,22 @@ fn check_item(spec: &RefreshSpec, path: &str, problems: &mut Problems<'_>) -> Op
             let tables = check_tables(spec.tables.as_deref(), &join(path, "tables"), problems);
             let parameters = check_parameters(spec, &join(path, "parameters"), problems);
             let id = check_guid(id, &join(path, "dataset"), problems);
-            Some(Item::Dataset { id: id?, tables: tables?, parameters: parameters?, keeps_share: spec.share })
+            Some(Item::Dataset { id: id?, tables: tables?, parameters: parameters?, share: spec.share.map(scope) })
         }
         (None, Some(id)) => {
             unfit(spec.tables.is_some(), "tables", "a dataflow is refreshed as a whole");
             unfit(!spec.parameters.is_empty(), "parameters", "Power BI sets parameters of semantic models only");
-            unfit(spec.share, "share", "Power BI sets parameters of semantic models only");
+            unfit(spec.share.is_some(), "share", "Power BI sets parameters of semantic models only");
             let id = check_guid(id, &join(path, "dataflow"), problems)?;
             Some(if spec.generation == Some(2) { Item::DataflowGen2 { id } } else { Item::Dataflow { id } })
         }
+    }
+}
+
+fn scope(spec: ShareScopeSpec) -> ShareScope {
+    match spec {
+        ShareScopeSpec::Container => ShareScope::Container,
+        ShareScopeSpec::Folder => ShareScope::Folder,
     }
 }
 

@@ -85,12 +85,21 @@ pub(crate) struct RefreshSpec {
     #[serde(default)]
     pub parameters: BTreeMap<String, String>,
     /// Keeps the parameters of haul's queries (`SasVersion`, `SasPolicy`, `SasSignature` and others) up to date with the job's share: after a rotation, and, where the storage account is opened by a login of Entra, with a new signature before the old one ends after seven days. The application must be the owner of the model.
-    #[serde(default)]
-    pub share: bool,
+    pub share: Option<ShareScopeSpec>,
     /// As `powerbi.wait`, for this one.
     pub wait: Option<WaitSpec>,
     /// As `powerbi.on`, for this one.
     pub on: Option<RefreshOnSpec>,
+}
+
+/// What the signature opens that the queries of a model are made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ShareScopeSpec {
+    /// The container, as `haul share create` makes it.
+    Container,
+    /// The job's folder, as `haul share create --folder` makes it.
+    Folder,
 }
 
 /// Whether and how long a run waits for the end of a refresh.

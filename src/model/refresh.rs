@@ -43,13 +43,20 @@ pub(crate) enum Item {
         tables: Vec<String>,
         /// Parameters of its queries that are set before every refresh.
         parameters: Vec<(String, TextSource)>,
-        /// Those of haul's queries are kept up to date with the job's share.
-        keeps_share: bool,
+        /// Those of haul's queries are kept up to date with a share of the job that opens this. Absent = they are not.
+        share: Option<ShareScope>,
     },
     /// Of the first generation.
     Dataflow { id: String },
     /// Of the second generation, an item of Fabric.
     DataflowGen2 { id: String },
+}
+
+/// What a signature opens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ShareScope {
+    Container,
+    Folder,
 }
 
 impl Item {

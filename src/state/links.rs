@@ -82,8 +82,7 @@ impl Links {
 
     /// The link of this name.
     pub(crate) async fn get(&self, id: &str) -> Result<Option<Link>, Error> {
-        // Nothing else is a name, whoever says it.
-        if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+        if !is_name(id) {
             return Ok(None);
         }
         let found = self.records.get(&self.record(id)).await?;
@@ -102,7 +101,11 @@ impl Links {
 
     /// Removes a link; `false` = there is none.
     pub(crate) async fn remove(&self, id: &str) -> Result<bool, Error> {
-        let is_there = self.get(id).await?.is_some();
+        if !is_name(id) {
+            return Ok(false);
+        }
+        // Also one that cannot be read.
+        let is_there = self.records.get(&self.record(id)).await?.is_some();
         self.records.remove(&self.record(id)).await?;
         Ok(is_there)
     }
@@ -139,6 +142,11 @@ async fn change_record(
         }
     }
     Err(Error::Contended { key: key.to_owned(), tries: RECORD_SWAPS_MAX })
+}
+
+/// Nothing else is a name, whoever says it.
+fn is_name(id: &str) -> bool {
+    !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 fn text_of(link: &Link) -> String {

@@ -142,7 +142,7 @@ impl Made<'_> {
 }
 
 /// Whether a path below the job's folder is of those that readers of the tables need. What a gate holds back, records that became no
-/// row, raw copies and whatever others put there is not theirs.
+/// row, raw copies and whatever others put there is not theirs; parts of a held run have the same names as others, and are looked up.
 pub(crate) fn is_for_readers(path: &str) -> bool {
     if matches!(path, LATEST | STATUS) || matches!(Made::read(path), Some(Made::Manifest { .. } | Made::Part { .. })) {
         return true;
@@ -150,6 +150,14 @@ pub(crate) fn is_for_readers(path: &str) -> bool {
     let of_table =
         |table: &str, file: &str| is_table(table) && matches!(file, "current.parquet" | "current.csv" | "columns.json");
     path.split_once('/').is_some_and(|(table, file)| of_table(table, file))
+}
+
+/// The run that wrote a part. `None` = it is no part.
+pub(super) fn run_of_part(path: &str) -> Option<String> {
+    match Made::read(path) {
+        Some(Made::Part { run }) => Some(run.to_owned()),
+        _ => None,
+    }
 }
 
 /// The job file allows no other names of tables.

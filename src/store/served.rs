@@ -93,6 +93,11 @@ impl Store {
             return Ok(None);
         }
         let Some((store, full)) = self.readable(path)? else { return Ok(None) };
+        if let Some(run) = layout::run_of_part(path)
+            && self.is_held(&run).await?
+        {
+            return Ok(None);
+        }
         let meta = match store.head(&full).await {
             Ok(meta) => meta,
             Err(object_store::Error::NotFound { .. }) => return Ok(None),
@@ -122,6 +127,17 @@ impl Store {
         let got = store.get_opts(&full, options).await.map_err(|source| unread(&file.path, source))?;
         let path = file.path.clone();
         Ok(got.into_stream().map(move |piece| piece.map_err(|source| unread(&path, source))).boxed())
+    }
+
+    /// Whether a gate holds the run back, so that readers must not see its parts yet.
+    async fn is_held(&self, run: &str) -> Result<bool, Error> {
+        let path = layout::held(run);
+        let Some((store, full)) = self.readable(&path)? else { return Ok(false) };
+        match store.head(&full).await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(source) => Err(unread(&path, source)),
+        }
     }
 
     /// `None` = a link in the folder leads somewhere else, or nothing is there.

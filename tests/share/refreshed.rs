@@ -30,7 +30,7 @@ impl PowerBi {
     fn lines(&self) -> String {
         let url = &self.0.url;
         format!(
-            "powerbi:\n  api: {url}\n  login: {url}\n  auth: {{ tenant: contoso.example, client_id: app, credential: {{ client_secret: \"${{POWERBI_SECRET}}\" }} }}\n  on: every_run\n  wait: false\n  refresh:\n    - {{ workspace: {WORKSPACE}, dataset: {MODEL}, share: true }}\n"
+            "powerbi:\n  api: {url}\n  login: {url}\n  auth: {{ tenant: contoso.example, client_id: app, credential: {{ client_secret: \"${{POWERBI_SECRET}}\" }} }}\n  on: every_run\n  wait: false\n  refresh:\n    - {{ workspace: {WORKSPACE}, dataset: {MODEL}, share: container }}\n"
         )
     }
 

@@ -332,3 +332,25 @@ fn a_container_is_read_by_way_of_the_daemon() {
     assert_eq!((gone.code, gone.header("retry-after")), (503, Some("5")), "{gone:?}");
     assert!(!gone.body.contains("reports"), "{gone:?}");
 }
+
+#[test]
+fn what_a_gate_holds_back_is_not_read_by_a_link() {
+    let source = Server::start(|_, before| {
+        let rows: Vec<Value> = (0..if before == 0 { 2_000 } else { 300 }).map(|id| json!({ "id": id })).collect();
+        ok(Value::from(rows).to_string())
+    });
+    let place = Workplace::new();
+    let file = place.file("jobs/test.yaml", &job(&source.url, "", "paging: none\nkey: [id]\n"));
+    place.haul(&["run", &file]).expect_code(0);
+    let scene = Scene { place, file, _source: source };
+    let daemon = scene.serve();
+    let link = Link::of(&scene.share(&["create", "--address", &daemon.url]).expect_code(0).json());
+    let held = scene.place.haul(&["run", &scene.file, "--json"]).json();
+    assert_eq!(held["outcome"], "held", "{held}");
+    let run = text(&held, "run");
+    let part = format!("items/data/{run}-001.parquet");
+    assert!(scene.place.path("out/test").join(&part).exists(), "{part}");
+    assert_eq!(link.get(&part).code, 404);
+    scene.place.haul(&["publish", &scene.file, "--approve", run]).expect_code(0);
+    assert_eq!(link.get(&part).code, 200);
+}

@@ -62,8 +62,8 @@ async fn queries(output: Output, args: PowerbiMArgs) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     }
     match &queries[..] {
-        [only] => output.line(&only.text),
-        queries => output.line(m::document(queries).trim_end()),
+        [only] => output.link(&only.text),
+        queries => output.link(m::document(queries).trim_end()),
     }
     told(output, &loaded, &[]);
     Ok(Exit::Done)

@@ -7,13 +7,13 @@ use std::time::Instant;
 use chrono::{DateTime, Utc};
 use futures_util::future::join_all;
 
-use crate::engine::{all_shares_of, text_of, without_replaced};
+use crate::engine::{Shared, all_shares_of, text_of, without_replaced};
 use crate::limits::{SHARES_KEPT, SHARES_PAGE_WAIT_MAX};
 use crate::state::RecordStore;
-use crate::store::{Policy, Store};
+use crate::store::Store;
 
 /// Haul's shares of a job's tables, of every kind; empty = none. The error says why they cannot be read.
-pub(super) type Found = Result<Vec<Policy>, String>;
+pub(super) type Found = Result<Vec<Shared>, String>;
 
 /// What was found lately, by the identity of the store.
 pub(super) struct SharesSeen {
@@ -35,7 +35,7 @@ impl SharesSeen {
             return found;
         }
         let found = match tokio::time::timeout(SHARES_PAGE_WAIT_MAX, all_shares_of(store, &self.records)).await {
-            Ok(Ok(found)) => Ok(without_replaced(found).into_iter().map(|share| share.terms).collect()),
+            Ok(Ok(found)) => Ok(without_replaced(found)),
             Ok(Err(error)) => Err(text_of(&error)),
             Err(_) => Err(format!("the storage account does not answer within {SHARES_PAGE_WAIT_MAX:?}")),
         };
@@ -59,6 +59,6 @@ impl SharesSeen {
 }
 
 /// When the first of these shares ends.
-pub(super) fn first_end(shares: &[Policy]) -> Option<DateTime<Utc>> {
-    shares.iter().filter_map(Policy::expires_at).min()
+pub(super) fn first_end(shares: &[Shared]) -> Option<DateTime<Utc>> {
+    shares.iter().filter_map(|share| share.terms.expires_at()).min()
 }

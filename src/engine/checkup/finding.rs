@@ -46,11 +46,16 @@ pub(super) struct Findings {
 }
 
 impl Findings {
+    /// When there is no room any more, the least of all goes.
     pub(super) fn add(&mut self, finding: Finding) {
         if self.found.len() < CHECK_FINDINGS_MAX {
             self.found.push(finding);
-        } else {
-            self.left_out += 1;
+            return;
+        }
+        self.left_out += 1;
+        let least = self.found.iter_mut().max_by(|one, other| one.severity.cmp(&other.severity));
+        if let Some(least) = least.filter(|least| finding.severity < least.severity) {
+            *least = finding;
         }
     }
 

@@ -20,8 +20,10 @@ use self::part::{PartCheck, check_part, read_all};
 use self::share::Policies;
 use super::run::text_of;
 use crate::clock::Clock;
+use crate::engine::share::newest_of;
 use crate::format::YEARS;
 use crate::limits::{CHECK_DOCUMENT_BYTES_MAX, CHECK_PARTS_AT_ONCE};
+use crate::model::column::{Column, ColumnType};
 use crate::model::destination::{Format, Profile};
 use crate::model::manifest::{Manifest, Part, Pointer, TableManifest};
 use crate::model::plan::{Job, Place};
@@ -168,7 +170,7 @@ async fn reader_of(
         }
         (Asked::Share(_), None) => return Err(store.shares().err().expect("the store has no shares")),
         (Asked::Newest, Some(shares)) => {
-            let Some(policy) = newest(&job.name, policies.as_deref().unwrap_or_default()) else {
+            let Some(policy) = newest_of(policies.as_deref().unwrap_or_default(), &job.name, Clock.now()) else {
                 let what = "the container has no share of haul's, so no report can read it without a key";
                 findings.add(error(
                     "not_shared",
@@ -190,12 +192,6 @@ async fn reader_of(
     findings.extend(share::look_at(&sas, known, &folder, Clock.now()));
     let name = sas.field("si").map(str::to_owned);
     Ok((store.read_with(sas)?, name))
-}
-
-/// The share of haul's that ends last; one that was made for this job goes before others.
-fn newest<'p>(job: &str, policies: &'p [Policy]) -> Option<&'p Policy> {
-    let ours = policies.iter().filter(|policy| policy.is_ours());
-    ours.max_by_key(|policy| (policy.is_of(job), policy.expires_at()))
 }
 
 /// The manifest that the pointer names. `None` = it cannot be read, and the findings say why.
@@ -302,25 +298,35 @@ fn of_table(table: &TableCheck<'_>) -> Vec<Finding> {
     }
     // Footers of Parquet tell more exactly; CSV files have none.
     if !is_parquet {
-        found.extend(table.entry.parts.iter().flat_map(years_of));
+        found.extend(table.entry.parts.iter().flat_map(|part| years_of(part, &table.entry.columns)));
     }
     found
 }
 
-fn years_of(part: &Part) -> Vec<Finding> {
+fn years_of(part: &Part, columns: &[Column]) -> Vec<Finding> {
     let is_good = |text: &String| {
         let date = text.get(..10).and_then(|date| date.parse::<NaiveDate>().ok());
         date.is_some_and(|date| YEARS.contains(&date.year()))
     };
     let finding = |(column, range): (&String, &crate::model::manifest::Range)| {
         let (from, to) = (range.from.as_ref()?, range.to.as_ref()?);
-        (!is_good(from) || !is_good(to)).then(|| years(&part.path, column, from, to))
+        (!is_good(from) || !is_good(to)).then(|| years(&part.path, column, &format!("from {from} to {to}")))
     };
-    part.ranges.iter().filter_map(finding).collect()
+    // Where the ends were written down and one is missing, it has no spelling: a year below 1 or above 9999.
+    let is_beyond = |column: &&Column| {
+        matches!(column.kind, ColumnType::Date | ColumnType::DateTime | ColumnType::Instant)
+            && part.changed_at.is_some()
+            && !part.ranges.contains_key(&column.name)
+    };
+    let beyond = columns
+        .iter()
+        .filter(is_beyond)
+        .map(|column| years(&part.path, &column.name, "of years below 1 or above 9999"));
+    part.ranges.iter().filter_map(finding).chain(beyond).collect()
 }
 
-fn years(path: &str, column: &str, from: &str, to: &str) -> Finding {
-    let what = format!("column `{column}` has dates from {from} to {to}: Power BI knows the years 1900 to 9999");
+fn years(path: &str, column: &str, dates: &str) -> Finding {
+    let what = format!("column `{column}` has dates {dates}: Power BI knows the years 1900 to 9999");
     let cure = format!(
         "`destination.profile: powerbi` writes others as null; or keep them as text, `columns: {{ {column}: text }}`"
     );

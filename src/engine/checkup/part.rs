@@ -342,7 +342,7 @@ fn of_breach(path: &str, breach: &Breach) -> Option<Finding> {
             let what = format!("a row group has {rows} rows in {bytes} bytes, which takes much memory");
             warning("row_group_too_large", path, what, FOREIGN)
         }
-        Breach::Years { column, from, to } => super::years(path, column, from, to),
+        Breach::Years { column, from, to } => super::years(path, column, &format!("from {from} to {to}")),
         Breach::Texts { column, count, longest } => {
             let what = format!(
                 "column `{column}` has {count} texts of more than 32,766 characters, the longest of {longest}: a model \

@@ -102,8 +102,8 @@ impl Span {
     fn range(&self) -> Option<Range> {
         let Some((from, to)) = self.ends else { return Some(Range { from: None, to: None, nulls: self.nulls }) };
         let spelled = |value: i64| if self.is_date { spelled_day(value) } else { spelled_micros(value) };
-        // What is cut lies before what came.
-        let from = from.div_euclid(self.step) * self.step;
+        // The file holds what is cut.
+        let [from, to] = [from, to].map(|value| value.div_euclid(self.step) * self.step);
         Some(Range { from: Some(spelled(from)?), to: Some(spelled(to)?), nulls: self.nulls })
     }
 }
@@ -193,11 +193,11 @@ mod tests {
             Format::Csv(Box::new(CsvForm { datetime_format: Some(spelling.to_owned()), ..CsvForm::default() }))
         };
         let values: ArrayRef = Arc::new(TimestampMicrosecondArray::from(vec![1_500_000, -1]));
-        let check = |spelling: &str, from: &str| {
+        let check = |spelling: &str, from: &str, to: &str| {
             let found = range_of(ColumnType::Instant, &format(spelling), &[Arc::clone(&values)]);
-            assert_eq!(found, spelled(from, "1970-01-01T00:00:01.500000", 0), "{spelling}");
+            assert_eq!(found, spelled(from, to, 0), "{spelling}");
         };
-        check("%d.%m.%Y %H:%M:%S", "1969-12-31T23:59:59.000000");
-        check("%Y-%m-%d %H:%M:%S%.f", "1969-12-31T23:59:59.999999");
+        check("%d.%m.%Y %H:%M:%S", "1969-12-31T23:59:59.000000", "1970-01-01T00:00:01.000000");
+        check("%Y-%m-%d %H:%M:%S%.f", "1969-12-31T23:59:59.999999", "1970-01-01T00:00:01.500000");
     }
 }

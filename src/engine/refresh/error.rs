@@ -6,7 +6,7 @@ use ::http::StatusCode;
 use serde_json::Value;
 
 use crate::engine::context::OpenError;
-use crate::engine::error::{Class, of_auth};
+use crate::engine::error::{Class, Error as EngineError, of_auth};
 use crate::http::Error as HttpError;
 use crate::job::load::SecretError;
 use crate::limits::REFRESH_ERROR_CHARS_MAX;
@@ -29,9 +29,9 @@ pub(super) enum Error {
     #[error("the parameters cannot be set: {0}")]
     Parameters(Refusal),
     #[error("the share cannot be kept up to date: {0}")]
-    Share(Box<crate::store::Error>),
-    #[error("the container has no share of haul's that the parameters could hold")]
-    NoShare,
+    Share(Box<EngineError>),
+    #[error("the job has no share of its {} that the parameters could hold", if *is_folder_only { "folder" } else { "container" })]
+    NoShare { is_folder_only: bool },
     #[error("{what} within {}", span(limit.as_secs()))]
     Over { what: &'static str, limit: Duration },
     #[error("other refreshes were in its way {times} times, limit REFRESH_STARTS_MAX")]
@@ -133,8 +133,8 @@ impl Error {
             {
                 RefreshOutcome::Refused
             }
-            Error::Share(error) if !error.is_temporary() => RefreshOutcome::Refused,
-            Error::NoShare => RefreshOutcome::Refused,
+            Error::Share(error) if error.class() != Class::Temporary => RefreshOutcome::Refused,
+            Error::NoShare { .. } => RefreshOutcome::Refused,
             Error::Share(_) | Error::Source(_) | Error::Over { .. } | Error::Busy { .. } | Error::Stopped => {
                 RefreshOutcome::NotStarted
             }
@@ -148,7 +148,7 @@ impl Error {
             | Error::Secret(_)
             | Error::Source(_)
             | Error::Share(_)
-            | Error::NoShare
+            | Error::NoShare { .. }
             | Error::Over { .. }
             | Error::Busy { .. }
             | Error::Stopped => None,
@@ -170,7 +170,10 @@ impl Error {
             ) => Some(LIMIT_HINT.to_owned()),
             Error::Source(error) => error.hint(),
             Error::Share(error) => error.hint(),
-            Error::NoShare => Some("`haul share create JOBFILE` makes one".to_owned()),
+            Error::NoShare { is_folder_only: false } => Some("`haul share create JOBFILE` makes one".to_owned()),
+            Error::NoShare { is_folder_only: true } => {
+                Some("`haul share create JOBFILE --folder` makes one".to_owned())
+            }
             Error::Over { .. } | Error::Busy { .. } => {
                 Some("the next run asks again; `powerbi.wait` may be longer".to_owned())
             }
@@ -239,11 +242,6 @@ pub(super) fn cure(told: &str) -> Option<String> {
              Organizational, `Skip test connection`",
         ),
         (
-            &["gatewayunreachable", "gateway"],
-            "files that haul publishes to the cloud need no gateway: choose the cloud connection in the settings of the \
-             model; a local folder or another source in the model needs one that is online",
-        ),
-        (
             &["firewall", "privacy level", "privacylevel"],
             "the model mixes sources of several privacy levels: give them the same one",
         ),
@@ -263,6 +261,12 @@ pub(super) fn cure(told: &str) -> Option<String> {
         (
             &["column", "rowset"],
             "a table has other columns than the model: make the queries anew with `haul powerbi` and load them",
+        ),
+        // The last: the names of errors of cloud sources have the word, too.
+        (
+            &["gatewayunreachable", "gateway"],
+            "files that haul publishes to the cloud need no gateway: choose the cloud connection in the settings of the \
+             model; a local folder or another source in the model needs one that is online",
         ),
     ];
     let told = told.to_lowercase();

@@ -11,10 +11,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::error::{Error, cut, told, told_in_text};
+use super::parameters::Parameter;
 use super::service::{Answer, Service};
 use crate::limits::REFRESH_HISTORY_MAX;
 use crate::model::refresh::{Item, Target};
-use crate::secret::Secret;
 
 /// A refresh that the service took.
 #[derive(Debug, Default)]
@@ -59,10 +59,10 @@ pub(super) struct Conversation<'c> {
 const NO_QUERY: BTreeMap<&str, String> = BTreeMap::new();
 
 impl Conversation<'_> {
-    /// Sets parameters of a semantic model's queries. The values are secrets until they are sent.
-    pub(super) async fn set_parameters(&self, parameters: &[(String, Secret)]) -> Result<(), Error> {
+    /// Sets parameters of a semantic model's queries. Values stay secrets until they are sent.
+    pub(super) async fn set_parameters(&self, parameters: &[Parameter]) -> Result<(), Error> {
         let details: Vec<Value> =
-            parameters.iter().map(|(name, value)| json!({ "name": name, "newValue": value.expose() })).collect();
+            parameters.iter().map(|one| json!({ "name": one.name, "newValue": one.expose() })).collect();
         let path =
             format!("groups/{}/datasets/{}/Default.UpdateParameters", self.target.workspace, self.target.item.id());
         let sent = self.service.post(&path, &NO_QUERY, Some(&json!({ "updateDetails": details }))).await;

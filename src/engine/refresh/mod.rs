@@ -23,7 +23,7 @@ use self::items::{Conversation, Look, Start, Taken};
 use self::parameters::parameters_of;
 use self::records::{Memory, Refreshed, is_due};
 use self::service::Service;
-use self::share::share_for;
+use self::share::{is_share_due, share_for};
 use super::context::{Context, OpenError, Settings, open_store};
 use super::error::Error as EngineError;
 use super::run::text_of;
@@ -53,7 +53,13 @@ pub(super) async fn refresh_behind(ctx: &Context, report: &mut RunReport) {
         report.warnings.push(format!("what was refreshed before is not known: {}", text_of(&error)));
         std::collections::BTreeMap::new()
     });
-    for target in plan.targets.iter().filter(|target| is_due(target, &snapshot, known.get(&target.key()))) {
+    for target in &plan.targets {
+        let before = known.get(&target.key());
+        let given = before.and_then(|known| known.share.as_ref());
+        let places = (&ctx.store, &ctx.records);
+        if !is_due(target, &snapshot, before) && !is_share_due(places, &ctx.job.name, target, given).await {
+            continue;
+        }
         let (refresh, warning) = match vault {
             Ok(vault) => {
                 let (records, vault) = (&ctx.records, Arc::clone(vault));
@@ -182,12 +188,15 @@ impl Refresher<'_> {
         let known = memory.load().await.ok().and_then(|known| known.get(&target.key()).cloned());
         let mut share = known.as_ref().and_then(|known| known.share.clone());
         let over = || Error::Over { what: "the storage account did not say what the share is", limit };
-        match self.within(until, over, share_for(self.store, target, share.as_ref())).await {
+        match self
+            .within(until, over, share_for((self.store, self.records), &self.job.name, target, share.as_ref()))
+            .await
+        {
             Ok(None) => {}
             Ok(Some((fresh, given))) => {
                 // What the job says itself is said on purpose.
-                let is_said = |name: &str| parameters.iter().any(|(said, _)| said == name);
-                let fresh: Vec<_> = fresh.into_iter().filter(|(name, _)| !is_said(name)).collect();
+                let is_said = |name: &str| parameters.iter().any(|said| said.name == name);
+                let fresh: Vec<_> = fresh.into_iter().filter(|one| !is_said(&one.name)).collect();
                 parameters.extend(fresh);
                 share = Some(given);
             }
@@ -202,6 +211,10 @@ impl Refresher<'_> {
             if let Err(error) = self.within(until, over, conversation.set_parameters(&parameters)).await {
                 fail(report, &error);
                 return None;
+            }
+            // Whatever becomes of the refresh, that is what the model has now.
+            if let Some(known) = known.as_ref().filter(|known| known.share != share) {
+                note(memory.put(target, &Refreshed { share: share.clone(), ..known.clone() }).await);
             }
         }
         let times = known.filter(|known| known.snapshot == report.snapshot).map_or(0, |known| known.times) + 1;

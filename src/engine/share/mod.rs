@@ -82,11 +82,19 @@ pub(super) async fn shares_of(store: &Store) -> Result<Option<Vec<Policy>>, stor
     Ok(Some(all.into_iter().filter(Policy::is_ours).collect()))
 }
 
-/// The share that readers keep longest: of those that go on, the one that ends last; of several the one whose name comes first.
-pub(super) fn newest_live(policies: Vec<Policy>, now: DateTime<Utc>) -> Option<Policy> {
-    let is_live = |policy: &Policy| policy.expires_at().is_none_or(|end| end > now);
-    let live = policies.into_iter().filter(|policy| policy.is_ours() && is_live(policy));
-    live.min_by_key(|policy| (policy.is_ending(), std::cmp::Reverse(policy.expires_at()), policy.id.clone()))
+/// The share that readers of a job keep longest: one that was made for it goes before others of its container, then one that goes
+/// on, then the one that ends last; of equal ones the one whose name comes first.
+pub(super) fn newest_of<'p>(policies: &'p [Policy], job: &str, now: DateTime<Utc>) -> Option<&'p Policy> {
+    let ours = policies.iter().filter(|policy| policy.is_ours());
+    ours.max_by_key(|policy| {
+        let goes_on = is_live(policy, now) && !policy.is_ending();
+        (policy.is_of(job), goes_on, policy.expires_at(), std::cmp::Reverse(&policy.id))
+    })
+}
+
+/// Whether a signature for it opens something.
+pub(super) fn is_live(policy: &Policy, now: DateTime<Utc>) -> bool {
+    policy.expires_at().is_none_or(|end| end > now)
 }
 
 /// Haul's shares of a job's tables, of every kind.

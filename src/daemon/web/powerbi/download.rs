@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use zip::write::SimpleFileOptions;
 
 use super::choice::Choice;
-use super::{live_share, site_of};
+use super::{live_link, site_of};
 use crate::daemon::web::view::{Problem, TheSite};
 use crate::engine::load_kit;
 use crate::powerbi::{TextFile, dataflow, m, pbids, pbip, query_files};
@@ -29,8 +29,8 @@ pub(in crate::daemon::web) async fn file(
 ) -> Result<Response, Problem> {
     let (seat, store) = site.open_store(&job)?;
     let choice = Choice::read(query.as_deref());
-    let share = live_share(&site.shares.of(&store).await);
-    let wishes = choice.wishes(&seat.job.name, site_of(&site, &headers).as_ref(), &share);
+    let link = live_link(&site.shares.of(&store).await);
+    let wishes = choice.wishes(&seat.job.name, site_of(&site, &headers).as_ref(), &link);
     let kit = load_kit(&store, &wishes).await.map_err(|error| Problem::failed(&error))?.kit;
     let (kind, bytes) = match name.as_str() {
         "project.zip" => ("application/zip", zipped(&pbip::project(&kit).files)?),

@@ -19,9 +19,10 @@ use super::session::Visitor;
 use super::shares::Found;
 use super::view::{Problem, TheSite, instant, page as show};
 use crate::clock::Clock;
-use crate::engine::{load_kit, text_of};
+use crate::engine::{ShareKind, Shared, load_kit, text_of};
 use crate::model::amounts::{count, size};
 use crate::powerbi::m;
+use crate::state::LinkKind;
 
 pub(super) async fn page(
     State(site): TheSite,
@@ -50,7 +51,7 @@ pub(super) async fn page(
     let shares = site.shares.of(&store).await;
     let kit = match &current {
         None => Value::Null,
-        Some(_) => match load_kit(&store, &choice.wishes(&job, address.as_ref(), &live_share(&shares))).await {
+        Some(_) => match load_kit(&store, &choice.wishes(&job, address.as_ref(), &live_link(&shares))).await {
             Err(error) => json!({ "error": text_of(&error), "hint": error.hint() }),
             Ok(loaded) => {
                 let is_parameter = |name: &str| loaded.kit.reach.parameters().iter().any(|(known, _)| *known == name);
@@ -68,10 +69,10 @@ pub(super) async fn page(
     };
     let shown = shares.iter().flatten().map(|share| {
         json!({
-            "policy": share.id,
-            "may": share.may(),
-            "until": share.expires_at().map(|until| instant(until, now, zone)),
-            "is_over": share.expires_at().is_some_and(|until| until <= now),
+            "policy": share.terms.id,
+            "may": share.terms.may(),
+            "until": share.terms.expires_at().map(|until| instant(until, now, zone)),
+            "is_over": share.terms.expires_at().is_some_and(|until| until <= now),
         })
     });
     let file = |(name, what): &(&str, &str)| json!({ "name": name, "what": what, "href": format!("/jobs/{job}/powerbi/{name}?{}", choice.query()) });
@@ -94,11 +95,16 @@ pub(super) async fn page(
     Ok(show(&site, &visitor, "powerbi.html", &title, content))
 }
 
-/// The share that ends last, of those that have not ended. Empty = there is none.
-fn live_share(shares: &Found) -> String {
+/// The link of this daemon that goes on longest. Empty = there is none.
+fn live_link(shares: &Found) -> String {
     let now = Clock.now();
-    let live = shares.iter().flatten().filter(|share| share.expires_at().is_none_or(|end| end > now));
-    live.max_by_key(|share| share.expires_at()).map(|share| share.id.clone()).unwrap_or_default()
+    let goes_on = |share: &&Shared| {
+        share.kind == ShareKind::Link(LinkKind::Served)
+            && !share.terms.is_ending()
+            && share.terms.expires_at().is_none_or(|end| end > now)
+    };
+    let live = shares.iter().flatten().filter(goes_on);
+    live.max_by_key(|share| share.terms.expires_at()).map(|share| share.terms.id.clone()).unwrap_or_default()
 }
 
 /// Where readers find this daemon: the address that it was told, or that by which it is looked at.
