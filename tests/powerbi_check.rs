@@ -295,14 +295,19 @@ fn csv_files_and_their_lists_of_columns_are_looked_at() {
     expect(local.check(&["--json"]), &[], "");
     expect(local.check(&["--json", "--deep"]), &["warning text_too_long"], "long_text: fail");
     write(&content);
-    let range = json!({ "day": { "from": "0850-01-02", "to": "2024-01-02", "nulls": 0 } });
-    local.change(|manifest| manifest["tables"]["items"]["parts"][0]["ranges"] = range);
+    let day = |range: Option<Value>| {
+        local.change(|manifest| {
+            let ranges = manifest["tables"]["items"]["parts"][0]["ranges"].as_object_mut().expect("ranges");
+            ranges.remove("day");
+            ranges.extend(range.clone().map(|range| ("day".to_owned(), range)));
+        });
+    };
+    day(Some(json!({ "from": "0850-01-02", "to": "2024-01-02", "nulls": 0 })));
     expect(local.check(&["--json"]), &["error date_out_of_range"], "columns: { day: text }");
     // An end that no text can spell is not written down.
-    local.change(|manifest| manifest["tables"]["items"]["parts"][0]["ranges"] = json!({}));
+    day(None);
     expect(local.check(&["--json"]), &["error date_out_of_range"], "columns: { day: text }");
-    let range = json!({ "day": { "from": "2024-01-02", "to": "2024-01-02", "nulls": 0 } });
-    local.change(|manifest| manifest["tables"]["items"]["parts"][0]["ranges"] = range);
+    day(Some(json!({ "from": "2024-01-02", "to": "2024-01-02", "nulls": 0 })));
     let text = std::fs::read_to_string(&list).expect("a list");
     std::fs::write(&list, text.replace("\"integer\"", "\"text\"")).expect("written");
     expect(local.check(&["--json"]), &["warning columns_list_differs"], "which repairs it");

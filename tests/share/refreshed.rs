@@ -59,7 +59,17 @@ fn a_model_gets_the_share_that_took_the_place_of_its_own() {
     for _ in 0..2 {
         assert_eq!(refresh_of(&scene.place, &scene.file)["outcome"], "accepted");
     }
-    let second = scene.share(&["rotate", text(&first["share"], "policy")]).expect_code(0).json();
+    // Another share beside it is somebody else's, as long as nothing says that it takes its place.
+    scene.share(&["create", "--days", "200"]).expect_code(0);
+    assert_eq!(refresh_of(&scene.place, &scene.file)["outcome"], "accepted");
+    let rotate = ["rotate", text(&first["share"], "policy"), "--revoke-after", "14"];
+    scene.share(&rotate).expect_code(0);
+    let shares = scene.share(&["list"]).expect_code(0).json()["shares"].as_array().expect("shares").clone();
+    let newest = shares
+        .iter()
+        .filter(|share| share["is_replaced"] == false)
+        .max_by_key(|share| text(share, "expires_at").to_owned());
+    let second = scene.share(&["show", text(newest.expect("a share"), "policy")]).expect_code(0).json();
     assert_eq!(refresh_of(&scene.place, &scene.file)["outcome"], "accepted");
     let parameters = |made: &Value| -> BTreeMap<String, String> {
         serde_json::from_value(made["parameters"].clone()).expect("texts")

@@ -350,7 +350,7 @@ fn what_a_gate_holds_back_is_not_read_by_a_link() {
     let run = text(&held, "run");
     let part = format!("items/data/{run}-001.parquet");
     assert!(scene.place.path("out/test").join(&part).exists(), "{part}");
-    assert_eq!(link.get(&part).code, 404);
+    assert_eq!(link.ask("HEAD", &part, &[]).code, 404);
     scene.place.haul(&["publish", &scene.file, "--approve", run]).expect_code(0);
-    assert_eq!(link.get(&part).code, 200);
+    assert_eq!(link.ask("HEAD", &part, &[]).code, 200);
 }
