@@ -59,7 +59,7 @@ pub(in crate::cli) struct KitArgs {
 /// How readers reach the files.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct WayArgs {
-    /// Stored access policy whose signature the queries use [default: the share that ends last]
+    /// Stored access policy whose signature the queries use [default: the one of the job that ends last]
     #[arg(long, value_name = "POLICY", conflicts_with = "address")]
     pub share: Option<String>,
     /// The signature opens the job's folder only; of a share that haul knows this need not be said
